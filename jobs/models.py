@@ -1,0 +1,38 @@
+"""Short jobs (imports, sampling, exports) as people see them: progress, cancel, result, error in plain words."""
+
+import uuid
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from people.models import User
+
+
+class Job(models.Model):
+    """A short job's face for people: progress, cancel, result. The work itself is a Django Task named by `task_id`."""
+
+    class State(models.TextChoices):
+        WAITING = "waiting", _("waiting")
+        RUNNING = "running", _("running")
+        DONE = "done", _("done")
+        FAILED = "failed", _("failed")
+        CANCELLED = "cancelled", _("cancelled")
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    what = models.CharField(max_length=40)  # "sample", "import", …
+    subject = models.CharField(max_length=80, blank=True, db_index=True)  # what it is about: "labeling.project:12"
+    arguments = models.JSONField(default=dict)
+    task_id = models.CharField(max_length=64, blank=True)
+    state = models.CharField(max_length=16, choices=State, default=State.WAITING)
+    done = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(default=0)
+    cancel_requested = models.BooleanField(default=False)
+    result = models.JSONField(default=dict)
+    error = models.TextField(blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]

@@ -1,0 +1,10 @@
+"""What every template may ask: `{% if can.launch_runs %}`."""
+
+from django.http import HttpRequest
+
+from .permissions import rights_of
+
+
+def rights(request: HttpRequest) -> dict[str, object]:
+    user = getattr(request, "user", None)
+    return {"can": dict.fromkeys(rights_of(user), True) if user is not None else {}}

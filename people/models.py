@@ -1,0 +1,45 @@
+"""People and what they did: the user, and the audit trail that every app writes to."""
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Role(models.TextChoices):
+    ANNOTATOR = "annotator", _("annotator")
+    RESEARCHER = "researcher", _("researcher")
+    ADMIN = "admin", _("admin")
+
+
+class User(AbstractUser):
+    """A person. `role` holds for the whole site; a project may give more (labeling.Membership)."""
+
+    role = models.CharField(max_length=16, choices=Role, default=Role.ANNOTATOR)
+    language = models.CharField(max_length=8, blank=True)
+    is_simulated = models.BooleanField(default=False, help_text="A program that plays an annotator, never a person.")
+    loopback_only = models.BooleanField(default=False, help_text="A demo sign-in: refused from any other machine.")
+
+    def __str__(self) -> str:
+        return self.get_full_name() or self.username
+
+
+class AuditEntry(models.Model):
+    """One row for each change of state: who did what to which object. Never changed, never deleted."""
+
+    at = models.DateTimeField(auto_now_add=True)
+    actor = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    verb = models.CharField(max_length=64)
+    object_type = models.CharField(max_length=64)
+    object_id = models.CharField(max_length=64)
+    data = models.JSONField(default=dict)
+
+    class Meta:
+        indexes = [models.Index(fields=["object_type", "object_id", "at"]), models.Index(fields=["actor", "at"])]
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M} {self.actor or 'system'} {self.verb} {self.object_type} {self.object_id}"
+
+
+def audit(actor: User | None, verb: str, obj: models.Model, **data: object) -> None:
+    """Write the one audit row of a state change; call it inside the verb's transaction."""
+    AuditEntry.objects.create(actor=actor, verb=verb, object_type=obj._meta.label, object_id=str(obj.pk), data=data)
