@@ -1,0 +1,51 @@
+# `make run` and `make test` are the two commands of the README; the rest are their parts.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+# The real data of the project's test room, where it lies beside the checkout; tests that need it skip without it.
+ifneq ($(wildcard ../shared/data),)
+export PERINGKAT_REAL_DATA ?= $(abspath ../shared)
+endif
+FAST := not slow and not browser and not prove
+
+.PHONY: run test check prove demo fmt environment environment-dev browser texts
+
+run: environment
+	@exec $(PY) manage.py start
+
+demo: environment
+	@exec $(PY) manage.py demo
+
+test: environment-dev browser check-static
+	OMP_NUM_THREADS=1 $(PY) -m pytest -n auto --dist worksteal
+
+check: environment-dev check-static
+	OMP_NUM_THREADS=1 $(PY) -m pytest -q -n auto -m "$(FAST)"
+
+prove: environment-dev
+	$(PY) -m pytest -m prove
+
+.PHONY: check-static
+check-static: texts
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/mypy
+	DJANGO_SETTINGS_MODULE=tests.settings $(PY) manage.py makemigrations --check --dry-run
+
+fmt: environment-dev
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+texts: environment
+	@DJANGO_SETTINGS_MODULE=tests.settings $(PY) manage.py compile_texts
+
+# Nothing happens when the installed requirements are already these.
+environment:
+	@cmp -s requirements.txt $(VENV)/requirements.txt || bash config/environment.sh $(VENV) requirements.txt
+
+environment-dev: environment
+	@cmp -s requirements-dev.txt $(VENV)/requirements-dev.txt || bash config/environment.sh $(VENV) requirements-dev.txt
+
+browser: environment-dev
+	@bash config/browser.sh $(VENV)
