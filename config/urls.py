@@ -5,6 +5,7 @@ from django.urls import include, path
 urlpatterns = [
     path("", include("people.urls")),
     path("", include("labeling.urls")),
+    path("jobs/", include("jobs.urls")),
     path("models/", include("models_registry.urls")),
     path("", include("training.urls")),
     path("api/v1/", include("config.api")),

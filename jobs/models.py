@@ -7,6 +7,8 @@ from django.utils.translation import gettext_lazy as _
 
 from people.models import User
 
+from . import registry
+
 
 class Job(models.Model):
     """A short job's face for people: progress, cancel, result. The work itself is a Django Task named by `task_id`."""
@@ -23,11 +25,15 @@ class Job(models.Model):
     subject = models.CharField(max_length=80, blank=True, db_index=True)  # what it is about: "labeling.project:12"
     arguments = models.JSONField(default=dict)
     task_id = models.CharField(max_length=64, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)  # how often a worker has begun it
     state = models.CharField(max_length=16, choices=State, default=State.WAITING)
+    note = models.CharField(max_length=200, blank=True)  # what it is doing just now, in words
     done = models.PositiveIntegerField(default=0)
     total = models.PositiveIntegerField(default=0)
     cancel_requested = models.BooleanField(default=False)
-    result = models.JSONField(default=dict)
+    result = models.JSONField(
+        default=dict
+    )  # {"message", "url", "notes": [...]} are shown to people, the rest is for programs
     error = models.TextField(blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     created_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
@@ -36,3 +42,11 @@ class Job(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+
+    @property
+    def is_active(self) -> bool:
+        return self.state in {self.State.WAITING, self.State.RUNNING}
+
+    @property
+    def title(self) -> str:
+        return registry.declared(self.what).title
