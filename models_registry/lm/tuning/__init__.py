@@ -1,0 +1,1 @@
+"""Which parameters move: `config` declares the choices (light), `apply` carries them out (torch, peft)."""

@@ -1,0 +1,207 @@
+"""What the methods' Configs share: facts about a method, how a field is declared, and the common groups of fields. Light."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .messages import _
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a method. `accepts`: heads of a version (lm, reward, classes), or kinds of a data set (text, sft, …)."""
+
+    kind: Literal["version", "dataset"]
+    title: str
+    accepts: tuple[str, ...]
+    required: bool = True
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Method:
+    """What people and programs need to know about a method without loading it. `result`: the head of what it makes."""
+
+    title: str
+    summary: str
+    inputs: dict[str, Input] = field(default_factory=dict)
+    result: Literal["lm", "reward", "classes"] = "lm"
+
+
+GROUPS = {
+    "goal": _("Objective"),
+    "model": _("Model"),
+    "data": _("Data"),
+    "optimizer": _("Optimizer"),
+    "watch": _("Watching and saving"),
+}
+
+
+def setting(
+    default: Any,
+    title: str,
+    description: str,
+    *,
+    group: str,
+    unit: str | None = None,
+    source: str | None = None,
+    advanced: bool = False,
+    **bounds: Any,
+) -> Any:
+    """A Config field with everything that form, schema, CLI help and docs need. Without a default, pass `...`."""
+    extra = {"group": group, "unit": unit, "source": source, "advanced": advanced or None}
+    return Field(
+        default,
+        title=title,
+        description=description,
+        json_schema_extra={key: value for key, value in extra.items() if value is not None},
+        **bounds,
+    )
+
+
+class Settings(BaseModel):
+    """A Config knows its keys: anything else is refused."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=(), allow_inf_nan=False)
+
+
+class OptimizerSettings(Settings):
+    """AdamW with warm-up, a learning-rate schedule and gradient clipping."""
+
+    lr: float = setting(
+        3e-4, _("Learning rate"), _("Size of a step at its largest."), group="optimizer", gt=0, le=1
+    )  # fmt: skip
+    schedule: Literal["cosine", "linear", "constant"] = setting(
+        "cosine",
+        _("Schedule"),
+        _("How the learning rate falls after the warm-up."),
+        group="optimizer",
+        source="Loshchilov and Hutter 2016, SGDR (cosine)",
+    )
+    warmup: float = setting(
+        0.03,
+        _("Warm-up"),
+        _("Share of the updates in which the learning rate rises from zero."),
+        group="optimizer",
+        unit="share",
+        ge=0,
+        le=1,
+    )
+    final_lr: float = setting(
+        0.1,
+        _("Final learning rate"),
+        _("Where the schedule ends, as a share of the learning rate."),
+        group="optimizer",
+        unit="share",
+        advanced=True,
+        ge=0,
+        le=1,
+    )
+    weight_decay: float = setting(
+        0.0,
+        _("Weight decay"),
+        _("Pull of the weight matrices towards zero; biases and norms are left alone."),
+        group="optimizer",
+        source="Loshchilov and Hutter 2017, AdamW",
+        advanced=True,
+        ge=0,
+        le=1,
+    )
+    beta1: float = setting(
+        0.9, _("Beta 1"), _("Memory of AdamW's mean."), group="optimizer", advanced=True, ge=0, lt=1
+    )
+    beta2: float = setting(
+        0.999, _("Beta 2"), _("Memory of AdamW's variance."), group="optimizer", advanced=True, ge=0, lt=1
+    )
+    epsilon: float = setting(
+        1e-8,
+        _("Epsilon"),
+        _("Keeps AdamW from dividing by zero."),
+        group="optimizer",
+        advanced=True,
+        gt=0,
+        le=1e-2,
+    )
+    grad_clip: float = setting(
+        1.0,
+        _("Gradient clipping"),
+        _("Largest norm of a gradient; 0 switches clipping off."),
+        group="optimizer",
+        ge=0,
+    )
+
+
+class RunSettings(Settings):
+    """How the run is watched, saved and computed."""
+
+    checkpoint_minutes: float = setting(
+        5.0,
+        _("Checkpoint interval"),
+        _("A killed run loses at most this much work."),
+        group="watch",
+        unit="minutes",
+        gt=0,
+        le=1440,
+    )
+    checkpoint_every: int | None = setting(
+        None,
+        _("Checkpoint every"),
+        _("Also after this many updates; empty: by time alone."),
+        group="watch",
+        unit="updates",
+        advanced=True,
+        ge=1,
+    )
+    precision: Literal["auto", "fp32", "bf16"] = setting(
+        "auto",
+        _("Precision"),
+        _("bf16 is faster where the machine computes in it; automatic takes it on a GPU that does, and fp32 elsewhere."),
+        group="watch",
+        advanced=True,
+    )
+
+
+class TrainingSettings(OptimizerSettings, RunSettings):
+    """What the supervised methods share: length of the run, batches, and evaluation on held-out rows."""
+
+    epochs: float = setting(
+        3.0, _("Epochs"), _("How often the training rows are gone through."), group="optimizer", gt=0, le=10000
+    )
+    max_steps: int | None = setting(
+        None,
+        _("Largest number of updates"),
+        _("Ends the run early; empty: the epochs decide."),
+        group="optimizer",
+        unit="updates",
+        ge=1,
+    )
+    batch_size: int = setting(
+        16, _("Batch size"), _("Rows in one update."), group="optimizer", unit="rows", ge=1, le=65536
+    )
+    micro_batch: int | None = setting(
+        None,
+        _("Rows at once"),
+        _("Rows in one forward pass: smaller needs less memory and gives the same update; empty: the whole batch."),
+        group="optimizer",
+        unit="rows",
+        advanced=True,
+        ge=1,
+    )
+    eval_every: int | None = setting(
+        None,
+        _("Evaluate every"),
+        _("Updates between two evaluations on the held-out rows; empty: ten times a run."),
+        group="watch",
+        unit="updates",
+        ge=1,
+    )
+    log_every: int | None = setting(
+        None,
+        _("Log every"),
+        _("Updates between two points of the curves; empty: at most 200 points a run."),
+        group="watch",
+        unit="updates",
+        advanced=True,
+        ge=1,
+    )

@@ -1,0 +1,379 @@
+"""The run directory: reading run.json, writing status.json, the lock, the exit codes. Light: nothing here loads torch.
+
+    run.json       what to do: {"method", "config", "inputs", "seed"}
+    status.json    how it stands: written whole and renamed into place, so a reader never sees half of it
+    lock           held (flock) by the one process that works on the run
+"""
+
+import difflib
+import fcntl
+import json
+import os
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from models_registry.lm import inspect
+
+from . import methods
+from .config import Input
+from .messages import Message, Refused, _
+
+COMPLETE, FAILED, REFUSED, STOPPED = 0, 1, 2, 75  # exit codes; 75 is EX_TEMPFAIL: try again later
+
+SCHEMA_VERSION = 1
+
+
+class RunFile(BaseModel):
+    """run.json as it stands on disk; `config` is checked by the method's own Config."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    method: str
+    config: dict[str, Any] = Field(default_factory=dict)
+    inputs: dict[str, str | list[str]] = Field(default_factory=dict)
+    seed: int = Field(0, ge=0, lt=2**32)
+
+
+@dataclass(frozen=True)
+class Order:
+    """A run.json that has passed every check. `inputs`: a chain of folders (root first), or the path of a data set."""
+
+    method: str
+    config: BaseModel
+    inputs: dict[str, list[Path] | Path]
+    seed: int
+
+
+def read(run_dir: Path) -> Order:
+    """Read and check RUN_DIR/run.json.
+
+    Raises Refused with all problems at once: unknown keys, wrong types, values out of range, missing inputs, files that
+    are not there, versions of the wrong kind. Relative paths are relative to RUN_DIR.
+    """
+    path = run_dir / "run.json"
+    try:
+        raw = json.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise Refused(Message("no-run-file", _("There is no run.json in %(folder)s."), {"folder": str(run_dir)})) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise Refused(
+            Message("run-file-not-json", _("run.json cannot be read: %(reason)s."), {"reason": str(error)})
+        ) from None
+
+    problems: list[Message] = []
+    file = RunFile(method="")
+    try:
+        file = RunFile.model_validate(raw)
+    except ValidationError as error:
+        problems += problems_of(error, RunFile)
+        # Go on with what can be read, so that one answer names everything that is wrong.
+        if isinstance(raw, dict):
+            file = RunFile.model_construct(
+                method=raw.get("method"),
+                config=raw["config"] if isinstance(raw.get("config"), dict) else {},
+                inputs=raw["inputs"] if isinstance(raw.get("inputs"), dict) else {},
+                seed=0,
+            )
+    config = None
+    inputs: dict[str, list[Path] | Path] = {}
+    if file.method in methods.names():
+        config, config_problems = check_config(file.method, file.config)
+        problems += config_problems
+        inputs, input_problems = _check_inputs(run_dir, methods.facts_of(file.method).inputs, file.inputs)
+        problems += input_problems
+    elif isinstance(file.method, str):
+        problems.append(
+            Message(
+                "unknown-method",
+                _("There is no method “%(method)s”. The methods are: %(methods)s."),
+                {"method": file.method, "methods": ", ".join(methods.names())},
+            )
+        )
+    if problems or config is None:
+        raise Refused(problems)
+    return Order(file.method, config, inputs, file.seed)
+
+
+def check_config(method: str, values: dict[str, Any]) -> tuple[BaseModel | None, list[Message]]:
+    """The method's Config from JSON values, or all that is wrong with them."""
+    config_class = methods.config_of(method)
+    try:
+        # From JSON and strict: lists may become tuples, but "3" is no number.
+        return config_class.model_validate_json(json.dumps(values), strict=True), []
+    except ValidationError as error:
+        return None, problems_of(error, config_class)
+
+
+_REASONS = {
+    "missing": _("“%(field)s” is missing."),
+    "greater_than": _("“%(field)s” must be more than %(bound)s, and is %(value)s."),
+    "greater_than_equal": _("“%(field)s” must be at least %(bound)s, and is %(value)s."),
+    "less_than": _("“%(field)s” must be less than %(bound)s, and is %(value)s."),
+    "less_than_equal": _("“%(field)s” must be at most %(bound)s, and is %(value)s."),
+    "literal_error": _("“%(field)s” must be %(expected)s, and is %(value)s."),
+    "union_tag_invalid": _("“%(field)s” must have a kind among %(expected)s, and has %(value)s."),
+    "union_tag_not_found": _("“%(field)s” must say its kind."),
+    "value_error": _("“%(field)s”: %(reason)s."),
+}
+_TYPE = _("“%(field)s” must be %(expected)s, and is %(value)s.")
+_TYPE_NAMES = {
+    "int_type": _("a whole number"),
+    "int_from_float": _("a whole number"),
+    "float_type": _("a number"),
+    "finite_number": _("a finite number"),
+    "bool_type": _("true or false"),
+    "string_type": _("a text"),
+    "list_type": _("a list"),
+    "tuple_type": _("a list"),
+    "dict_type": _("an object"),
+    "model_type": _("an object"),
+    "model_attributes_type": _("an object"),
+    "none_required": _("empty"),
+}
+
+
+def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Message]:
+    """Each error of a pydantic validation as a sentence for people."""
+    return [_problem(item, model) for item in error.errors(include_url=False)]
+
+
+def _problem(item: dict[str, Any], model: type[BaseModel]) -> Message:
+    kind, context = item["type"], item.get("ctx", {})
+    field = ".".join(str(part) for part in _without_tags(item["loc"], model)) or model.__name__
+    params: dict[str, Any] = {"field": field, "value": json.dumps(item.get("input"), default=str)[:80]}
+    if kind == "extra_forbidden":
+        name = str(item["loc"][-1])
+        known = list(model.model_fields) if len(item["loc"]) == 1 else []
+        close = difflib.get_close_matches(name, known, n=1)
+        if close:
+            text = _("There is no setting “%(field)s”. Did you mean “%(close)s”?")
+            return Message("unknown-setting", text, {"field": field, "close": close[0]})
+        return Message("unknown-setting", _("There is no setting “%(field)s”."), {"field": field})
+    if kind == "missing":
+        return Message("missing-setting", _REASONS[kind], {"field": field})
+    if kind in _TYPE_NAMES:
+        return Message("wrong-type", _TYPE, params | {"expected": _TYPE_NAMES[kind]})
+    if kind in _REASONS:
+        bound = next((context[key] for key in ("gt", "ge", "lt", "le") if key in context), None)
+        expected = context.get("expected") or context.get("expected_tags")
+        if kind == "union_tag_invalid":
+            params["value"] = json.dumps(context.get("tag"))
+        reason = str(context.get("error", "")).rstrip(".")
+        extra = {"bound": bound, "expected": expected, "reason": reason}
+        return Message(kind.replace("_", "-"), _REASONS[kind], params | {k: v for k, v in extra.items() if v is not None})
+    return Message("invalid-setting", _REASONS["value_error"], {"field": field, "reason": item["msg"].rstrip(".")})
+
+
+def _without_tags(path: tuple[Any, ...], model: type[BaseModel]) -> list[Any]:
+    """The path to a field without the tag that pydantic puts in behind a discriminated union: tune.lora.rank → tune.rank."""
+    field = model.model_fields.get(str(path[0])) if path else None
+    if field is not None and field.discriminator and len(path) > 1:
+        return [path[0], *path[2:]]
+    return list(path)
+
+
+def _check_inputs(
+    run_dir: Path, known: dict[str, Input], given: dict[str, Any]
+) -> tuple[dict[str, list[Path] | Path], list[Message]]:
+    inputs: dict[str, list[Path] | Path] = {}
+    problems: list[Message] = []
+    for role in given:
+        if role not in known:
+            problems.append(
+                Message(
+                    "unknown-input",
+                    _("This method takes no input “%(role)s”. It takes: %(known)s."),
+                    {"role": role, "known": ", ".join(known)},
+                )
+            )
+    for role, facts in known.items():
+        value = given.get(role)
+        if value is None or value == []:
+            if facts.required:
+                problems.append(Message("missing-input", _("The input “%(role)s” is missing."), {"role": role}))
+        elif facts.kind == "version":
+            folders = [value] if isinstance(value, str) else value
+            if isinstance(folders, list) and all(isinstance(folder, str) for folder in folders):
+                inputs[role] = [run_dir / folder for folder in folders]
+                problems += _check_chain(role, facts, inputs[role])
+        elif isinstance(value, str):
+            inputs[role] = run_dir / value
+            problems += _check_dataset(role, inputs[role])
+        else:
+            problems.append(
+                Message("wrong-type", _TYPE, {"field": f"inputs.{role}", "expected": _("a text"), "value": str(value)[:80]})
+            )
+    return inputs, problems
+
+
+def _check_chain(role: str, facts: Input, folders: list[Path]) -> list[Message]:
+    """A chain stands when each folder holds what its place asks for and the whole has a head that the method accepts."""
+    problems: list[Message] = []
+    found = []
+    for position, folder in enumerate(folders):
+        about = inspect.describe(folder)
+        found.append(about)
+        params = {"role": role, "folder": str(folder)}
+        for reason in about.problems:
+            problems.append(
+                Message("bad-folder", _("Input “%(role)s”, %(folder)s: %(reason)s"), params | {"reason": reason})
+            )
+        if about.problems:
+            continue
+        if position == 0 and about.kind != "full":
+            problems.append(
+                Message("chain-root", _("Input “%(role)s”: a chain starts with a full model, and %(folder)s is none."), params)
+            )
+        if position > 0 and about.kind == "full":
+            problems.append(
+                Message(
+                    "chain-order",
+                    _("Input “%(role)s”: only the first folder of a chain is a full model, and %(folder)s is another."),
+                    params,
+                )
+            )
+    head = next((about.head for about in reversed(found) if about.head), None)
+    if not problems and head not in facts.accepts:
+        problems.append(
+            Message(
+                "wrong-head",
+                _("Input “%(role)s” must be a model of the kind %(accepts)s, and is one of the kind %(head)s."),
+                {"role": role, "accepts": ", ".join(facts.accepts), "head": head or "?"},
+            )
+        )
+    return problems
+
+
+DATA_FILES = ("data.jsonl", "data.parquet")
+
+
+def dataset_file(path: Path) -> Path | None:
+    """The file that holds the rows: `path` itself, or the data file in that folder; None when there is none."""
+    if path.is_file():
+        return path
+    return next((path / name for name in DATA_FILES if (path / name).is_file()), None)
+
+
+def _check_dataset(role: str, path: Path) -> list[Message]:
+    file = dataset_file(path)
+    if file is None:
+        text = _("Input “%(role)s”: there is neither a file nor a folder with data.jsonl or data.parquet at %(path)s.")
+        return [Message("no-dataset", text, {"role": role, "path": str(path)})]
+    if file.suffix not in {".jsonl", ".parquet"}:
+        text = _("Input “%(role)s”: %(path)s is neither JSONL (.jsonl) nor Parquet (.parquet).")
+        return [Message("dataset-format", text, {"role": role, "path": str(file)})]
+    return []
+
+
+class Lock:
+    """Held by the one process that works on a run; the kernel lets go of it when the process ends, however it ends."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._path = run_dir / "lock"
+        self._file = None
+
+    def acquire(self) -> bool:
+        """False when another process works on this run."""
+        self._file = open(self._path, "a")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            return False
+        return True
+
+
+def is_running(run_dir: Path) -> bool:
+    """Whether some process holds the run's lock."""
+    try:
+        with open(run_dir / "lock") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
+
+
+def read_status(run_dir: Path) -> dict[str, Any]:
+    """status.json; empty when the run has not been started."""
+    try:
+        return json.loads((run_dir / "status.json").read_text("utf-8"))
+    except FileNotFoundError:
+        return {}
+
+
+class Status:
+    """status.json. Fields are set as they become known; a thread of its own renews `heartbeat` every few seconds.
+
+    state: running | complete | stopped | refused | failed. Times are unix seconds, sizes bytes.
+    """
+
+    BEAT_S = 5.0
+
+    def __init__(self, run_dir: Path) -> None:
+        self._path = run_dir / "status.json"
+        self._write_lock = threading.Lock()
+        self._over = threading.Event()
+        before = read_status(run_dir)
+        self.attempt = int(before.get("attempt", 0)) + 1
+        self._wall_before = float(before.get("wall_s", 0.0))
+        self._started = time.monotonic()
+        self._written = 0.0
+        self._fields: dict[str, Any] = {
+            "schema": SCHEMA_VERSION,
+            "state": "running",
+            "pid": os.getpid(),
+            "attempt": self.attempt,
+            "started_at": before.get("started_at") or time.time(),
+            "attempt_started_at": time.time(),
+        }
+
+    def begin(self) -> None:
+        """Write `running` and start the heartbeat."""
+        self.write()
+        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+
+    def _beat(self) -> None:
+        while not self._over.wait(self.BEAT_S):
+            self.write()
+
+    def set(self, **fields: Any) -> None:
+        """Change fields; they reach the disk within a second or with the next heartbeat."""
+        with self._write_lock:
+            self._fields.update(fields)
+        if time.monotonic() - self._written > 1.0:
+            self.write()
+
+    def write(self) -> None:
+        with self._write_lock:
+            if not self._over.is_set():
+                self._write()
+
+    def end(self, state: str, **fields: Any) -> None:
+        """The last word of this attempt."""
+        with self._write_lock:
+            self._over.set()
+            self._fields.update(fields, state=state, ended_at=time.time())
+            self._write()
+
+    def _write(self) -> None:
+        now = time.monotonic()
+        self._fields |= {"heartbeat": time.time(), "wall_s": round(self._wall_before + now - self._started, 3)}
+        write_json(self._path, self._fields)
+        self._written = now
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write aside, flush to the disk, rename: a reader sees the old file or the new one."""
+    aside = path.with_name(f".{path.name}.part")
+    with open(aside, "w", encoding="utf-8") as file:
+        json.dump(value, file, ensure_ascii=False, indent=1, allow_nan=False)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(aside, path)
