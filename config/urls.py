@@ -2,12 +2,14 @@
 
 from django.urls import include, path
 
+from . import home
+
 urlpatterns = [
+    path("", home.home, name="home"),
     path("", include("people.urls")),
     path("", include("labeling.urls")),
     path("jobs/", include("jobs.urls")),
     path("models/", include("models_registry.urls")),
     path("", include("training.urls")),
     path("api/v1/", include("config.api")),
-    path("i18n/", include("django.conf.urls.i18n")),
 ]

@@ -1,4 +1,4 @@
-"""What every template may ask: `{% if can.launch_runs %}`."""
+"""What every template may ask: `{% if can.launch_runs %}`, and which section of the site the page belongs to."""
 
 from django.http import HttpRequest
 
@@ -7,4 +7,7 @@ from .permissions import rights_of
 
 def rights(request: HttpRequest) -> dict[str, object]:
     user = getattr(request, "user", None)
-    return {"can": dict.fromkeys(rights_of(user), True) if user is not None else {}}
+    return {
+        "can": dict.fromkeys(rights_of(user), True) if user is not None else {},
+        "section": request.path.split("/")[1],  # "rank", "projects", "models", "runs", "data", …
+    }

@@ -1,8 +1,8 @@
-"""A Refusal that no view caught becomes a page (or a fragment) in plain words."""
+"""A Refusal that no view caught becomes a page, a fragment or JSON, in plain words."""
 
 from collections.abc import Callable
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
 from .errors import Refusal
@@ -18,5 +18,13 @@ class RefusalMiddleware:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, Refusal):
             return None
-        template = "partials/problems.html" if getattr(request, "htmx", False) else "refused.html"
-        return render(request, template, {"problems": exception.problems}, status=exception.status)
+        problems = [str(problem) for problem in exception.problems]
+        if getattr(request, "htmx", False):
+            response = render(request, "partials/problems.html", {"problems": problems}, status=exception.status)
+            # What the person sees stays as it is; the reason appears in base.html's place for problems.
+            response["HX-Retarget"] = "#problems"
+            response["HX-Reswap"] = "innerHTML show:top"
+            return response
+        if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
+            return JsonResponse({"problems": problems}, status=exception.status)
+        return render(request, "refused.html", {"problems": problems}, status=exception.status)

@@ -5,9 +5,11 @@ from functools import wraps
 
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from django_htmx.http import HttpResponseClientRedirect
 from rest_framework.permissions import BasePermission
 
 from .errors import Refusal
@@ -94,7 +96,7 @@ def requires(right: str) -> Callable:
         @wraps(view)
         def guarded(request: HttpRequest, *args, **kwargs) -> HttpResponse:
             if not request.user.is_authenticated:
-                return redirect_to_login(request.get_full_path())
+                return _sign_in_first(request)
             check(request.user, right)
             return view(request, *args, **kwargs)
 
@@ -102,6 +104,29 @@ def requires(right: str) -> Callable:
         return guarded
 
     return decorate
+
+
+def signed_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Decorator of a page that is everyone's own (their account): sign in, no right needed."""
+
+    @wraps(view)
+    def guarded(request: HttpRequest, *args, **kwargs) -> HttpResponse:
+        if not request.user.is_authenticated:
+            return _sign_in_first(request)
+        return view(request, *args, **kwargs)
+
+    guarded.required_right = "signed_in"  # type: ignore[attr-defined]
+    return guarded
+
+
+def _sign_in_first(request: HttpRequest) -> HttpResponse:
+    """A page redirects; a fragment makes the whole page redirect; a script is told in JSON and keeps what it holds."""
+    if getattr(request, "htmx", False):
+        page = request.htmx.current_url_abs_path or reverse("home")
+        return HttpResponseClientRedirect(redirect_to_login(page).url)
+    if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
+        return JsonResponse({"problems": [_("You are signed out. Sign in again.")]}, status=401)
+    return redirect_to_login(request.get_full_path())
 
 
 def public(view: Callable) -> Callable:

@@ -1,0 +1,110 @@
+// What every page needs of script: theme, copy buttons, search focus, menus that close, confirmation, lost connections.
+// Texts come from the page (data attributes of <body>), so that they are translated where all others are.
+
+const root = document.documentElement;
+const texts = document.body.dataset;
+
+export function setTheme(theme) {
+  root.dataset.theme = theme;
+  // A cookie, so that the server writes the right theme into the first byte of the next page: nothing flashes.
+  document.cookie = `theme=${theme}; path=/; max-age=31536000; samesite=lax`;
+  for (const button of document.querySelectorAll("[data-set-theme]"))
+    button.setAttribute("aria-pressed", String(button.dataset.setTheme === theme));
+}
+
+async function copy(button) {
+  const label = button.textContent;
+  try {
+    await navigator.clipboard.writeText(button.dataset.copy);
+    button.textContent = texts.copied;
+  } catch {
+    // No clipboard without TLS: show the text, selected, instead.
+    window.prompt(texts.copyByHand, button.dataset.copy);
+    return;
+  }
+  setTimeout(() => (button.textContent = label), 1500);
+}
+
+/** Ask in the page's own dialog; resolves to true when the person agrees. */
+export function confirmed(question, verb) {
+  const dialog = document.getElementById("confirm");
+  dialog.querySelector("p").textContent = question;
+  dialog.querySelector("[value=yes]").textContent = verb || texts.confirmVerb;
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) =>
+    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }),
+  );
+}
+
+/** Show problems in the page's one place for them. */
+export function showProblem(text) {
+  const place = document.getElementById("problems");
+  const notice = document.createElement("div");
+  notice.className = "notice";
+  notice.dataset.kind = "error";
+  notice.setAttribute("role", "alert");
+  notice.textContent = text;
+  place.replaceChildren(notice);
+}
+
+setTheme(root.dataset.theme || "system");
+
+document.addEventListener("click", (event) => {
+  const theme = event.target.closest("[data-set-theme]");
+  if (theme) setTheme(theme.dataset.setTheme);
+  const copyButton = event.target.closest("[data-copy]");
+  if (copyButton) copy(copyButton);
+  for (const menu of document.querySelectorAll("details.menu[open]"))
+    if (!menu.contains(event.target)) menu.open = false;
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") for (const menu of document.querySelectorAll("details.menu[open]")) menu.open = false;
+  const typing = event.target.closest("input, textarea, select, [contenteditable]");
+  if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
+    const search = document.querySelector("input[type=search]");
+    if (search) {
+      event.preventDefault();
+      search.focus();
+      search.select();
+    }
+  }
+});
+
+// A form or its button says data-confirm="Question?"; the dialog's button carries the verb of the button pressed.
+const agreed = new WeakSet();
+document.addEventListener(
+  "submit",
+  async (event) => {
+    const form = event.target;
+    const question = event.submitter?.dataset.confirm || form.dataset.confirm;
+    if (!question || agreed.delete(form)) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    if (await confirmed(question, event.submitter?.textContent.trim())) {
+      agreed.add(form);
+      form.requestSubmit(event.submitter);
+    }
+  },
+  true,
+);
+
+document.addEventListener("change", (event) => {
+  if (event.target.matches("[data-submit-on-change]")) event.target.form.requestSubmit();
+});
+
+// hx-confirm uses the same dialog.
+document.addEventListener("htmx:confirm", async (event) => {
+  if (!event.detail.question) return;
+  event.preventDefault();
+  if (await confirmed(event.detail.question, event.target.textContent.trim())) event.detail.issueRequest(true);
+});
+for (const name of ["htmx:sendError", "htmx:timeout"])
+  document.addEventListener(name, (event) => {
+    // A part of the page that polls tries again by itself; only what a person asked for deserves an alarm.
+    if (event.detail.requestConfig?.verb !== "get") showProblem(texts.offline);
+  });
+document.addEventListener("htmx:responseError", (event) => {
+  if (event.detail.xhr.status >= 500) showProblem(texts.serverError);
+});
