@@ -38,22 +38,11 @@ def read_scale(folder: Path) -> Scale:
     return Scale(**json.loads(path.read_text())) if path.exists() else Scale()
 
 
-def unwrapped(model: nn.Module) -> PreTrainedModel:
-    """The Hugging Face model itself, looking through PEFT; adapters stay in place inside its layers."""
-    return model.get_base_model() if hasattr(model, "get_base_model") else model
-
-
-def trunk(model: nn.Module) -> nn.Module:
-    """The decoder without its head: `trunk(model)(input_ids=…).last_hidden_state` is (batch, T, hidden)."""
-    model = unwrapped(model)
-    return getattr(model, model.base_model_prefix)
-
-
-def score_head(model: nn.Module) -> nn.Module:
+def score_head(model: PreTrainedModel) -> nn.Module:
     """The linear layer hidden → 1. Raises ValueError if the model has none."""
-    head = getattr(unwrapped(model), "score", None)
+    head = getattr(model, "score", None)
     if head is None:
-        raise ValueError(f"{type(unwrapped(model)).__name__} has no score head")
+        raise ValueError(f"{type(model).__name__} has no score head")
     return head
 
 
@@ -72,9 +61,9 @@ def to_reward(model: PreTrainedModel, *, seed: int) -> PreTrainedModel:
         reward = architecture(config)
     if not isinstance(getattr(reward, "score", None), nn.Linear):
         raise ValueError(f"no reward model can be made of the architecture {config.model_type}")
-    setattr(reward, reward.base_model_prefix, trunk(model))
+    setattr(reward, reward.base_model_prefix, model.base_model)
     hidden = reward.score.in_features
-    like = next(trunk(model).parameters())
+    like = next(model.parameters())
     noise = torch.randn(1, hidden, generator=torch.Generator().manual_seed(seed), dtype=torch.float32)
     reward.score = nn.Linear(hidden, 1, bias=False, device=like.device, dtype=like.dtype)
     with torch.no_grad():

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from transformers import PreTrainedModel
 
-from .heads import last_real, score_head, trunk, unwrapped
+from .heads import last_real, score_head
 
 
 @dataclass(frozen=True)
@@ -84,25 +85,25 @@ def separate(groups: Sequence[Group]) -> Rows:
     return Rows(ids, positions, mask, torch.stack([torch.arange(len(texts)), last_real(mask)], dim=1))
 
 
-def pooled(model: nn.Module, rows: Rows) -> Tensor:
+def pooled(model: PreTrainedModel, rows: Rows) -> Tensor:
     """Hidden state at the last real token of every completion: (N, hidden)."""
-    rows = rows.to(next(model.parameters()).device)
+    rows = rows.to(model.device)
     mask = rows.mask
-    if mask.ndim == 4 and unwrapped(model).config._attn_implementation == "eager":  # it adds the mask to the logits
-        dtype = trunk(model).dtype
+    if mask.ndim == 4 and model.config._attn_implementation == "eager":  # it adds the mask to the logits
+        dtype = model.dtype
         mask = torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, torch.finfo(dtype).min)
-    hidden = trunk(model)(
+    hidden = model.base_model(
         input_ids=rows.ids, attention_mask=mask, position_ids=rows.positions, use_cache=False
     ).last_hidden_state
     return hidden[rows.ends[:, 0], rows.ends[:, 1]]
 
 
-def packed_scores(model: nn.Module, groups: Sequence[Group]) -> Tensor:
+def packed_scores(model: PreTrainedModel, groups: Sequence[Group]) -> Tensor:
     """Raw scores of all completions, group by group: (N,). The prompt of a group is computed once."""
     return score_head(model)(pooled(model, pack(groups))).squeeze(-1).float()
 
 
-def separate_scores(model: nn.Module, groups: Sequence[Group]) -> Tensor:
+def separate_scores(model: PreTrainedModel, groups: Sequence[Group]) -> Tensor:
     """The same numbers by one row per completion: (N,)."""
     return score_head(model)(pooled(model, separate(groups))).squeeze(-1).float()
 
@@ -122,7 +123,7 @@ class Probe:
 
 
 @torch.no_grad()
-def probe(model: nn.Module, groups: Sequence[Group], *, tolerance: float = 1e-4) -> Probe:
+def probe(model: PreTrainedModel, groups: Sequence[Group], *, tolerance: float = 1e-4) -> Probe:
     """Compare packed with separate on the two groups with the longest texts, in the model's own precision (run it in fp32).
 
     It looks at hidden states, so that a head of small weights cannot hide an error. Dropout must be off.

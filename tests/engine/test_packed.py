@@ -7,7 +7,7 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 
-from models_registry.lm.heads import Scale, last_real, read_scale, score_head, to_reward, trunk, write_scale
+from models_registry.lm.heads import Scale, last_real, read_scale, score_head, to_reward, write_scale
 from models_registry.lm.packed import Group, packed_scores, probe, separate_scores
 
 from .tiny import VOCABULARY, causal_lm
@@ -98,14 +98,14 @@ def test_the_probe_finds_a_sliding_window_where_it_matters_and_only_there():
 
 def test_the_probe_reports_a_model_that_refuses_the_mask():
     model = to_reward(causal_lm("llama"), seed=0)
-    forward = trunk(model).forward
+    forward = model.base_model.forward
 
     def only_flat_masks(*args, attention_mask, **kwargs):
         if attention_mask.ndim != 2:
             raise ValueError("attention_mask must be (batch, T)")
         return forward(*args, attention_mask=attention_mask, **kwargs)
 
-    trunk(model).forward = only_flat_masks
+    model.base_model.forward = only_flat_masks
     found = probe(model, some_groups())
     assert not found.agrees
     assert found.difference is None
@@ -116,7 +116,7 @@ def test_a_reward_model_stands_on_the_same_trunk_and_its_start_is_repeatable():
     model = causal_lm("qwen2")
     weights = copy.deepcopy(model.state_dict())
     reward = to_reward(model, seed=7)
-    assert trunk(reward) is model.model
+    assert reward.base_model is model.model
     assert torch.equal(reward.score.weight, to_reward(causal_lm("qwen2"), seed=7).score.weight)
     assert not torch.equal(reward.score.weight, to_reward(causal_lm("qwen2"), seed=8).score.weight)
     assert all(torch.equal(weights[name], p) for name, p in model.state_dict().items())
@@ -141,15 +141,15 @@ def test_scoring_goes_through_an_adapter_and_its_own_head(shape):
     model = to_reward(causal_lm(shape), seed=0)
     plain = packed_scores(model, some_groups()).detach()
     targets = ["c_attn"] if shape == "gpt2" else ["q_proj", "v_proj"]
-    adapted = get_peft_model(
+    get_peft_model(
         model, LoraConfig(task_type="SEQ_CLS", r=2, target_modules=targets, fan_in_fan_out=shape == "gpt2")
     ).eval()
-    assert torch.allclose(packed_scores(adapted, some_groups()), plain, atol=1e-6)  # LoRA starts without effect
-    packed_scores(adapted, some_groups()).sum().backward()
-    moving = {name for name, p in adapted.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
+    assert torch.allclose(packed_scores(model, some_groups()), plain, atol=1e-6)  # LoRA starts without effect
+    packed_scores(model, some_groups()).sum().backward()
+    moving = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
     assert any("lora_B" in name for name in moving)
     assert any("score.modules_to_save" in name for name in moving)
-    assert score_head(adapted)(torch.ones(1, 32)).shape == (1, 1)
+    assert score_head(model)(torch.ones(1, 32)).shape == (1, 1)
 
 
 def test_a_model_without_a_score_head_is_refused():
