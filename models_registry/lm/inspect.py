@@ -39,6 +39,7 @@ class Facts:
     context_length: int | None = None
     vocab_size: int | None = None
     labels: tuple[str, ...] = ()
+    outputs: int | None = None  # of a score layer
     files_refused: list[tuple[str, str]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -151,7 +152,9 @@ def _full(folder: Path, refused: list[tuple[str, str]]) -> Facts:
             _("%(architecture)s neither writes text nor classifies it; it cannot be used here.")
             % {"architecture": architecture}
         )
-    if not any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")):
+    if not any(
+        (folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")
+    ):
         problems.append(_("There is no tokenizer in it: tokenizer.json is missing."))
     text = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
     return Facts(
@@ -163,6 +166,7 @@ def _full(folder: Path, refused: list[tuple[str, str]]) -> Facts:
         context_length=_first_int(text, "max_position_embeddings", "n_positions", "n_ctx"),
         vocab_size=_first_int(text, "vocab_size"),
         labels=labels,
+        outputs=_rows_of_head(weights),
         files_refused=refused,
         problems=problems,
     )
@@ -186,6 +190,7 @@ def _adapter(folder: Path, refused: list[tuple[str, str]]) -> Facts:
         architecture=str(kind or ""),
         parameters=sum(math.prod(entry["shape"]) for entry in weights.values()),
         dtype=_main_dtype(weights),
+        outputs=_rows_of_head(weights),
         files_refused=refused,
         problems=problems,
     )
