@@ -7,6 +7,9 @@ PERINGKAT_ORIGINS         trusted origins behind a proxy, comma separated: https
 PERINGKAT_SECRET_KEY      default: generated once into the data folder
 PERINGKAT_RUNS_AT_A_TIME  how many trainings the supervisor runs side by side (default: 1)
 PERINGKAT_MODELS_PORT     loopback port of `manage.py serve_models` (default: PERINGKAT_PORT + 1)
+PERINGKAT_MODELS_MEMORY   GB of memory that serve_models may fill with loaded models (default: half of the machine's)
+PERINGKAT_IMPORT_ROOTS    folders from which admins may import models in the browser, separated by ":"
+                          (default: the home folder of the server's user and the folder in which the repository lies)
 PERINGKAT_DEBUG           1 shows tracebacks; never on a shared machine
 DATABASE_URL              postgres://… (default: SQLite in the data folder)
 """
@@ -30,6 +33,14 @@ UPLOADS = DATA / "uploads"
 HOST = os.environ.get("PERINGKAT_HOST", "127.0.0.1")
 PORT = int(os.environ.get("PERINGKAT_PORT", "8000"))
 MODELS_PORT = int(os.environ.get("PERINGKAT_MODELS_PORT") or PORT + 1)
+MODELS_MEMORY_GB = float(os.environ.get("PERINGKAT_MODELS_MEMORY") or 0)
+IMPORT_ROOTS = [
+    Path(root).resolve() for root in os.environ.get("PERINGKAT_IMPORT_ROOTS", "").split(os.pathsep) if root
+] or [
+    root
+    for root in (Path.home(), BASE_DIR.parent)
+    if root != root.parent  # never the whole disk by default
+]
 RUNS_AT_A_TIME = int(os.environ.get("PERINGKAT_RUNS_AT_A_TIME", "1"))
 
 

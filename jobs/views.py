@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from people.errors import Refusal
-from people.permissions import Right, requires
+from people.permissions import signed_in
 
 from . import actions
 from .models import Job
@@ -23,13 +23,13 @@ def _visible(request: HttpRequest, pk) -> Job:
 
 
 @require_GET
-@requires(Right.RANK)  # every role; whose job it is decides then
+@signed_in  # whose job it is decides then
 def job_page(request: HttpRequest, pk) -> HttpResponse:
     return _answer(request, _visible(request, pk))
 
 
 @require_POST
-@requires(Right.RANK)
+@signed_in
 def cancel(request: HttpRequest, pk) -> HttpResponse:
     return _answer(request, actions.request_cancel(actor=request.user, job=_visible(request, pk)))
 

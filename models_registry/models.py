@@ -64,6 +64,9 @@ class Version(models.Model):
     trained_parameters = models.PositiveBigIntegerField(null=True, blank=True)
     architecture = models.CharField(max_length=80, blank=True)
     context_length = models.PositiveIntegerField(null=True, blank=True)
+    facts = models.JSONField(
+        default=dict
+    )  # what its files say of themselves: {"dtype", "vocab_size", "labels", "chat"}
     metrics = models.JSONField(default=dict)
     stage = models.CharField(max_length=16, choices=Stage, default=Stage.CANDIDATE)
     licence = models.CharField(max_length=120, blank=True)
@@ -71,12 +74,20 @@ class Version(models.Model):
     created_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
+    # Everything else says what the folder is and where it came from, and never changes.
+    EDITABLE = frozenset({"stage", "card", "licence"})
+
     class Meta:
         ordering = ["model__name", "-number"]
         constraints = [models.UniqueConstraint(fields=["model", "number"], name="version_number_once")]
 
     def __str__(self) -> str:
         return f"{self.model.name}:v{self.number}"
+
+    def save(self, **kwargs) -> None:
+        if not self._state.adding and not set(kwargs.get("update_fields") or ["all"]) <= self.EDITABLE:
+            raise ValueError("A version is immutable; only its stage, card and licence may change.")
+        super().save(**kwargs)
 
     def get_absolute_url(self) -> str:
         return reverse("version", args=[self.model.name, self.number])
@@ -92,3 +103,14 @@ class Version(models.Model):
         while (parent := links[-1].parent) is not None:
             links.append(parent)
         return links[::-1]
+
+
+class Source(models.Model):
+    """`version` was made from `source`, which played `role` (a key of run.json's "inputs": base, reward_model, …)."""
+
+    version = models.ForeignKey(Version, on_delete=models.CASCADE, related_name="sources")
+    role = models.CharField(max_length=32)
+    source = models.ForeignKey(Version, on_delete=models.PROTECT, related_name="uses")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["version", "role"], name="source_role_once")]
