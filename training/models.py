@@ -34,9 +34,9 @@ class Run(models.Model):
     progress = models.FloatField(default=0)
     eta_seconds = models.FloatField(null=True, blank=True)
     latest = models.JSONField(default=dict)  # the newest value of each curve
-    error = models.TextField(blank=True)  # in plain words
+    errors = models.JSONField(default=list)  # engine messages [{"id", "text", "params"}]: why it failed or was refused
     pid = models.PositiveIntegerField(null=True, blank=True)  # of the process group
-    attempt = models.PositiveIntegerField(default=0)
+    attempt = models.PositiveIntegerField(default=0)  # how often it was begun
     output_name = models.SlugField(max_length=80)  # the model that the result becomes a version of
     produced = models.ForeignKey(Version, null=True, blank=True, on_delete=models.PROTECT, related_name="made_by")
     created_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")

@@ -1,0 +1,142 @@
+"""A Config as people meet it: a tree of fields read from its JSON schema. Form, command-line help and messages are made from it.
+
+Nothing here knows any method: a field that is added to a Config appears everywhere by itself.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from django.utils.formats import localize
+from django.utils.translation import gettext as _
+from pydantic import BaseModel
+
+Kind = Literal["integer", "number", "boolean", "choice", "text", "list", "json", "group", "union"]
+
+
+@dataclass
+class Field:
+    """One knob, or a group of them. `path` is dotted: `tune.rank`. Texts are in the language of the request."""
+
+    path: str
+    kind: Kind
+    title: str
+    hint: str = ""
+    unit: str = ""
+    source: str = ""
+    group: str = ""
+    advanced: bool = False
+    required: bool = False
+    nullable: bool = False
+    default: Any = None
+    bounds: dict[str, float] = field(default_factory=dict)  # minimum, maximum, exclusiveMinimum, exclusiveMaximum
+    choices: list[Any] = field(default_factory=list)
+    children: list["Field"] = field(default_factory=list)  # of a group
+    variants: list["Field"] = field(default_factory=list)  # of a union: groups, `default` of each is its kind
+    tag: str = ""  # the key that tells a union's variants apart
+
+    @property
+    def range(self) -> str:
+        """The bounds in words: "greater than 0, at most 1"."""
+        words = {
+            "minimum": _("at least %s"),
+            "exclusiveMinimum": _("greater than %s"),
+            "maximum": _("at most %s"),
+            "exclusiveMaximum": _("less than %s"),
+        }
+        return ", ".join(words[key] % localize(self.bounds[key]) for key in words if key in self.bounds)
+
+    def leaves(self) -> Iterator["Field"]:
+        if self.children or self.variants:
+            for each in [*self.children, *self.variants]:
+                yield from each.leaves()
+        else:
+            yield self
+
+
+def fields_of(config: type[BaseModel]) -> list[Field]:
+    """The fields of a Config class in the order in which they are declared."""
+    schema = config.model_json_schema()
+    return _properties(schema, schema.get("$defs", {}), prefix="")
+
+
+def all_leaves(fields: list[Field]) -> Iterator[Field]:
+    for each in fields:
+        yield from each.leaves()
+
+
+def _properties(schema: Mapping, defs: Mapping, prefix: str, without: str = "") -> list[Field]:
+    required = schema.get("required", [])
+    return [
+        _field(f"{prefix}{name}", part, defs, required=name in required)
+        for name, part in schema.get("properties", {}).items()
+        if name != without
+    ]
+
+
+def _field(path: str, schema: Mapping, defs: Mapping, *, required: bool) -> Field:
+    schema, nullable = _resolved(schema, defs)
+    name = path.rpartition(".")[2]
+    made = Field(
+        path=path,
+        kind="json",
+        title=_(schema["title"]) if schema.get("title") else name,
+        hint=_(schema["description"]) if schema.get("description") else "",
+        unit=_(schema["unit"]) if schema.get("unit") else "",
+        source=schema.get("source", ""),
+        group=schema.get("group", ""),
+        advanced=bool(schema.get("advanced")),
+        required=required,
+        nullable=nullable,
+        default=schema.get("default"),
+        bounds={key: value for key, value in schema.items() if key in _BOUNDS},
+    )
+    if "discriminator" in schema:
+        made.kind, made.tag = "union", schema["discriminator"]["propertyName"]
+        for value, reference in schema["discriminator"]["mapping"].items():
+            variant = defs[reference.rpartition("/")[2]]
+            children = _properties(variant, defs, f"{path}.", without=made.tag)
+            made.variants.append(
+                Field(
+                    path=path,
+                    kind="group",
+                    title=_(variant["title"]),
+                    hint=_(variant["description"]) if variant.get("description") else "",
+                    default=value,
+                    children=children,
+                )
+            )
+    elif "properties" in schema:
+        made.kind, made.children = "group", _properties(schema, defs, f"{path}.")
+    elif "enum" in schema or "const" in schema:
+        made.kind, made.choices = "choice", schema.get("enum") or [schema["const"]]
+    elif schema.get("type") in ("integer", "number", "boolean"):
+        made.kind = schema["type"]
+    elif schema.get("type") == "string":
+        made.kind = "text"
+    elif schema.get("type") == "array" and schema.get("items", {}).get("type") in ("string", "integer", "number"):
+        made.kind = "list"
+    return made
+
+
+_BOUNDS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum")
+
+
+def _resolved(schema: Mapping, defs: Mapping) -> tuple[dict, bool]:
+    """The schema with its $ref followed and `X | None` taken apart; keys beside a reference win over what it names."""
+    merged = dict(schema)
+    nullable = False
+    if options := merged.get("anyOf"):
+        rest = [option for option in options if option.get("type") != "null"]
+        nullable = len(rest) < len(options)
+        if len(rest) == 1:
+            merged.pop("anyOf")
+            merged = {**rest[0], **merged}
+    if reference := merged.pop("$ref", None):
+        merged = {**defs[reference.rpartition("/")[2]], **merged}
+    return merged, nullable
+
+
+def words(value: Any) -> str:
+    """A choice as people read it: `rao_kupper` is "rao kupper", translated where the texts know it."""
+    return _(str(value).replace("_", " "))

@@ -1,0 +1,122 @@
+"""Questions about runs: lists, what a run is written as, where it came from, which labels made a model."""
+
+from typing import Any
+
+from django.db.models import Q, QuerySet
+
+from labeling.models import Dataset
+from models_registry.models import Version
+from models_registry.queries import ancestors
+
+from .engine import contract, methods
+from .models import Run, RunInput
+
+ACTIVE = (Run.State.QUEUED, Run.State.RUNNING, Run.State.STOPPING)
+
+
+def runs(*, search: str = "", state: str = "", method: str = "") -> QuerySet[Run]:
+    """The table of runs, newest first. `state` is one of Run.State or "active"."""
+    found = Run.objects.select_related("created_by", "produced__model").prefetch_related(
+        "inputs__version__model", "inputs__dataset"
+    )
+    if state == "active":
+        found = found.filter(state__in=ACTIVE)
+    elif state:
+        found = found.filter(state=state)
+    if method:
+        found = found.filter(method=method)
+    for word in search.split():
+        found = found.filter(
+            Q(name__icontains=word)
+            | Q(method__icontains=word)
+            | Q(output_name__icontains=word)
+            | Q(inputs__version__model__name__icontains=word)
+            | Q(inputs__dataset__name__icontains=word)
+        )
+    return found.distinct()
+
+
+def run_file(run: Run) -> dict[str, Any]:
+    """run.json: what the engine is told, with the folders as they lie now."""
+    inputs: dict[str, Any] = {}
+    for each in run.inputs.select_related("version", "dataset"):
+        if each.version:
+            inputs[each.role] = [str(link.folder) for link in each.version.chain()]
+        else:
+            inputs[each.role] = str(each.dataset.folder)
+    return {"method": run.method, "config": run.config, "inputs": inputs, "seed": run.seed}
+
+
+def origin(run: Run) -> dict[str, Any]:
+    """Where a run's result comes from, as hashes and names: what its version's manifest repeats for ever."""
+    found: dict[str, Any] = {
+        "run": str(run.pk),
+        "run_name": run.name,
+        "method": run.method,
+        "seed": run.seed,
+        "config": run.config,
+        "inputs": {},
+        "datasets": {},
+    }
+    for each in run.inputs.select_related("version", "dataset"):
+        if each.version:
+            found["inputs"][each.role] = [link.digest for link in each.version.chain()]
+        else:
+            found["datasets"][each.role] = {"digest": each.dataset.digest, "name": each.dataset.name}
+            if each.role == "dataset":
+                found["dataset"] = each.dataset.digest
+    return found
+
+
+def inputs_for(takes, *, search: str = "") -> QuerySet:
+    """What a person may choose for one input of a method (engine.config.Input), newest first."""
+    if takes.kind == "version":
+        found = (
+            Version.objects.select_related("model")
+            .filter(kind__in=("full", "adapter"), head__in=takes.accepts)
+            .exclude(stage="archived")
+            .order_by("-created_at")
+        )
+        for word in search.split():
+            found = found.filter(Q(model__name__icontains=word) | Q(origin__method__icontains=word))
+        return found
+    found = Dataset.objects.select_related("project").filter(kind__in=takes.accepts).order_by("-created_at")
+    for word in search.split():
+        found = found.filter(Q(name__icontains=word) | Q(project__name__icontains=word))
+    return found
+
+
+def runs_behind(version: Version) -> QuerySet[Run]:
+    """Every run that had a part in making `version`: its own, and those that made what it was made of."""
+    made_of = {version.pk} | {source.pk for _made, _role, source in ancestors(version)}
+    return Run.objects.filter(produced__in=made_of)
+
+
+def labels_behind(version: Version) -> QuerySet[Dataset]:
+    """Which labels made this model? The snapshots of rankings anywhere up its line."""
+    return Dataset.objects.filter(used_by__run__in=runs_behind(version), kind=Dataset.Kind.RANKINGS).distinct()
+
+
+def models_from(dataset: Dataset) -> QuerySet[Version]:
+    """Which models used this data? Those trained on it, and all that was made from them."""
+    made = set(RunInput.objects.filter(dataset=dataset).values_list("run__produced", flat=True)) - {None}
+    front = set(made)
+    while front:
+        front = (
+            set(
+                Version.objects.filter(Q(sources__source__in=front) | Q(parent__in=front)).values_list("pk", flat=True)
+            )
+            - made
+        )
+        made |= front
+    return Version.objects.select_related("model").filter(pk__in=made).order_by("created_at")
+
+
+def all_methods() -> dict[str, Any]:
+    """{name: engine.config.Method} of every method there is."""
+    return {name: methods.facts_of(name) for name in methods.names()}
+
+
+def status(run: Run) -> dict[str, Any]:
+    """The engine's own word on the run; empty before it was started, or where its file cannot be read."""
+    return contract.read_status(run.folder)

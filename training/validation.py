@@ -1,0 +1,133 @@
+"""What is wrong with a run that someone wants to create: everything at once, each problem with its place.
+
+A Config is judged by the engine itself (contract.check_config); the inputs by what the method says it takes.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+
+from labeling.models import Dataset
+from models_registry.models import Head, Kind, Version
+
+from .engine import contract, methods
+from .engine.config import Input
+from .fields import all_leaves, fields_of
+from .models import Run
+
+TRAINABLE = (Kind.FULL, Kind.ADAPTER)
+
+
+@dataclass
+class Problems:
+    """`by_field`: {"config.tune.rank": [sentence, …]}; keys are the names of the form's fields."""
+
+    by_field: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, name: str, sentence: str) -> None:
+        self.by_field.setdefault(name, []).append(sentence)
+
+    def __bool__(self) -> bool:
+        return bool(self.by_field)
+
+    @property
+    def sentences(self) -> list[str]:
+        return [sentence for sentences in self.by_field.values() for sentence in sentences]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A run that may be created. `config` is complete: defaults that change later cannot change this run."""
+
+    name: str
+    output_name: str
+    seed: int
+    config: dict[str, Any]
+
+
+def checked(
+    *,
+    method: str,
+    config: Mapping[str, Any],
+    inputs: Mapping[str, Version | Dataset],
+    name: str,
+    seed: int,
+    output_name: str,
+) -> tuple[Wanted, Problems]:
+    problems = Problems()
+    if method not in methods.names():
+        problems.add("method", _("There is no method “%(method)s”.") % {"method": method})
+        return Wanted(name, output_name, seed, {}), problems
+    for role, takes in methods.facts_of(method).inputs.items():
+        if problem := input_problem(takes, inputs.get(role)):
+            problems.add(f"inputs.{role}", problem)
+    for role in inputs.keys() - methods.facts_of(method).inputs.keys():
+        problems.add(f"inputs.{role}", _("This method takes no input “%(role)s”.") % {"role": role})
+
+    complete, said = contract.check_config(method, dict(config))
+    titles = {each.path: each.title for each in all_leaves(fields_of(methods.config_of(method)))}
+    for message in said:
+        path = message.params.get("field", "")
+        problems.add(f"config.{path}", _(message.text) % {**message.params, "field": titles.get(path, path)})
+
+    longest = Run._meta.get_field("name").max_length
+    if len(name) > longest:
+        problems.add("name", _("The name is longer than %(count)d characters.") % {"count": longest})
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31:
+        problems.add("seed", _("The seed must be a whole number from 0 to 2147483647."))
+    source = inputs.get("base") or next(iter(inputs.values()), None)
+    origin = source.model.name if isinstance(source, Version) else slugify(source.name) if source else ""
+    output_name = output_name.strip() or "-".join(filter(None, [origin[:60], method]))
+    if not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", output_name):
+        problems.add(
+            "output_name",
+            _("The name of the resulting model may have letters, digits, hyphens and underscores, at most 80."),
+        )
+    wanted = Wanted(
+        name=name.strip()
+        or " · ".join(filter(None, [method, str(source) if isinstance(source, Version) else origin])),
+        output_name=output_name,
+        seed=seed,
+        config=complete.model_dump(mode="json") if complete else {},
+    )
+    return wanted, problems
+
+
+def input_problem(takes: Input, chosen: Version | Dataset | None) -> str | None:
+    """Why `chosen` cannot be this input; None if it can."""
+    title = _(takes.title)
+    if chosen is None:
+        return _("“%(input)s” is missing: choose one.") % {"input": title} if takes.required else None
+    place = {"input": title, "chosen": str(chosen)}
+    if takes.kind == "version":
+        if not isinstance(chosen, Version):
+            return _("“%(input)s” must be a model version, and %(chosen)s is a data set.") % place
+        if chosen.kind not in TRAINABLE:
+            return _("“%(input)s”: %(chosen)s is a %(kind)s, which no training can start from.") % {
+                **place,
+                "kind": chosen.get_kind_display(),
+            }
+        if chosen.head not in takes.accepts:
+            return _("“%(input)s” must be a model that %(accepts)s, and %(chosen)s %(head)s.") % {
+                **place,
+                "accepts": _either(str(Head(head).label) for head in takes.accepts),
+                "head": chosen.get_head_display(),
+            }
+        return None
+    if not isinstance(chosen, Dataset):
+        return _("“%(input)s” must be a data set, and %(chosen)s is a model version.") % place
+    if chosen.kind not in takes.accepts:
+        return _("“%(input)s” must be a data set of %(accepts)s, and %(chosen)s holds %(kind)s.") % {
+            **place,
+            "accepts": _either(str(Dataset.Kind(kind).label) for kind in takes.accepts),
+            "kind": chosen.get_kind_display(),
+        }
+    return None
+
+
+def _either(words) -> str:
+    return f" {_('or')} ".join(words)
