@@ -156,7 +156,9 @@ class RunSettings(Settings):
     precision: Literal["auto", "fp32", "bf16"] = setting(
         "auto",
         _("Precision"),
-        _("bf16 is faster where the machine computes in it; automatic takes it on a GPU that does, and fp32 elsewhere."),
+        _(
+            "bf16 is faster where the machine computes in it; automatic takes it on a GPU that does, and fp32 elsewhere."
+        ),
         group="watch",
         advanced=True,
     )

@@ -1,8 +1,8 @@
 """The run directory: reading run.json, writing status.json, the lock, the exit codes. Light: nothing here loads torch.
 
-    run.json       what to do: {"method", "config", "inputs", "seed"}
-    status.json    how it stands: written whole and renamed into place, so a reader never sees half of it
-    lock           held (flock) by the one process that works on the run
+run.json       what to do: {"method", "config", "inputs", "seed"}
+status.json    how it stands: written whole and renamed into place, so a reader never sees half of it
+lock           held (flock) by the one process that works on the run
 """
 
 import difflib
@@ -59,7 +59,9 @@ def read(run_dir: Path) -> Order:
     try:
         raw = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
-        raise Refused(Message("no-run-file", _("There is no run.json in %(folder)s."), {"folder": str(run_dir)})) from None
+        raise Refused(
+            Message("no-run-file", _("There is no run.json in %(folder)s."), {"folder": str(run_dir)})
+        ) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise Refused(
             Message("run-file-not-json", _("run.json cannot be read: %(reason)s."), {"reason": str(error)})
@@ -165,7 +167,9 @@ def _problem(item: dict[str, Any], model: type[BaseModel]) -> Message:
             params["value"] = json.dumps(context.get("tag"))
         reason = str(context.get("error", "")).rstrip(".")
         extra = {"bound": bound, "expected": expected, "reason": reason}
-        return Message(kind.replace("_", "-"), _REASONS[kind], params | {k: v for k, v in extra.items() if v is not None})
+        return Message(
+            kind.replace("_", "-"), _REASONS[kind], params | {k: v for k, v in extra.items() if v is not None}
+        )
     return Message("invalid-setting", _REASONS["value_error"], {"field": field, "reason": item["msg"].rstrip(".")})
 
 
@@ -206,7 +210,9 @@ def _check_inputs(
             problems += _check_dataset(role, inputs[role])
         else:
             problems.append(
-                Message("wrong-type", _TYPE, {"field": f"inputs.{role}", "expected": _("a text"), "value": str(value)[:80]})
+                Message(
+                    "wrong-type", _TYPE, {"field": f"inputs.{role}", "expected": _("a text"), "value": str(value)[:80]}
+                )
             )
     return inputs, problems
 
@@ -227,13 +233,19 @@ def _check_chain(role: str, facts: Input, folders: list[Path]) -> list[Message]:
             continue
         if position == 0 and about.kind != "full":
             problems.append(
-                Message("chain-root", _("Input “%(role)s”: a chain starts with a full model, and %(folder)s is none."), params)
+                Message(
+                    "chain-root",
+                    _("Input “%(role)s”: a chain starts with a full model, and %(folder)s is none."),
+                    params,
+                )
             )
         if position > 0 and about.kind == "full":
             problems.append(
                 Message(
                     "chain-order",
-                    _("Input “%(role)s”: only the first folder of a chain is a full model, and %(folder)s is another."),
+                    _(
+                        "Input “%(role)s”: only the first folder of a chain is a full model, and %(folder)s is another."
+                    ),
                     params,
                 )
             )
@@ -279,7 +291,7 @@ class Lock:
 
     def acquire(self) -> bool:
         """False when another process works on this run."""
-        self._file = open(self._path, "a")
+        self._file = open(self._path, "a")  # noqa: SIM115 - open as long as the process lives
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

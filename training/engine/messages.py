@@ -33,5 +33,13 @@ class Refused(Exception):
         super().__init__("; ".join(map(str, self.problems)))
 
 
+class Failed(Exception):
+    """The run cannot go on; the message says why in plain words and what to do."""
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        super().__init__(str(message))
+
+
 class Stopped(Exception):
     """The run was asked to stop and has written its checkpoint."""

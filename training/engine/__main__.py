@@ -1,0 +1,107 @@
+"""The command line: `python -m training.engine RUN_DIR`, `--methods`, `--schema METHOD`. Loads torch only when a run passes its checks."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from pathlib import Path
+
+from . import contract, methods
+from .messages import Message, Refused, Stopped, _
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m training.engine",
+        description="Runs, or resumes, what RUN_DIR/run.json says. Exit codes: 0 complete, 75 stopped (start it again to go on), "
+        "2 refused (nothing was done; see status.json), 1 failed.",
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("run_dir", nargs="?", type=Path, metavar="RUN_DIR", help="folder with a run.json")
+    what.add_argument("--methods", action="store_true", help="list the methods, a line each")
+    what.add_argument("--schema", metavar="METHOD", help="print the JSON Schema of a method's settings")
+    options = parser.parse_args(arguments)
+    if options.methods:
+        for name in methods.names():
+            print(f"{name:<12} {methods.facts_of(name).summary}")
+        return contract.COMPLETE
+    if options.schema:
+        if options.schema not in methods.names():
+            print(
+                f"There is no method {options.schema!r}. The methods are: {', '.join(methods.names())}.",
+                file=sys.stderr,
+            )
+            return contract.REFUSED
+        print(json.dumps(methods.config_of(options.schema).model_json_schema(), indent=2, ensure_ascii=False))
+        return contract.COMPLETE
+    return run(options.run_dir)
+
+
+def run(run_dir: Path) -> int:
+    """Carry out or resume one run; returns the exit code. status.json holds the truth about it."""
+    run_dir = run_dir.absolute()
+    if not run_dir.is_dir():
+        print(f"There is no folder {run_dir}.", file=sys.stderr)
+        return contract.REFUSED
+    lock = contract.Lock(run_dir)
+    if not lock.acquire():
+        print(f"Another process works on {run_dir}.", file=sys.stderr)
+        return contract.REFUSED
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_args: stop.set())
+
+    status = contract.Status(run_dir)
+    if (run_dir / "output" / "metrics.json").is_file():
+        # Complete; or killed between putting the result in its place and saying so.
+        if contract.read_status(run_dir).get("state") != "complete":
+            status.end("complete", progress=1.0, eta_s=0.0)
+        return contract.COMPLETE
+    try:
+        order = contract.read(run_dir)
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            text = _("This method runs in one process; the launcher started %(number)s. Start it with one.")
+            raise Refused(Message("one-process", text, {"number": os.environ["WORLD_SIZE"]}))
+    except Refused as refused:
+        return _refuse(status, refused)
+    status.begin()
+
+    from .context import Context, cause_of
+
+    context = None
+    try:
+        context = Context(run_dir, order, status, stop)
+        methods.run_of(order.method)(context)
+        last = context.complete()
+    except Stopped:
+        status.end("stopped", **_figures(context))
+        return contract.STOPPED
+    except Refused as refused:
+        return _refuse(status, refused)
+    except Exception as error:
+        cause = cause_of(error)
+        traceback.print_exc()
+        print(cause, file=sys.stderr)
+        detail = traceback.format_exc()[-8000:]
+        status.end("failed", error={"cause": cause.as_json(), "detail": detail}, **_figures(context))
+        return contract.FAILED
+    status.end("complete", **_figures(context), **last)
+    return contract.COMPLETE
+
+
+def _figures(context: object) -> dict:
+    return context.figures() if context is not None else {}
+
+
+def _refuse(status: contract.Status, refused: Refused) -> int:
+    for problem in refused.problems:
+        print(problem, file=sys.stderr)
+    status.end("refused", problems=[problem.as_json() for problem in refused.problems])
+    return contract.REFUSED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

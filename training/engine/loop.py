@@ -1,0 +1,212 @@
+"""The supervised loop that pretraining, finetuning and reward modelling share.
+
+One update: the micro-batches of a step, their summed loss divided by their summed weight, clipped gradients, AdamW. The step number decides
+everything else (rows, learning rate), so it is the whole data cursor, and a resumed run is bit-identical on a CPU.
+"""
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from .config import OptimizerSettings, TrainingSettings
+from .context import Context
+from .messages import Failed, Message, _
+
+
+class MicroBatch(Protocol):
+    """What goes through the model at once. `weight`: how many tokens (rankings, …) its loss sums over; `tokens`: how many the model reads."""
+
+    weight: float
+    tokens: int
+
+
+@dataclass
+class Job:
+    """What a method brings to the loop.
+
+    batch(step) → micro-batches of update `step` (from 1), a function of the step alone.
+    loss(micro) → (sum of the losses, numbers): `numbers` are sums too; the loop divides them by the weight and logs them.
+    evaluate() → numbers on the held-out rows, logged under "heldout_…"; sample(step): texts for people. Neither may draw from the
+    global random state.
+    """
+
+    steps: int
+    parameters: dict[str, nn.Parameter]
+    batch: Callable[[int], Sequence[MicroBatch]]
+    loss: Callable[[MicroBatch], tuple[Tensor, dict[str, Tensor]]]
+    evaluate: Callable[[], dict[str, float]] | None = None
+    sample: Callable[[int], None] | None = None
+
+
+def train(ctx: Context, model: nn.Module, job: Job) -> dict[str, float]:
+    """Run the job's updates, from the last checkpoint if there is one. Returns the last evaluation's numbers.
+
+    Raises Stopped (see Context.boundary), and Failed when the loss stops being a number.
+    """
+    config: TrainingSettings = ctx.config
+    log_every = config.log_every or max(1, job.steps // 200)
+    eval_every = config.eval_every or max(1, job.steps // 10)
+    optimizer = adamw(config, job.parameters)
+    parameters = list(job.parameters.values())
+
+    first, heldout = 1, {}
+    if (checkpoint := ctx.restore()) is not None:
+        load_state(checkpoint, job.parameters, optimizer)
+        first = ctx.step + 1
+    elif job.evaluate is not None:
+        heldout = _look(ctx, model, job, 0)
+
+    def save(folder: Path) -> None:
+        save_state(folder, job.parameters, optimizer)
+
+    model.train()
+    seen, since = 0, time.monotonic()
+    for step in range(first, job.steps + 1):
+        rate = config.lr * schedule(config, step, job.steps)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        batch = job.batch(step)
+        weight = sum(micro.weight for micro in batch)
+        totals: dict[str, Tensor] = defaultdict(float)
+        for micro in batch:
+            with ctx.autocast():
+                loss, numbers = job.loss(micro)
+            (loss / weight).backward()
+            totals["loss"] += loss.detach()
+            for name, number in numbers.items():
+                totals[name] += number.detach()
+        norm = nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf)
+        _must_be_finite(norm, step)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+        tokens = sum(micro.tokens for micro in batch)
+        seen, ctx.tokens_seen = seen + tokens, ctx.tokens_seen + tokens
+        ctx.progress(step / job.steps)
+        if step % log_every == 0 or step in (1, job.steps):
+            now = time.monotonic()
+            means = {name: float(total) / weight for name, total in totals.items()}
+            ctx.event(
+                step,
+                **means,
+                lr=rate,
+                grad_norm=float(norm),
+                tokens=ctx.tokens_seen,
+                tokens_per_s=round(seen / max(now - since, 1e-9)),
+            )
+            seen, since = 0, now
+        if job.evaluate is not None and (step % eval_every == 0 or step == job.steps):
+            heldout = _look(ctx, model, job, step)
+            since = time.monotonic()
+        ctx.boundary(step, save)
+    if (
+        not heldout and job.evaluate is not None
+    ):  # resumed behind the last step: the numbers were told in an earlier attempt
+        with evaluating(model):
+            heldout = job.evaluate()
+    return heldout
+
+
+def _look(ctx: Context, model: nn.Module, job: Job, step: int) -> dict[str, float]:
+    """Evaluate on the held-out rows and write samples."""
+    with evaluating(model):
+        numbers = job.evaluate()
+        ctx.event(step, **{f"heldout_{name}": number for name, number in numbers.items()})
+        if job.sample is not None:
+            job.sample(step)
+    return numbers
+
+
+@contextmanager
+def evaluating(model: nn.Module):
+    """Eval mode and no gradients, for the time of the block."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(was_training)
+
+
+def adamw(config: OptimizerSettings, parameters: dict[str, nn.Parameter]) -> torch.optim.AdamW:
+    """AdamW over what moves, and only that: frozen weights have no state. Decay is for matrices (Loshchilov and Hutter 2017)."""
+    matrices = [p for p in parameters.values() if p.ndim >= 2]
+    others = [p for p in parameters.values() if p.ndim < 2]
+    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
+    betas = config.beta1, config.beta2
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]], lr=config.lr, betas=betas, eps=config.epsilon, fused=True
+    )
+
+
+def schedule(config: OptimizerSettings, step: int, steps: int) -> float:
+    """The learning rate of update `step` (1..steps), as a share of its largest value."""
+    warm = math.ceil(config.warmup * steps)
+    if step <= warm:
+        return step / warm
+    done = (step - warm) / max(steps - warm, 1)
+    if config.schedule == "constant":
+        return 1.0
+    left = 1.0 - done if config.schedule == "linear" else 0.5 * (1.0 + math.cos(math.pi * done))
+    return config.final_lr + (1.0 - config.final_lr) * left
+
+
+def updates(config: TrainingSettings, rows: int) -> int:
+    """How many updates the epochs make of so many rows, or max_steps if that is fewer."""
+    steps = max(1, round(config.epochs * rows / config.batch_size))
+    return min(steps, config.max_steps or steps)
+
+
+class Shuffle:
+    """Rows of each update: every epoch goes through all rows in an order of its own, drawn from (seed, epoch)."""
+
+    def __init__(self, rows: int, batch_size: int, seed: int) -> None:
+        self._rows, self._batch_size, self._seed = rows, batch_size, seed
+        self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
+
+    def __call__(self, step: int) -> np.ndarray:
+        """Row numbers of update `step` (from 1); a batch may lie across the border of two epochs."""
+        begin = (step - 1) * self._batch_size
+        return np.array([self._row(place) for place in range(begin, begin + self._batch_size)])
+
+    def _row(self, place: int) -> int:
+        epoch, within = divmod(place, self._rows)
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = np.random.Generator(np.random.Philox(key=[self._seed, epoch])).permutation(self._rows)
+        return int(self._order[within])
+
+
+def save_state(folder: Path, parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
+    """What moves, and the optimizer's state of it."""
+    save_file({name: p.detach().contiguous() for name, p in parameters.items()}, folder / "trained.safetensors")
+    torch.save(optimizer.state_dict(), folder / "optimizer.pt")
+
+
+def load_state(folder: Path, parameters: dict[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> None:
+    """Put back what save_state wrote."""
+    state = load_file(folder / "trained.safetensors")
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(state[name])
+    optimizer.load_state_dict(torch.load(folder / "optimizer.pt", weights_only=True))
+
+
+def _must_be_finite(norm: Tensor, step: int) -> None:
+    if not torch.isfinite(norm):
+        text = _(
+            "The loss stopped being a number at update %(step)s. A smaller learning rate or a longer warm-up usually helps; "
+            "start a new run with it."
+        )
+        raise Failed(Message("diverged", text, {"step": step}))
