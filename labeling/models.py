@@ -18,6 +18,10 @@ from models_registry.models import Version
 from people.models import Role, User
 
 
+def default_priorities() -> list[int]:
+    return [0]
+
+
 class Project(models.Model):
     class State(models.TextChoices):
         OPEN = "open", _("open")
@@ -39,7 +43,10 @@ class Project(models.Model):
     heldout_percent = models.PositiveSmallIntegerField(default=20, validators=[MaxValueValidator(90)])
     open_to_all = models.BooleanField(default=False)  # every signed-in annotator may rank, without a membership
     is_demo = models.BooleanField(default=False)
-    next_position = models.PositiveBigIntegerField(default=1)  # the tail of the queue of tasks
+    # Where the next task joins the queue. Taken by an UPDATE of this row, so that positions are committed in their order: a
+    # person who has walked to position n will never miss one below n.
+    next_position = models.PositiveBigIntegerField(default=1)
+    priorities = models.JSONField(default=default_priorities)  # those in use, highest first
     created_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -99,6 +106,13 @@ class Completion(models.Model):
 
 
 class Task(models.Model):
+    """Completions of one prompt, to be ranked by `overlap` people.
+
+    `free_slots` + the assignments that hold a slot = `overlap`, always; `submitted` of those have a ranking. `position` is the
+    place in the project's queue: a task has one exactly while somebody could take it (open, with a free slot), and gets a new one at
+    the tail when a slot is given back.
+    """
+
     class State(models.TextChoices):
         OPEN = "open", _("open")
         COMPLETE = "complete", _("complete")
@@ -108,24 +122,32 @@ class Task(models.Model):
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="tasks")
     key = models.CharField(max_length=64)  # hash of prompt and completions: importing twice makes no second task
     state = models.CharField(max_length=16, choices=State, default=State.OPEN)
+    size = models.PositiveSmallIntegerField()  # how many outputs
     overlap = models.PositiveSmallIntegerField()
     free_slots = models.PositiveSmallIntegerField()
+    submitted = models.PositiveSmallIntegerField(default=0)
     priority = models.SmallIntegerField(default=0)
-    position = models.PositiveBigIntegerField()  # place in the project's queue; a reopened task goes to the tail
+    position = models.PositiveBigIntegerField(null=True)
     score = models.FloatField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["project", "key"], name="task_once"),
-            models.CheckConstraint(condition=Q(free_slots__lte=models.F("overlap")), name="free_slots_within_overlap"),
+            models.CheckConstraint(
+                condition=Q(overlap__gte=models.F("free_slots") + models.F("submitted")), name="slots_within_overlap"
+            ),
+            models.CheckConstraint(
+                condition=Q(position__isnull=False, state="open", free_slots__gt=0)
+                | (Q(position__isnull=True) & (~Q(state="open") | Q(free_slots=0))),
+                name="queued_while_it_can_be_taken",
+            ),
         ]
         indexes = [
             models.Index(
-                fields=["project", "-priority", "position"],
-                condition=Q(state="open", free_slots__gt=0),
-                name="task_queue",
-            )
+                fields=["project", "priority", "position"], condition=Q(position__isnull=False), name="task_queue"
+            ),
+            models.Index(fields=["project", "state"]),
         ]
 
 
@@ -147,18 +169,21 @@ class TaskItem(models.Model):
         ]
 
 
-class QueueCursor(models.Model):
-    """How far a person has walked down a project's queue: finding the next task never looks at what lies behind."""
+class Desk(models.Model):
+    """One person's place in one project: how far they have walked down the queue, and how much they have done.
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
-    annotator = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+")
-    priority = models.SmallIntegerField()
-    position = models.PositiveBigIntegerField(default=0)
+    `cursors`: {priority: position}. Finding the next task never looks at what lies behind; counting never looks at all that was done.
+    """
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="desks")
+    annotator = models.ForeignKey(User, on_delete=models.CASCADE, related_name="desks")
+    cursors = models.JSONField(default=dict)
+    done = models.PositiveIntegerField(default=0)  # rankings submitted
+    day = models.DateField(null=True)
+    done_that_day = models.PositiveIntegerField(default=0)
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["project", "annotator", "priority"], name="one_cursor_per_priority")
-        ]
+        constraints = [models.UniqueConstraint(fields=["project", "annotator"], name="one_desk")]
 
 
 class Assignment(models.Model):
@@ -192,6 +217,7 @@ class Assignment(models.Model):
     claimed_at = models.DateTimeField()
     lease_until = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    revisions = models.PositiveSmallIntegerField(default=0)  # how many rankings it has
     imported = models.BooleanField(default=False)
 
     class Meta:

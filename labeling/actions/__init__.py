@@ -1,0 +1,36 @@
+"""The verbs of labeling: each takes the acting user, is one transaction, and writes one audit row.
+
+collecting   a person's turn at a task: claim, submit, revise, skip, flag, undo
+projects     create and change projects, their members
+"""
+
+from .collecting import (
+    UNDO_SECONDS,
+    Outcome,
+    claim_task,
+    expire_leases,
+    extend_lease,
+    flag_task,
+    revise_ranking,
+    skip_task,
+    submit_ranking,
+    undo,
+)
+from .projects import add_members, change_project, create_project, remove_members
+
+__all__ = [
+    "UNDO_SECONDS",
+    "Outcome",
+    "add_members",
+    "change_project",
+    "claim_task",
+    "create_project",
+    "expire_leases",
+    "extend_lease",
+    "flag_task",
+    "remove_members",
+    "revise_ranking",
+    "skip_task",
+    "submit_ranking",
+    "undo",
+]

@@ -1,0 +1,515 @@
+"""A person's turn at a task: claim, submit, revise, skip, flag, undo. The guarantees of collecting live here.
+
+* A claim takes a numbered slot of its task; the database makes (task, slot) and (task, annotator, repeat) unique.
+* What was submitted is never thrown away: a late submit takes a slot that is still free, else it is kept as spare.
+* A submit that arrives twice (same client key) is stored once and answered alike.
+* Submit and the claim of the next task are one transaction: one wait for the disk.
+
+Finding the next task is one index lookup behind the person's own cursor (Desk): a task that gets a free slot again joins the
+queue anew at its tail, so nothing ever waits behind a cursor. On PostgreSQL verbs lock in the order assignment, desk,
+task, project; the few ways round that are left end as a deadlock which the database breaks and `one_transaction` repeats.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import wraps
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db.models import Case, Exists, F, OuterRef, Subquery, Value, When
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from labeling import queries
+from labeling.actions.queue import free_number, settle, take_one, take_slot
+from labeling.models import Assignment, Desk, Project, Ranking, Task, TaskItem
+from labeling.ranking import LETTERS, RankingError, WeakOrder
+from people.errors import Refusal
+from people.models import User, audit
+from people.permissions import Right, check
+
+UNDO_SECONDS = 10  # what people are promised
+UNDO_GRACE_SECONDS = 5  # for the way of the click to the server
+EXPIRE_AT_ONCE = 50  # overdue leases that one claim takes back at most
+
+State = Assignment.State
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a turn: the assignment as it now stands, its ranking if it has one, and the person's next turn.
+
+    `next` is None when no task waits for them. `repeated`: this very submit had arrived before, nothing was stored again.
+    """
+
+    assignment: Assignment
+    ranking: Ranking | None
+    next: Assignment | None
+    repeated: bool = False
+
+
+def one_transaction(verb: Callable) -> Callable:
+    """Run the verb in a transaction; if PostgreSQL broke a deadlock by giving it up, run it again."""
+
+    @wraps(verb)
+    def run(**arguments: object) -> object:
+        attempts = 1 if connection.in_atomic_block else 4
+        for attempt in range(1, attempts + 1):
+            try:
+                with transaction.atomic():
+                    return verb(**arguments)
+            except OperationalError as error:
+                deadlock = getattr(error.__cause__, "sqlstate", None) in {"40P01", "40001"}
+                if not deadlock or attempt == attempts:
+                    raise
+        raise AssertionError("unreachable")
+
+    return run
+
+
+@one_transaction
+def claim_task(*, actor: User, project: Project) -> Assignment | None:
+    """The task that `actor` should rank now: the one they hold already, else the next of the queue, else None."""
+    check(actor, Right.RANK)
+    desk = _desk(actor, project)
+    if held := _held(actor, project):
+        _extend(held)
+        return held
+    assignment = _claim_next(desk, actor, project)
+    if assignment is not None:
+        audit(actor, "task.claim", assignment, task=assignment.task_id, slot=assignment.slot)
+    return assignment
+
+
+def submit_ranking(
+    *,
+    actor: User,
+    assignment: Assignment | UUID | str,
+    notation: str,
+    client_key: str,
+    seconds: float | None = None,
+    comment: str = "",
+) -> Outcome:
+    """Store what `actor` says about their task, and claim the next one.
+
+    `notation` is in the letters of the board. `client_key` is made by the client, once for each ranking it wants stored. A second
+    tab with the same ranking gets the same answer; with another one a Refusal (409) that names what is stored.
+    """
+    arguments = {"notation": notation, "client_key": client_key, "seconds": seconds, "comment": comment}
+    try:
+        return _submit(actor=actor, assignment=assignment, **arguments)
+    except IntegrityError:
+        # The key belongs to another ranking: the one index that two correct clients cannot meet in.
+        if not Ranking.objects.filter(client_key=client_key).exists():
+            raise
+        raise _key_used() from None
+
+
+@one_transaction
+def _submit(
+    *,
+    actor: User,
+    assignment: Assignment | UUID | str,
+    notation: str,
+    client_key: str,
+    seconds: float | None,
+    comment: str,
+) -> Outcome:
+    assignment = _own(actor, assignment)
+    project = assignment.project
+    order = _read(notation, assignment)
+    _check_key_and_time(client_key, seconds)
+    if assignment.state in {State.SUBMITTED, State.SPARE}:
+        ranking = _answer_again(assignment, order, client_key)
+        return Outcome(assignment, ranking, _next_or_held(actor, project), repeated=True)
+    if assignment.state == State.FLAGGED:
+        raise Refusal(_("You flagged this task. Take the flag back first, then rank it."), status=409)
+
+    now = timezone.now()
+    late = assignment.state != State.CLAIMED
+    desk = _desk(actor, project)
+    if late:
+        assignment.slot = take_slot(assignment.task)
+    ranking = _store(assignment, order, client_key, seconds, comment)
+    assignment.state = State.SPARE if assignment.slot is None else State.SUBMITTED
+    assignment.finished_at, assignment.lease_until, assignment.reason = now, None, ""
+    assignment.save(update_fields=["state", "slot", "finished_at", "lease_until", "revisions", "reason"])
+    if assignment.slot is not None:
+        Task.objects.filter(pk=assignment.task_id).update(
+            submitted=F("submitted") + 1,
+            state=Case(
+                When(state=Task.State.OPEN, overlap=F("submitted") + 1, then=Value(Task.State.COMPLETE)),
+                default=F("state"),
+            ),
+        )
+    _count(desk, now, 1)
+    following = (_held(actor, project) if late else None) or _claim_next(desk, actor, project)
+    audit(
+        actor,
+        "ranking.submit",
+        assignment,
+        task=assignment.task_id,
+        ranking=ranking.pk,
+        late=late,
+        spare=assignment.slot is None,
+        next=str(following.pk) if following else None,
+    )
+    return Outcome(assignment, ranking, following)
+
+
+def revise_ranking(
+    *,
+    actor: User,
+    assignment: Assignment | UUID | str,
+    notation: str,
+    client_key: str,
+    seconds: float | None = None,
+    comment: str = "",
+) -> Outcome:
+    """A changed mind: a new revision beside the old one, which stays. `next` is the turn that `actor` holds, if any."""
+    arguments = {"notation": notation, "client_key": client_key, "seconds": seconds, "comment": comment}
+    try:
+        return _revise(actor=actor, assignment=assignment, **arguments)
+    except IntegrityError:
+        if not Ranking.objects.filter(client_key=client_key).exists():
+            raise
+        raise _key_used() from None
+
+
+@one_transaction
+def _revise(
+    *,
+    actor: User,
+    assignment: Assignment | UUID | str,
+    notation: str,
+    client_key: str,
+    seconds: float | None,
+    comment: str,
+) -> Outcome:
+    assignment = _own(actor, assignment)
+    order = _read(notation, assignment)
+    _check_key_and_time(client_key, seconds)
+    if assignment.state not in {State.SUBMITTED, State.SPARE}:
+        raise Refusal(_("There is no submitted ranking of this task to revise."), status=409)
+    if assignment.project.state == Project.State.ARCHIVED:
+        raise Refusal(_("This project is archived; its rankings can no longer change."), status=409)
+    held = _held(actor, assignment.project)
+    stored = assignment.rankings.filter(client_key=client_key).first()
+    if stored is not None:
+        if stored.notation != str(order):
+            raise _key_used()
+        return Outcome(assignment, stored, held, repeated=True)
+    current = assignment.rankings.get(current=True)
+    if (current.notation, current.comment) == (str(order), comment):
+        return Outcome(assignment, current, held, repeated=True)
+    assignment.rankings.filter(current=True).update(current=False)
+    ranking = _store(assignment, order, client_key, seconds, comment)
+    assignment.save(update_fields=["revisions"])
+    audit(actor, "ranking.revise", assignment, ranking=ranking.pk, before=current.notation, after=ranking.notation)
+    return Outcome(assignment, ranking, held)
+
+
+@one_transaction
+def skip_task(*, actor: User, assignment: Assignment | UUID | str, reason: str) -> Outcome:
+    """`actor` cannot judge this task: its slot is free for others, and it is not offered to them again."""
+    reason = reason.strip()
+    if not reason:
+        raise Refusal(_("Say why you skip this task; a word is enough."))
+    return _give_up(actor, assignment, State.SKIPPED, reason, "task.skip")
+
+
+@one_transaction
+def flag_task(*, actor: User, assignment: Assignment | UUID | str, flag: str, note: str = "") -> Outcome:
+    """Something is wrong with the task itself. Its slot is free; the flags of two people close it for review."""
+    if flag not in Assignment.Flag.values:
+        raise Refusal(
+            _("Choose what is wrong: %(choices)s.")
+            % {"choices": ", ".join(str(label) for label in Assignment.Flag.labels)}
+        )
+    reason = f"{flag}: {note.strip()}" if note.strip() else flag
+    return _give_up(actor, assignment, State.FLAGGED, reason, "task.flag")
+
+
+def _give_up(actor: User, assignment: Assignment | UUID | str, state: str, reason: str, verb: str) -> Outcome:
+    if len(reason) > 500:
+        raise Refusal(_("That is too long; at most 500 characters."))
+    assignment = _own(actor, assignment)
+    project = assignment.project
+    if assignment.state == state:
+        return Outcome(assignment, None, _next_or_held(actor, project), repeated=True)
+    if assignment.state not in {State.CLAIMED, State.EXPIRED}:
+        raise Refusal(
+            _("This task is already finished (%(state)s); nothing was changed.")
+            % {"state": assignment.get_state_display()},
+            status=409,
+        )
+    desk = _desk(actor, project)
+    _leave(assignment, state, reason)
+    following = _held(actor, project) or _claim_next(desk, actor, project)
+    audit(
+        actor, verb, assignment, task=assignment.task_id, reason=reason, next=str(following.pk) if following else None
+    )
+    return Outcome(assignment, None, following)
+
+
+@one_transaction
+def undo(*, actor: User, assignment: Assignment | UUID | str) -> Assignment:
+    """Call back what `actor` just submitted, skipped or flagged: they hold the task again, in its slot.
+
+    What was submitted stays as an old revision. The task that they hold meanwhile goes back to the queue.
+    """
+    assignment = _own(actor, assignment)
+    if assignment.state == State.CLAIMED:
+        return assignment
+    window = timedelta(seconds=UNDO_SECONDS + UNDO_GRACE_SECONDS)
+    if assignment.state not in {State.SUBMITTED, State.SKIPPED, State.FLAGGED} or assignment.imported:
+        raise Refusal(_("There is nothing to undo; you can revise your ranking instead."), status=409)
+    if timezone.now() - assignment.finished_at > window:
+        raise Refusal(
+            _("It is too late to undo this (%(seconds)s seconds). You can revise your ranking instead.")
+            % {"seconds": UNDO_SECONDS},
+            status=409,
+        )
+    before = assignment.state
+    desk = _desk(actor, assignment.project)
+    if (held := _held(actor, assignment.project)) is not None:
+        _leave(held, State.EXPIRED)
+    if before == State.SUBMITTED:
+        assignment.rankings.filter(current=True).update(current=False)
+        task = Task.objects.select_for_update().get(pk=assignment.task_id)
+        task.submitted -= 1
+        _count(desk, assignment.finished_at, -1)
+        desk.save()
+    else:
+        assignment.slot = take_slot(assignment.task)
+        if assignment.slot is None:
+            raise Refusal(_("Someone else has taken this task meanwhile; it cannot be called back."), status=409)
+        task = Task.objects.select_for_update().get(pk=assignment.task_id)
+    _hold(assignment, assignment.project)
+    assignment.finished_at, assignment.reason = None, ""
+    assignment.save()
+    settle(task)
+    audit(actor, "task.undo", assignment, task=task.pk, was=before, released=str(held.pk) if held else None)
+    return assignment
+
+
+def extend_lease(*, actor: User, assignment: Assignment | UUID | str) -> bool:
+    """A sign of life from the board. False: the lease had ended and the slot is gone (a submit is kept all the same).
+
+    Happens every minute for everyone, so it writes no audit row.
+    """
+    check(actor, Right.RANK)
+    assignment = _own(actor, assignment, lock=False)
+    until = timezone.now() + timedelta(seconds=assignment.project.lease_seconds)
+    return bool(Assignment.objects.filter(pk=assignment.pk, state=State.CLAIMED).update(lease_until=until))
+
+
+def expire_leases(*, project: Project, limit: int = EXPIRE_AT_ONCE) -> int:
+    """Take back the slots of overdue leases, oldest first; returns how many. Done when somebody would otherwise get no task."""
+    with transaction.atomic():
+        overdue = list(
+            Assignment.objects.filter(project=project, state=State.CLAIMED, lease_until__lt=timezone.now())
+            .select_for_update(skip_locked=True)
+            .order_by("lease_until")[:limit]
+        )
+        for assignment in overdue:
+            _leave(assignment, State.EXPIRED)
+            audit(None, "task.expire", assignment, task=assignment.task_id, annotator=assignment.annotator_id)
+    return len(overdue)
+
+
+# Reading what came in
+
+
+def _own(actor: User, assignment: Assignment | UUID | str, *, lock: bool = True) -> Assignment:
+    check(actor, Right.RANK)
+    found = Assignment.objects.select_related("task", "project")
+    if lock:
+        found = found.select_for_update(of=("self",))
+    try:
+        return found.get(pk=getattr(assignment, "pk", assignment), annotator=actor)
+    except (Assignment.DoesNotExist, ValidationError):
+        raise Refusal(_("This task is not yours, or it does not exist."), status=404) from None
+
+
+def _read(notation: str, assignment: Assignment) -> WeakOrder:
+    """What the board's letters say, in canonical letters; a Refusal that names all that is missing."""
+    try:
+        shown = WeakOrder.parse(notation, items=len(assignment.display))
+    except RankingError as error:
+        raise Refusal(_(error.template) % error.params) from None
+    project, problems = assignment.project, []
+    if not project.allow_partial and not shown.is_complete:
+        missing = ", ".join(LETTERS[item] for item in range(shown.items) if item not in shown.named)
+        problems.append(_("Rank every output; still missing: %(letters)s.") % {"letters": missing})
+    if not project.acceptability_line and shown.line is not None:
+        problems.append(_("This project has no acceptability line; leave out |."))
+    if not shown.strict_pairs() and not shown.tied_pairs() and shown.line is None:
+        problems.append(_("This says nothing yet: rank at least two outputs."))
+    if problems:
+        raise Refusal(problems)
+    return shown.relabel(assignment.display)
+
+
+def _check_key_and_time(client_key: str, seconds: float | None) -> None:
+    problems = []
+    if not 0 < len(client_key) <= 64:
+        problems.append(_("The client key must have 1 to 64 characters."))
+    if seconds is not None and not 0 <= seconds < 1e7:
+        problems.append(_("The time must be a number of seconds, 0 or more."))
+    if problems:
+        raise Refusal(problems)
+
+
+def _answer_again(assignment: Assignment, order: WeakOrder, client_key: str) -> Ranking:
+    """The ranking that a repeated submit stored the first time; a Refusal if this one says something else."""
+    stored = assignment.rankings.filter(client_key=client_key).first()
+    if stored is not None:
+        if stored.notation != str(order):
+            raise _key_used()
+        return stored
+    current = assignment.rankings.get(current=True)
+    if current.notation == str(order):
+        return current
+    raise Refusal(
+        _(
+            "You have already submitted this task, in another tab perhaps: %(stored)s. "
+            "That ranking is kept and this one was not stored; to change your answer, revise it."
+        )
+        % {"stored": queries.as_shown(assignment, current)},
+        status=409,
+    )
+
+
+def _key_used() -> Refusal:
+    return Refusal(_("This client key already belongs to another ranking; nothing was stored."), status=409)
+
+
+# Slots, leases, the queue
+
+
+def _desk(actor: User, project: Project) -> Desk:
+    """The person's desk, locked; whether they may take tasks is on it as `member`."""
+    member = Exists(queries.memberships_of(actor).filter(project=OuterRef("project")))
+    desks = Desk.objects.select_for_update(of=("self",)).annotate(member=member)
+    try:
+        return desks.get(project=project, annotator=actor)
+    except Desk.DoesNotExist:
+        Desk.objects.bulk_create([Desk(project=project, annotator=actor)], ignore_conflicts=True)
+        return desks.get(project=project, annotator=actor)
+
+
+def _count(desk: Desk, at: datetime, by: int) -> None:
+    day = timezone.localdate(at)
+    if by > 0 and desk.day != day:
+        desk.day, desk.done_that_day = day, 0
+    desk.done = max(desk.done + by, 0)
+    if desk.day == day:
+        desk.done_that_day = max(desk.done_that_day + by, 0)
+
+
+def _held(actor: User, project: Project) -> Assignment | None:
+    return (
+        Assignment.objects.select_related("task__prompt", "project")
+        .filter(project=project, annotator=actor, state=State.CLAIMED)
+        .first()
+    )
+
+
+def _next_or_held(actor: User, project: Project) -> Assignment | None:
+    desk = _desk(actor, project)
+    return _held(actor, project) or _claim_next(desk, actor, project)
+
+
+def _claim_next(desk: Desk, actor: User, project: Project) -> Assignment | None:
+    """Take a slot of the next task that `actor` has not had. Saves the desk."""
+    allowed = queries.may_take(actor, project, member=desk.member)
+    task = _next_task(desk, actor, project) if allowed else None
+    if allowed and task is None and expire_leases(project=project):
+        project.refresh_from_db(fields=["next_position"])
+        task = _next_task(desk, actor, project)
+    desk.save(update_fields=["cursors", "done", "day", "done_that_day"])
+    if task is None:
+        return None
+    slot = free_number(task)
+    if task.lapsed is not None:  # had before, and the lease ended: the same turn goes on, in the same order of outputs
+        assignment = Assignment.objects.get(pk=task.lapsed)
+        assignment.slot = slot
+        _hold(assignment, project)
+        assignment.save()
+    else:
+        display = list(range(task.size))
+        random.shuffle(display)
+        assignment = Assignment(project=project, task=task, annotator=actor, slot=slot, display=display)
+        _hold(assignment, project)
+        assignment.save(force_insert=True)
+    assignment.task, assignment.project = task, project
+    return assignment
+
+
+def _next_task(desk: Desk, actor: User, project: Project) -> Task | None:
+    """Walk down the queue from the desk's cursor to the first task for `actor`, and take one of its free slots."""
+    mine = Assignment.objects.filter(task=OuterRef("pk"), annotator=actor, repeat=0)
+    waiting = (
+        Task.objects.filter(~Exists(mine.exclude(state=State.EXPIRED)), project=project)
+        .annotate(lapsed=Subquery(mine.values("pk")[:1]))
+        .select_related("prompt")
+        .order_by("position")
+    )
+    for priority in project.priorities:
+        cursor = desk.cursors.get(str(priority), 0)
+        while task := waiting.filter(priority=priority, position__gt=cursor).first():
+            cursor = task.position
+            # Another person may have taken the last slot between the two statements (PostgreSQL): then walk on.
+            if take_one(Task.objects.filter(pk=task.pk, position=cursor)):
+                break
+        # `project` was read before the queue was: all that had joined by then lies behind.
+        desk.cursors[str(priority)] = cursor if task else max(cursor, project.next_position - 1)
+        if task:
+            return task
+    return None
+
+
+def _hold(assignment: Assignment, project: Project) -> None:
+    now = timezone.now()
+    assignment.state = State.CLAIMED
+    assignment.claimed_at = assignment.claimed_at or now
+    assignment.lease_until = now + timedelta(seconds=project.lease_seconds)
+
+
+def _extend(assignment: Assignment) -> None:
+    assignment.lease_until = timezone.now() + timedelta(seconds=assignment.project.lease_seconds)
+    assignment.save(update_fields=["lease_until"])
+
+
+def _leave(assignment: Assignment, state: str, reason: str = "") -> None:
+    """End a turn without a ranking: its slot, if it still holds one, is free again."""
+    held_slot = assignment.slot is not None
+    assignment.state, assignment.slot, assignment.reason, assignment.lease_until = state, None, reason, None
+    assignment.finished_at = timezone.now()
+    assignment.save(update_fields=["state", "slot", "reason", "lease_until", "finished_at"])
+    task = Task.objects.select_for_update().get(pk=assignment.task_id)
+    task.free_slots += held_slot
+    settle(task)
+
+
+def _store(assignment: Assignment, order: WeakOrder, client_key: str, seconds: float | None, comment: str) -> Ranking:
+    """The next revision; counts it on the assignment, which the caller saves."""
+    completions = list(
+        TaskItem.objects.filter(task=assignment.task_id).order_by("position").values_list("completion_id", flat=True)
+    )
+    assignment.revisions += 1
+    return Ranking.objects.create(
+        assignment=assignment,
+        revision=assignment.revisions,
+        tiers=[[completions[item] for item in tier] for tier in order.tiers],
+        line=order.line,
+        rest=[completions[item] for item in order.rest],
+        notation=str(order),
+        client_key=client_key,
+        seconds=seconds,
+        comment=comment,
+    )

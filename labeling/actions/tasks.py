@@ -1,0 +1,149 @@
+"""Prompts, completions and tasks, made in bulk: for imports and for sampling. What is there already is found, not made again."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.db import transaction
+
+from labeling.actions.queue import queue_places
+from labeling.identity import digest_of, split_of
+from labeling.models import Completion, Project, Prompt, Task, TaskItem
+
+MOST_OUTPUTS = 9
+
+
+@dataclass
+class NewTask:
+    """A prompt and the outputs to be ranked, each (text, source). Without outputs it is a prompt alone."""
+
+    prompt: str | list
+    completions: Sequence[tuple[str, str]] = ()
+    external_id: str = ""
+    split: str | None = None
+    priority: int = 0
+    meta: dict = field(default_factory=dict)
+
+
+@dataclass
+class Added:
+    """What became of a NewTask. `completions` stand in the order in which the NewTask named them."""
+
+    prompt: Prompt
+    new_prompt: bool
+    completions: list[Completion]
+    task: Task | None = None
+    new_task: bool = False
+
+
+@transaction.atomic
+def add_tasks(project: Project, rows: Sequence[NewTask]) -> list[Added]:
+    """Find or make what `rows` name, in one short transaction: call it with some hundred rows at a time."""
+    Project.objects.select_for_update().get(pk=project.pk)  # one at a time: completions are matched by hand
+    added = _prompts(project, rows)
+    _completions(added, rows)
+    with_outputs = [(one, row.priority) for one, row in zip(added, rows, strict=True) if one.completions]
+    made = make_tasks(
+        project, [(one.prompt, one.completions) for one, _ in with_outputs], [p for _, p in with_outputs]
+    )
+    for (one, _), (task, new) in zip(with_outputs, made, strict=True):
+        one.task, one.new_task = task, new
+    return added
+
+
+def _prompts(project: Project, rows: Sequence[NewTask]) -> list[Added]:
+    digests = [digest_of(row.prompt) for row in rows]
+    known = {p.digest: p for p in project.prompts.filter(digest__in=digests)}
+    new: dict[str, Prompt] = {}
+    for digest, row in zip(digests, rows, strict=True):
+        if digest not in known and digest not in new:
+            split = row.split or split_of(digest, project.heldout_percent)
+            new[digest] = Prompt(
+                project=project,
+                content=row.prompt,
+                digest=digest,
+                split=split,
+                external_id=row.external_id,
+                meta=row.meta,
+            )
+    Prompt.objects.bulk_create(new.values())
+    added, seen = [], set(known)
+    for digest in digests:
+        added.append(Added(known.get(digest) or new[digest], digest not in seen, []))
+        seen.add(digest)
+    return added
+
+
+def _completions(added: Sequence[Added], rows: Sequence[NewTask]) -> None:
+    """Fill in each row's completions. The nth time that a row has a text by a source is the nth such completion of the prompt."""
+    known: dict[tuple[int, str, str], list[Completion]] = defaultdict(list)
+    prompts = {one.prompt.pk for one, row in zip(added, rows, strict=True) if row.completions}
+    for completion in Completion.objects.filter(prompt__in=prompts, version=None).order_by("pk"):
+        known[completion.prompt_id, completion.digest, completion.source].append(completion)
+    new = []
+    for one, row in zip(added, rows, strict=True):
+        used: dict[tuple[int, str, str], int] = defaultdict(int)
+        for text, source in row.completions:
+            key = one.prompt.pk, digest_of(text), source
+            if used[key] == len(known[key]):
+                known[key].append(Completion(prompt=one.prompt, text=text, digest=key[1], source=source))
+                new.append(known[key][-1])
+            one.completions.append(known[key][used[key]])
+            used[key] += 1
+    Completion.objects.bulk_create(new)
+
+
+def make_tasks(
+    project: Project, outputs: Sequence[tuple[Prompt, Sequence[Completion]]], priorities: Sequence[int] | None = None
+) -> list[tuple[Task, bool]]:
+    """A task for each prompt and 2..9 of its completions, in this order; (task, is it new). Call it inside a transaction.
+
+    The same completions in another order are the same task.
+    """
+    keys = [_key(completions) for _, completions in outputs]
+    tasks = {task.key: task for task in project.tasks.filter(key__in=keys)}
+    new: dict[str, Task] = {}
+    items = []
+    for number, (key, (prompt, completions)) in enumerate(zip(keys, outputs, strict=True)):
+        if key in tasks or key in new:
+            continue
+        if not 2 <= len(completions) <= MOST_OUTPUTS:
+            raise ValueError(f"a task has 2 to {MOST_OUTPUTS} outputs, not {len(completions)}")
+        new[key] = task = Task(
+            project=project,
+            prompt=prompt,
+            key=key,
+            size=len(completions),
+            overlap=project.overlap,
+            free_slots=project.overlap,
+            priority=priorities[number] if priorities else 0,
+        )
+        first: dict[str, int] = {}
+        for position, completion in enumerate(completions):
+            same = first.setdefault(completion.text.strip(), position)
+            duplicate_of = same if same < position else None
+            items.append(TaskItem(task=task, completion=completion, position=position, duplicate_of=duplicate_of))
+    if new:
+        start = queue_places(project.pk, len(new))
+        for offset, task in enumerate(new.values()):
+            task.position = start + offset
+        _know_priorities(project, {task.priority for task in new.values()})
+        Task.objects.bulk_create(new.values())
+        TaskItem.objects.bulk_create(items)
+    result, seen = [], set(tasks)
+    for key in keys:
+        result.append((tasks.get(key) or new[key], key not in seen))
+        seen.add(key)
+    return result
+
+
+def _key(completions: Sequence[Completion]) -> str:
+    return digest_of(" ".join(map(str, sorted(completion.pk for completion in completions))))
+
+
+def _know_priorities(project: Project, priorities: set[int]) -> None:
+    """The queue is walked one priority after the other, so the project lists those in use."""
+    stored = Project.objects.values_list("priorities", flat=True).get(pk=project.pk)
+    if not priorities <= set(stored):
+        project.priorities = sorted({*stored, *priorities}, reverse=True)
+        project.save(update_fields=["priorities"])

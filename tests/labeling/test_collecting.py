@@ -1,0 +1,531 @@
+"""Collecting rankings: claims, submits, late and repeated ones, skips and flags, undo and revisions."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from labeling import actions, queries
+from labeling.models import Assignment, Desk, Project, Ranking, Task
+from people.errors import Refusal
+from people.models import AuditEntry
+from tests import factories
+
+State = Assignment.State
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def ana():
+    return factories.user()
+
+
+@pytest.fixture
+def ben():
+    return factories.user()
+
+
+def let_lease_end(assignment):
+    Assignment.objects.filter(pk=assignment.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+def slots_add_up(project: Project) -> bool:
+    """The invariant of every task, from the assignments."""
+    for task in project.tasks.all():
+        held = task.assignments.filter(slot__isnull=False)
+        if (
+            task.free_slots + held.count() != task.overlap
+            or task.submitted != held.filter(state=State.SUBMITTED).count()
+        ):
+            return False
+    return True
+
+
+def test_submitting_stores_the_ranking_and_hands_out_the_next_task(ana):
+    project = factories.project(tasks=2)
+    first = factories.claim(ana, project)
+    outcome = factories.submit(ana, first, "C > B = D > A")
+    assert outcome.assignment.state == State.SUBMITTED
+    assert outcome.next.task_id != first.task_id
+    assert outcome.next.state == State.CLAIMED
+    first.task.refresh_from_db()
+    assert first.task.state == Task.State.COMPLETE
+    assert factories.submit(ana, outcome.next, "A > B > C > D").next is None
+
+
+def test_a_stored_ranking_names_completions_in_the_order_shown(ana):
+    project = factories.project(tasks=1)
+    assignment = factories.claim(ana, project)
+    shown = queries.board_state(assignment)["outputs"]
+    ranking = factories.submit(ana, assignment, "C > B = D > A").ranking
+    text = dict(assignment.task.items.values_list("completion_id", "completion__text"))
+    by_letter = {output["letter"]: output["text"] for output in shown}
+    assert [{text[pk] for pk in tier} for tier in ranking.tiers] == [
+        {by_letter["C"]},
+        {by_letter["B"], by_letter["D"]},
+        {by_letter["A"]},
+    ]
+    assert queries.as_shown(assignment, ranking) == "C > B = D > A"
+
+
+def test_outputs_are_shown_in_a_random_order_that_is_recorded(ana):
+    project = factories.project(tasks=30)
+    orders = set()
+    assignment = factories.claim(ana, project)
+    while assignment:
+        assert sorted(assignment.display) == [0, 1, 2, 3]
+        orders.add(tuple(assignment.display))
+        assignment = factories.submit(ana, assignment).next
+    assert len(orders) > 5
+
+
+def test_the_board_knows_letters_and_texts_and_nothing_that_names_a_model(ana):
+    project = factories.project(tasks=1)
+    state = queries.board_state(factories.claim(ana, project))
+    assert set(state) == {
+        "assignment", "project", "prompt", "outputs", "progress", "options", "ranking", "lease_until",
+    }  # fmt: skip
+    assert [set(output) for output in state["outputs"]] == [{"letter", "text"}] * 4
+    assert [output["letter"] for output in state["outputs"]] == list("ABCD")
+    assert "system" not in str(state)
+
+
+def test_two_tabs_show_the_same_task(ana):
+    project = factories.project(tasks=5)
+    assert factories.claim(ana, project) == factories.claim(ana, project)
+    assert project.assignments.count() == 1
+
+
+def test_no_task_goes_to_more_people_than_its_overlap(ana, ben):
+    project = factories.project(tasks=1, overlap=2)
+    factories.claim(ana, project)
+    factories.submit(ben, factories.claim(ben, project))
+    assert actions.claim_task(actor=factories.user(), project=project) is None
+    assert sorted(project.assignments.values_list("slot", flat=True)) == [1, 2]
+    assert slots_add_up(project)
+
+
+def test_nobody_gets_the_same_task_twice(ana):
+    project = factories.project(tasks=3, overlap=3)
+    seen = []
+    assignment = factories.claim(ana, project)
+    while assignment:
+        seen.append(assignment.task_id)
+        assignment = factories.submit(ana, assignment).next
+    assert sorted(seen) == sorted(project.tasks.values_list("pk", flat=True))
+
+
+def test_tasks_of_higher_priority_come_first(ana):
+    project = factories.project(tasks=2)
+    urgent = factories.task(99)
+    urgent.priority = 5
+    factories.add_tasks(project, [urgent])
+    project.refresh_from_db()
+    assert project.priorities == [5, 0]
+    first = factories.claim(ana, project)
+    assert first.task.prompt.content == "Prompt 99"
+    assert factories.submit(ana, first).next.task.prompt.content == "Prompt 0"
+
+
+# Submitting again
+
+
+def test_a_submit_that_arrives_twice_is_stored_once_and_answered_alike(ana):
+    project = factories.project(tasks=3)
+    assignment = factories.claim(ana, project)
+    first = factories.submit(ana, assignment, "A > B > C > D", key="k")
+    again = factories.submit(ana, assignment, "a>b>c>d", key="k")
+    assert again.repeated
+    assert (again.ranking, again.next) == (first.ranking, first.next)
+    assert Ranking.objects.count() == 1
+    assert slots_add_up(project)
+
+
+def test_a_key_that_returns_with_another_ranking_is_refused(ana):
+    project = factories.project(tasks=3)
+    assignment = factories.claim(ana, project)
+    following = factories.submit(ana, assignment, "A > B > C > D", key="k").next
+    for other in (assignment, following):
+        with pytest.raises(Refusal) as caught:
+            factories.submit(ana, other, "D > C > B > A", key="k")
+        assert caught.value.status == 409
+    assert Ranking.objects.count() == 1
+    following.refresh_from_db()
+    assert following.state == State.CLAIMED
+
+
+def test_a_second_tab_with_another_answer_is_told_what_is_stored(ana):
+    project = factories.project(tasks=1)
+    assignment = factories.claim(ana, project)
+    factories.submit(ana, assignment, "B > A > C = D")
+    with pytest.raises(Refusal) as caught:
+        factories.submit(ana, assignment, "D > C > B > A")
+    assert caught.value.status == 409
+    assert "B > A > C = D" in caught.value.problems[0]
+    assert factories.submit(ana, assignment, "B > A > D = C").repeated  # the same answer is no conflict
+    assert Ranking.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("notation", "said"),
+    [
+        ("A > B > C", "still missing: D"),
+        ("A > > B", "Character 5"),
+        ("A > B > C > E", "no output E"),
+        ("A > *", "still missing: B, C, D"),
+        ("A > B | C > D", "no acceptability line"),
+        ("", "nothing is ranked"),
+    ],
+)
+def test_a_malformed_ranking_is_refused_and_changes_nothing(ana, notation, said):
+    project = factories.project(tasks=2)
+    assignment = factories.claim(ana, project)
+    with pytest.raises(Refusal) as caught:
+        factories.submit(ana, assignment, notation)
+    assert said in caught.value.problems[0]
+    assignment.refresh_from_db()
+    assert assignment.state == State.CLAIMED
+    assert Ranking.objects.count() == 0
+
+
+def test_all_that_is_wrong_is_said_at_once(ana):
+    project = factories.project(tasks=1)
+    with pytest.raises(Refusal) as caught:
+        factories.submit(ana, factories.claim(ana, project), "A | B")
+    assert len(caught.value.problems) == 2
+
+
+def test_a_project_may_allow_partial_rankings_and_a_line(ana):
+    project = factories.project(tasks=2, allow_partial=True, acceptability_line=True)
+    assignment = factories.claim(ana, project)
+    outcome = factories.submit(ana, assignment, "C | B > *")
+    assert outcome.ranking.line == 1
+    assert len(outcome.ranking.rest) == 2
+    with pytest.raises(Refusal, match="says nothing yet"):
+        factories.submit(ana, outcome.next, "C")
+
+
+def test_another_persons_task_cannot_be_submitted(ana, ben):
+    project = factories.project(tasks=1)
+    assignment = factories.claim(ana, project)
+    for stranger in (ben, factories.admin()):
+        with pytest.raises(Refusal) as caught:
+            factories.submit(stranger, assignment)
+        assert caught.value.status == 404
+    with pytest.raises(Refusal):
+        factories.submit(ana, "no uuid")
+
+
+# Leases
+
+
+def test_when_a_lease_ends_the_task_goes_to_the_next_person(ana, ben):
+    project = factories.project(tasks=1)
+    assignment = factories.claim(ana, project)
+    assert actions.claim_task(actor=ben, project=project) is None
+    let_lease_end(assignment)
+    assert factories.claim(ben, project).task_id == assignment.task_id
+    assignment.refresh_from_db()
+    assert (assignment.state, assignment.slot) == (State.EXPIRED, None)
+    assert slots_add_up(project)
+
+
+def test_use_keeps_a_lease_alive(ana, ben):
+    project = factories.project(tasks=1)
+    assignment = factories.claim(ana, project)
+    let_lease_end(assignment)
+    assert actions.extend_lease(actor=ana, assignment=assignment)
+    assert actions.claim_task(actor=ben, project=project) is None
+    let_lease_end(assignment)
+    factories.claim(ben, project)
+    assert not actions.extend_lease(actor=ana, assignment=assignment)
+
+
+def test_a_late_submit_takes_its_slot_if_that_is_free(ana):
+    project = factories.project(tasks=2)
+    assignment = factories.claim(ana, project)
+    let_lease_end(assignment)
+    actions.expire_leases(project=project)
+    outcome = factories.submit(ana, assignment)
+    assert (outcome.assignment.state, outcome.assignment.slot) == (State.SUBMITTED, 1)
+    assert outcome.next.task_id != assignment.task_id
+    assert slots_add_up(project)
+
+
+def test_a_late_submit_is_kept_as_spare_if_the_slot_went_to_another(ana, ben):
+    project = factories.project(tasks=1)
+    assignment = factories.claim(ana, project)
+    let_lease_end(assignment)
+    factories.submit(ben, factories.claim(ben, project))
+    outcome = factories.submit(ana, assignment)
+    assert (outcome.assignment.state, outcome.assignment.slot) == (State.SPARE, None)
+    assert Ranking.objects.count() == 2
+    assert slots_add_up(project)
+
+
+def test_an_overdue_task_that_nobody_took_is_still_held(ana):
+    project = factories.project(tasks=2)
+    assignment = factories.claim(ana, project)
+    let_lease_end(assignment)
+    assert factories.claim(ana, project) == assignment
+    assert factories.submit(ana, assignment).assignment.state == State.SUBMITTED
+
+
+@pytest.mark.parametrize("overlap", [1, 2])
+def test_a_task_whose_lease_ended_comes_back_to_the_same_person_as_the_same_turn(ana, overlap):
+    project = factories.project(tasks=2, overlap=overlap)
+    lapsed = factories.claim(ana, project)
+    let_lease_end(lapsed)
+    actions.expire_leases(project=project)
+    other = factories.claim(ana, project)
+    assert other.task_id != lapsed.task_id
+    back = factories.submit(ana, other).next
+    assert (back, back.display) == (lapsed, lapsed.display)
+    assert slots_add_up(project)
+
+
+# Skips and flags
+
+
+def test_a_skipped_task_is_free_for_others_but_not_offered_again(ana, ben):
+    project = factories.project(tasks=1)
+    assignment = factories.claim(ana, project)
+    outcome = actions.skip_task(actor=ana, assignment=assignment, reason="I do not know this field")
+    assert outcome.next is None
+    assert outcome.assignment.reason == "I do not know this field"
+    assert factories.claim(ben, project).task_id == assignment.task_id
+    assert slots_add_up(project)
+
+
+def test_a_skip_needs_a_reason(ana):
+    project = factories.project(tasks=1)
+    with pytest.raises(Refusal):
+        actions.skip_task(actor=ana, assignment=factories.claim(ana, project), reason="  ")
+
+
+def test_a_ranking_sent_after_a_skip_in_another_tab_is_kept(ana):
+    project = factories.project(tasks=2)
+    assignment = factories.claim(ana, project)
+    held = actions.skip_task(actor=ana, assignment=assignment, reason="cannot judge").next
+    outcome = factories.submit(ana, assignment)
+    assert outcome.assignment.state == State.SUBMITTED
+    assert outcome.next == held
+    assert slots_add_up(project)
+
+
+def test_one_flag_frees_the_slot_and_two_close_the_task(ana, ben):
+    project = factories.project(tasks=1)
+    first = factories.claim(ana, project)
+    outcome = actions.flag_task(actor=ana, assignment=first, flag="garbled", note="cut off")
+    assert (outcome.assignment.state, outcome.assignment.reason) == (State.FLAGGED, "garbled: cut off")
+    actions.flag_task(actor=ben, assignment=factories.claim(ben, project), flag="unsafe")
+    task = project.tasks.get()
+    assert (task.state, task.position) == (Task.State.REVIEW, None)
+    assert actions.claim_task(actor=factories.user(), project=project) is None
+    assert slots_add_up(project)
+
+
+def test_a_flag_taken_back_opens_the_task_again(ana, ben):
+    project = factories.project(tasks=1)
+    actions.flag_task(actor=ana, assignment=factories.claim(ana, project), flag="garbled")
+    mistaken = factories.claim(ben, project)
+    actions.flag_task(actor=ben, assignment=mistaken, flag="unsafe")
+    actions.undo(actor=ben, assignment=mistaken)
+    assert factories.submit(ben, mistaken).assignment.state == State.SUBMITTED
+    assert project.tasks.get().state == Task.State.COMPLETE
+    assert slots_add_up(project)
+
+
+def test_an_unknown_flag_is_refused(ana):
+    project = factories.project(tasks=1)
+    with pytest.raises(Refusal):
+        actions.flag_task(actor=ana, assignment=factories.claim(ana, project), flag="ugly")
+
+
+def test_a_finished_task_can_be_neither_skipped_nor_flagged(ana):
+    project = factories.project(tasks=1)
+    assignment = factories.claim(ana, project)
+    factories.submit(ana, assignment)
+    for verb in (
+        lambda: actions.skip_task(actor=ana, assignment=assignment, reason="late"),
+        lambda: actions.flag_task(actor=ana, assignment=assignment, flag="unsafe"),
+    ):
+        with pytest.raises(Refusal) as caught:
+            verb()
+        assert caught.value.status == 409
+    assert Ranking.objects.filter(current=True).count() == 1
+
+
+# Undo and revise
+
+
+def test_the_last_submit_can_be_called_back(ana):
+    project = factories.project(tasks=2)
+    assignment = factories.claim(ana, project)
+    following = factories.submit(ana, assignment, "A > B > C > D").next
+    back = actions.undo(actor=ana, assignment=assignment)
+    assert back == assignment
+    assert factories.claim(ana, project) == assignment
+    assert queries.board_state(back)["ranking"] == "A > B > C > D"
+    assert queries.progress(ana.pk, project)["done"] == 0
+    following.refresh_from_db()
+    assert following.state == State.EXPIRED
+    outcome = factories.submit(ana, assignment, "D > C > B > A")
+    assert outcome.ranking.revision == 2
+    assert outcome.next == following
+    assert list(assignment.rankings.order_by("revision").values_list("current", flat=True)) == [False, True]
+    assert slots_add_up(project)
+
+
+def test_a_retry_of_a_submit_that_was_called_back_stores_nothing_new(ana):
+    """The first answer was lost on the way; the person pressed undo in another tab before the browser tried again."""
+    project = factories.project(tasks=2)
+    assignment = factories.claim(ana, project)
+    factories.submit(ana, assignment, "A > B > C > D", key="k")
+    actions.undo(actor=ana, assignment=assignment)
+    with pytest.raises(Refusal) as caught:
+        factories.submit(ana, assignment, "A > B > C > D", key="k")
+    assert caught.value.status == 409
+    assert Ranking.objects.count() == 1
+
+
+def test_after_ten_seconds_there_is_only_a_revision(ana):
+    project = factories.project(tasks=2)
+    assignment = factories.claim(ana, project)
+    factories.submit(ana, assignment, "A > B > C > D")
+    Assignment.objects.filter(pk=assignment.pk).update(finished_at=timezone.now() - timedelta(seconds=16))
+    with pytest.raises(Refusal, match="too late"):
+        actions.undo(actor=ana, assignment=assignment)
+    outcome = actions.revise_ranking(actor=ana, assignment=assignment, notation="D > A = B > C", client_key="new")
+    assert outcome.ranking.revision == 2
+    assert queries.as_shown(assignment, assignment.rankings.get(current=True)) == "D > A = B > C"
+    assert assignment.rankings.count() == 2
+    assert slots_add_up(project)
+
+
+def test_a_revision_that_arrives_twice_or_changes_nothing_is_stored_once(ana):
+    project = factories.project(tasks=1)
+    assignment = factories.claim(ana, project)
+    factories.submit(ana, assignment, "A > B > C > D")
+    for key in ("r1", "r1", "r2"):
+        actions.revise_ranking(actor=ana, assignment=assignment, notation="D > A > B > C", client_key=key)
+    assert assignment.rankings.count() == 2
+
+
+def test_undo_of_a_skip_fails_if_another_has_the_task_now(ana, ben):
+    project = factories.project(tasks=1)
+    assignment = factories.claim(ana, project)
+    actions.skip_task(actor=ana, assignment=assignment, reason="slip of the key")
+    factories.claim(ben, project)
+    with pytest.raises(Refusal, match="Someone else"):
+        actions.undo(actor=ana, assignment=assignment)
+    assert slots_add_up(project)
+
+
+# Who and when
+
+
+def test_who_does_not_belong_to_a_project_gets_no_task(ana):
+    project = factories.project(tasks=1, open_to_all=False)
+    assert actions.claim_task(actor=ana, project=project) is None
+    assert project not in queries.projects_to_rank(ana)
+    actions.add_members(actor=factories.admin(), project=project, users=[ana])
+    assert project in queries.projects_to_rank(ana)
+    assert queries.may_rank(ana, project)
+    assert actions.claim_task(actor=ana, project=project)
+
+
+def test_who_left_a_project_may_finish_the_task_they_hold_and_gets_no_other(ana):
+    project = factories.project(tasks=2, open_to_all=False)
+    actions.add_members(actor=factories.admin(), project=project, users=[ana])
+    assignment = factories.claim(ana, project)
+    actions.remove_members(actor=factories.admin(), project=project, users=[ana])
+    outcome = factories.submit(ana, assignment)
+    assert outcome.assignment.state == State.SUBMITTED
+    assert outcome.next is None
+
+
+def test_a_paused_project_keeps_what_comes_in_and_hands_nothing_out(ana):
+    project = factories.project(tasks=2)
+    assignment = factories.claim(ana, project)
+    actions.change_project(actor=factories.admin(), project=project, state=Project.State.PAUSED)
+    assert factories.submit(ana, assignment).next is None
+    assert project not in queries.projects_to_rank(ana)
+
+
+def test_only_who_may_manage_projects_creates_and_changes_them(ana):
+    with pytest.raises(Refusal) as caught:
+        actions.create_project(actor=ana, name="Mine")
+    assert caught.value.status == 403
+    project = factories.project()
+    for verb in (actions.add_members, actions.remove_members):
+        with pytest.raises(Refusal):
+            verb(actor=ana, project=project, users=[ana])
+    with pytest.raises(Refusal):
+        actions.change_project(actor=ana, project=project, overlap=3)
+
+
+def test_a_project_with_impossible_settings_is_refused_with_all_reasons():
+    with pytest.raises(Refusal) as caught:
+        actions.create_project(actor=factories.admin(), name=" ", outputs_per_task=10, overlap=0, lease_seconds=1)
+    assert len(caught.value.problems) == 4
+    assert Project.objects.count() == 0
+
+
+def test_projects_of_the_same_name_get_slugs_of_their_own():
+    admin = factories.admin()
+    slugs = [actions.create_project(actor=admin, name="Helpful answers").slug for _ in range(3)]
+    assert slugs == ["helpful-answers", "helpful-answers-2", "helpful-answers-3"]
+
+
+# Costs
+
+
+def test_every_change_of_state_leaves_one_audit_row(ana):
+    project = factories.project(tasks=5)
+    before = AuditEntry.objects.count()
+    assignment = factories.claim(ana, project)
+    second = factories.submit(ana, assignment).next
+    third = actions.skip_task(actor=ana, assignment=second, reason="cannot judge").next
+    actions.flag_task(actor=ana, assignment=third, flag="unsafe")
+    actions.undo(actor=ana, assignment=third)
+    verbs = AuditEntry.objects.order_by("pk").values_list("verb", flat=True)[before:]
+    assert list(verbs) == ["task.claim", "ranking.submit", "task.skip", "task.flag", "task.undo"]
+
+
+@pytest.mark.parametrize("tasks", [20, 300])
+def test_submit_and_next_cost_a_dozen_statements_whatever_the_size(ana, tasks):
+    project = factories.project(tasks=tasks, overlap=2)
+    assignment = factories.claim(ana, project)
+    for _ in range(10):
+        assignment = factories.submit(ana, assignment).next
+    with CaptureQueriesContext(
+        connection,
+    ) as captured:
+        following = factories.submit(ana, assignment).next
+    statements = [q["sql"] for q in captured if not q["sql"].startswith(("SAVEPOINT", "RELEASE"))]
+    assert len(statements) <= 12, "\n".join(statements)
+    assert following is not None
+
+
+def test_counts_of_a_day_start_anew(ana):
+    project = factories.project(tasks=5)
+    assignment = factories.submit(ana, factories.claim(ana, project)).next
+    assert queries.progress(ana.pk, project) == {"today": 1, "done": 1, "available": 3}
+    Desk.objects.update(day=timezone.localdate() - timedelta(days=1))
+    assert queries.progress(ana.pk, project)["today"] == 0
+    factories.submit(ana, assignment)
+    assert queries.progress(ana.pk, project) == {"today": 1, "done": 2, "available": 2}
+
+
+def test_a_projects_figures(ana, ben):
+    project = factories.project(tasks=3, overlap=2)
+    second = factories.submit(ana, factories.claim(ana, project)).next
+    actions.skip_task(actor=ana, assignment=second, reason="cannot judge")
+    factories.submit(ben, factories.claim(ben, project))
+    assert queries.project_counts(project) == {
+        "prompts": 3, "tasks": 3, "complete": 1, "review": 0, "wanted": 6, "rankings": 2,
+        "claimed": 2, "spare": 0, "skipped": 1, "flagged": 0, "annotators": 2,
+    }  # fmt: skip
