@@ -11,7 +11,15 @@ class AddPersonForm(forms.Form):
         label=_("Sign-in name"), max_length=150, help_text=_("Letters, digits and @ . + - _ only.")
     )
     full_name = forms.CharField(label=_("Full name"), max_length=300, required=False)
-    role = forms.ChoiceField(label=_("Role"), choices=Role.choices, initial=Role.ANNOTATOR)
+    role = forms.ChoiceField(
+        label=_("Role"),
+        choices=Role.choices,
+        initial=Role.ANNOTATOR,
+        help_text=_(
+            "Annotators rank. Researchers also see projects, models and runs, freeze snapshots and export. "
+            "Admins may do everything."
+        ),
+    )
 
 
 class PasswordForm(forms.Form):

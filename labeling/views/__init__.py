@@ -1,0 +1,1 @@
+"""Pages of labeling, a file for each kind of work."""

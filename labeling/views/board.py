@@ -1,0 +1,181 @@
+"""The ranking board and the list of projects that lead to it. Letters only: nothing here knows who wrote what."""
+
+import secrets
+
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+
+from labeling import actions, queries
+from labeling.models import Assignment, Project
+from labeling.ranking import MESSAGES
+from people.errors import Refusal
+from people.permissions import Right, requires
+
+
+@requires(Right.RANK)
+@never_cache
+def rank(request: HttpRequest) -> HttpResponse:
+    """The projects in which one may rank; a single one opens at once."""
+    projects = list(queries.projects_to_rank(request.user))
+    if len(projects) == 1:
+        return redirect("rank-project", projects[0].slug)
+    rows = [(project, queries.progress(request.user.pk, project)) for project in projects]
+    context = {"rows": rows, "count_ahead": queries.COUNT_AHEAD}
+    return render(request, "labeling/board_projects.html", context)
+
+
+@requires(Right.RANK)
+@never_cache
+def board(request: HttpRequest, slug: str) -> HttpResponse:
+    project = get_object_or_404(Project, slug=slug)
+    assignment = actions.claim_task(actor=request.user, project=project)
+    if assignment is None and project.state == Project.State.OPEN and not queries.may_rank(request.user, project):
+        raise Http404
+    context = {
+        **_task_context(request, project, assignment),
+        "texts": _texts(),
+        "flags": Assignment.Flag.choices,
+        "skip_reasons": [
+            _("I do not know enough about the subject"),
+            _("I do not understand the language well enough"),
+            _("It would take too long to read"),
+        ],
+    }
+    return render(request, "labeling/board.html", context)
+
+
+@requires(Right.RANK)
+@require_POST
+def turn(request: HttpRequest, assignment: str, verb: str) -> HttpResponse:
+    """One verb on one's own turn; the answer brings the next task. Without script it is a form, and the answer a redirect."""
+    data, actor = request.POST, request.user
+    match verb:
+        case "submit" | "revise":
+            act = actions.submit_ranking if verb == "submit" else actions.revise_ranking
+            outcome = act(
+                actor=actor,
+                assignment=assignment,
+                notation=data.get("ranking", ""),
+                client_key=data.get("client_key", ""),
+                seconds=_seconds(data.get("seconds", "")),
+            )
+        case "skip":
+            outcome = actions.skip_task(actor=actor, assignment=assignment, reason=data.get("reason", ""))
+        case "flag":
+            outcome = actions.flag_task(
+                actor=actor, assignment=assignment, flag=data.get("flag", ""), note=data.get("note", "")
+            )
+        case "undo":
+            called_back = actions.undo(actor=actor, assignment=assignment)
+            return _answer(request, called_back.project, called_back)
+        case "extend":
+            return JsonResponse({"held": actions.extend_lease(actor=actor, assignment=assignment)})
+        case _:
+            raise Http404
+    can_undo = verb != "revise" and outcome.assignment.state != Assignment.State.SPARE
+    return _answer(request, outcome.assignment.project, outcome.next, undo=assignment if can_undo else "")
+
+
+def _answer(request: HttpRequest, project: Project, following: Assignment | None, undo: str = "") -> HttpResponse:
+    if request.get_preferred_type(["text/html", "application/json"]) != "application/json":
+        return redirect("rank-project", project.slug)
+    context = _task_context(request, project, following)
+    return JsonResponse(
+        {
+            "html": render_to_string("labeling/board_task.html", context, request),
+            "progress": context["progress"],
+            "undo": reverse("turn", args=[undo, "undo"]) if undo else "",
+        }
+    )
+
+
+def _task_context(request: HttpRequest, project: Project, assignment: Assignment | None) -> dict[str, object]:
+    state = queries.board_state(assignment) if assignment else None
+    progress = state["progress"] if state else queries.progress(request.user.pk, project)
+    turns = state["prompt"] if state and isinstance(state["prompt"], list) else None
+    return {
+        "project": project,
+        "state": state,
+        "turns": [{**turn, "who": _who(turn.get("role", ""))} for turn in turns] if turns else None,
+        "ranks": range(1, len(state["outputs"]) + 1) if state else [],
+        "progress": _progress_text(progress),
+        "client_key": secrets.token_hex(16),  # for the form without script
+    }
+
+
+def _who(role: str) -> str:
+    names = {"user": _("Person"), "assistant": _("Assistant"), "system": _("Instructions"), "tool": _("Tool")}
+    return names.get(role, role)
+
+
+def _progress_text(progress: queries.Progress) -> str:
+    today = ngettext("%(n)s ranked today", "%(n)s ranked today", progress["today"]) % {"n": progress["today"]}
+    if progress["available"] >= queries.COUNT_AHEAD:
+        return _("%(today)s · more than %(n)s waiting") % {"today": today, "n": queries.COUNT_AHEAD - 1}
+    return _("%(today)s · %(n)s waiting") % {"today": today, "n": progress["available"]}
+
+
+def _seconds(text: str) -> float | None:
+    try:
+        return float(text) if text else None
+    except ValueError:
+        raise Refusal(_("The time must be a number of seconds, 0 or more.")) from None
+
+
+def _texts() -> dict[str, object]:
+    """What the script says to people, translated here where all other texts are."""
+    return {
+        "errors": {code: _(template) for code, template in MESSAGES.items()},
+        "ordinals": [
+            _("first"), _("second"), _("third"), _("fourth"), _("fifth"), _("sixth"), _("seventh"), _("eighth"), _("ninth"),
+        ],
+        "short_ordinals": [
+            _("1st"), _("2nd"), _("3rd"), _("4th"), _("5th"), _("6th"), _("7th"), _("8th"), _("9th"),
+        ],
+        "and": _("and"),
+        "placed": _("%(letter)s %(ordinal)s"),
+        "placed_tied": _("%(letter)s %(ordinal)s, tied with %(others)s"),
+        "unranked": _("%(letter)s not ranked"),
+        "line_drawn": _("Good enough: %(letters)s"),
+        "line_none": _("Good enough: none"),
+        "line_removed": _("No line"),
+        "rest_on": _("The outputs that are not ranked are worse than all that are"),
+        "rest_off": _("Nothing is said about the outputs that are not ranked"),
+        "undone": _("Step undone"),
+        "nothing_to_undo": _("There is nothing to undo"),
+        "draft": _("Your draft is back."),
+        "start_here": _("Press a digit, drag letters here, or type the order below"),
+        "unranked_label": _("not ranked"),
+        "good_enough": _("good enough"),
+        "not_good_enough": _("not good enough"),
+        "rest_label": _("the rest"),
+        "missing": _("Not ranked yet: %(letters)s."),
+        "nothing_said": _("Nothing is ranked yet."),
+        "fix_typing": _("The typed order cannot be read yet; mend it or clear it."),
+        "unread": _("You have not read %(letters)s to the end. Submit all the same?"),
+        "submit": _("Submit"),
+        "saving": _("Saving …"),
+        "stored": _("Stored: %(ranking)s"),
+        "skipped": _("Skipped"),
+        "flagged": _("Flagged"),
+        "undo": _("Undo"),
+        "called_back": _("Your last task is back."),
+        "new_task": _("Next task. %(progress)s"),
+        "all_done": _("All done."),
+        "offline": _("Not saved: the server cannot be reached. Your ranking is kept here, also if you close the page."),
+        "signed_out": _("Not saved: you are signed out. Your ranking is kept here. Sign in in the new tab, then try again."),
+        "broken": _("Not saved: the server met an error. Your ranking is kept here; try again in a moment."),
+        "retry": _("Try again"),
+        "sign_in": _("Sign in"),
+        "revise": _("Replace it by this ranking"),
+        "next": _("Go to the next task"),
+        "single_keys_off": _("Single keys are off"),
+        "single_keys_on": _("Single keys are on"),
+        "copied": _("Copied"),
+    }  # fmt: skip
