@@ -4,7 +4,7 @@ What is drawn depends on (seed, prompt index, sample index) alone: every row has
 batch does not change it, as far as floating point allows. Nothing is forbidden to a model but what top-p leaves out: it may end at once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -119,13 +119,14 @@ def stream(
     top_p: float = 1.0,
     seed: int = 0,
     stop: Sequence[str] = (),
-) -> Iterator[str]:
-    """The pieces of the text that generate() gives for this prompt alone, each as soon as it is certain.
+    sample_index: int = 0,
+) -> Generator[str, None, Output]:
+    """The pieces of the text that generate() gives for this prompt alone, each as soon as it is certain; returns the whole Output.
 
     A piece is held back while its last character is incomplete or while it may be the beginning of a stop text.
     """
     _check(max_tokens, temperature, top_p, 1)
-    row = _row(loaded, encode_prompt(loaded, prompt), 0, 0, max_tokens, seed)
+    row = _row(loaded, encode_prompt(loaded, prompt), 0, sample_index, max_tokens, seed)
     sent = 0
     for _step in _decode(loaded, [row], temperature, top_p, stop):
         if row.finish_reason is not None:
@@ -136,9 +137,10 @@ def stream(
         if safe > sent:
             yield text[sent:safe]
             sent = safe
-    rest = _output(loaded, row, stop).text[sent:]
-    if rest:
-        yield rest
+    output = _output(loaded, row, stop)
+    if output.text[sent:]:
+        yield output.text[sent:]
+    return output
 
 
 def _overlap(text: str, word: str) -> int:
