@@ -119,14 +119,15 @@ def stream(
     top_p: float = 1.0,
     seed: int = 0,
     stop: Sequence[str] = (),
+    prompt_index: int = 0,
     sample_index: int = 0,
 ) -> Generator[str, None, Output]:
-    """The pieces of the text that generate() gives for this prompt alone, each as soon as it is certain; returns the whole Output.
+    """The pieces of the text that generate() gives for this prompt and sample, each as soon as it is certain; returns the whole Output.
 
     A piece is held back while its last character is incomplete or while it may be the beginning of a stop text.
     """
     _check(max_tokens, temperature, top_p, 1)
-    row = _row(loaded, encode_prompt(loaded, prompt), 0, sample_index, max_tokens, seed)
+    row = _row(loaded, encode_prompt(loaded, prompt), prompt_index, sample_index, max_tokens, seed)
     sent = 0
     for _step in _decode(loaded, [row], temperature, top_p, stop):
         if row.finish_reason is not None:
