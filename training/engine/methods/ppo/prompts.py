@@ -1,0 +1,59 @@
+"""The prompts of a run, tokenized once."""
+
+from dataclasses import dataclass
+
+from models_registry.lm.chain import Loaded
+from models_registry.lm.text import Prompt, encode_prompt, plain_chat
+
+from ...context import Context
+from ...data import as_prompt, rows
+from ...messages import Message, Refused, _
+from .config import METHOD, Config
+
+
+@dataclass(frozen=True)
+class Tokenized:
+    """A prompt as it was given and as the model reads it."""
+
+    prompt: Prompt
+    ids: list[int]
+
+    @property
+    def text(self) -> str:
+        return self.prompt if isinstance(self.prompt, str) else plain_chat(self.prompt)
+
+
+def tokenized_prompts(ctx: Context, loaded: Loaded) -> tuple[list[Tokenized], list[Tokenized]]:
+    """The prompts to train on and the held-out ones, each once. Those too long for the model and its answer are left out, and told."""
+    config: Config = ctx.config
+    room = config.max_prompt_tokens
+    if loaded.context_length is not None:
+        room = min(room or loaded.context_length, loaded.context_length - config.max_tokens)
+    if room is not None and room < 1:
+        text = _(
+            "The longest answer (%(answer)s tokens) leaves no room for a prompt: the model holds %(context)s tokens."
+        )
+        raise Refused(
+            Message("no-room", text, {"answer": config.max_tokens, "context": loaded.context_length})
+        )  # fmt: skip
+    found: dict[str, dict[tuple[int, ...], Tokenized]] = {"train": {}, "heldout": {}}
+    too_long = 0
+    for row in rows(ctx.inputs["dataset"], METHOD.inputs["dataset"].accepts):
+        prompt = as_prompt(row.prompt)
+        ids = encode_prompt(loaded, prompt)
+        if room is not None and len(ids) > room:
+            too_long += 1
+        else:
+            found[row.split].setdefault(tuple(ids), Tokenized(prompt, ids))
+    if not found["train"]:
+        text = _("There is no prompt to train on: the data set has none in its training split, or all of them are longer than %(room)s tokens.")  # fmt: skip
+        raise Refused(Message("no-prompts", text, {"room": room}))
+    if too_long:
+        text = _("%(number)s prompts are longer than %(room)s tokens and are left out.")
+        ctx.note(Message("prompts-too-long", text, {"number": too_long, "room": room}), "warning")
+    if not found["heldout"]:
+        text = _(
+            "No prompt is held out, so the result cannot be compared with its start on prompts that it has not seen."
+        )
+        ctx.note(Message("no-heldout-prompts", text), "warning")
+    return list(found["train"].values()), list(found["heldout"].values())

@@ -1,0 +1,293 @@
+"""PPO, top to bottom: write, score, estimate advantages, learn; then compare the result with its start on held-out prompts.
+
+Schulman et al. 2017; for language models Ziegler et al. 2019, Stiennon et al. 2020, Ouyang et al. 2022; details after Huang et al. 2024,
+"The N+ implementation details of RLHF with PPO".
+
+Nothing here draws from a global random state: what an episode samples depends on (seed, its number), which prompts an update takes on (seed,
+update), its minibatches on (seed, update, pass). So a resumed run goes on exactly as an unbroken one.
+"""
+
+import json
+import math
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models_registry.lm.chain import Loaded, load
+from models_registry.lm.generate import Output, generate_ids
+from models_registry.lm.score import Padded, padded, rewards
+from models_registry.lm.tuning.apply import apply, counts, save
+
+from ...context import Context
+from ...diversity import distinct_ngrams
+from ...loop import Shuffle, adamw, load_state, save_state, schedule
+from .actors import Actors
+from .compare import compare
+from .config import Config
+from .health import Health
+from .maths import (
+    AdaptiveKL,
+    FixedKL,
+    explained_variance,
+    gae,
+    kl_per_token,
+    masked_mean,
+    policy_loss,
+    value_loss,
+    whiten,
+)
+from .prompts import Tokenized, tokenized_prompts
+from .scoring import RewardFunction, scored
+
+GENERATED_AT_ONCE = 128  # answers that are written side by side
+
+
+def run(ctx: Context) -> None:
+    """PPO against the reward model that the run names."""
+    judge = load(ctx.inputs["reward_model"], device=ctx.device, dtype=ctx.dtype)
+    train(ctx, lambda prompts, completions: rewards(judge, list(zip(prompts, completions, strict=True))))
+
+
+def train(ctx: Context, reward: RewardFunction) -> None:
+    """PPO against any function from prompts and completions to scores; a standard deviation of about 1 suits the defaults."""
+    config: Config = ctx.config
+    loaded = load(ctx.inputs["base"], device=ctx.device)
+    prompts, heldout = tokenized_prompts(ctx, loaded)
+    apply(loaded, config.tune)
+    trained, total = counts(loaded)
+    ctx.facts(trained_parameters=trained, total_parameters=total)
+    actors = Actors(loaded, separate_critic=config.critic == "separate")
+
+    parameters = actors.parameters()
+    optimizer = adamw(config, parameters)
+    controller = (
+        FixedKL(config.kl_coef)
+        if config.kl_target is None
+        else AdaptiveKL(config.kl_coef, target=config.kl_target, horizon=config.kl_horizon)
+    )
+    health = Health(kl_limit=config.kl_limit, kl_target=config.kl_target)
+    shuffle = Shuffle(len(prompts), config.episodes, ctx.seed)
+    shown = (heldout or prompts)[: config.sample_prompts]
+    sample_every = config.sample_every or max(1, config.updates // 10)
+
+    if (checkpoint := ctx.restore()) is not None:
+        load_state(checkpoint, parameters, optimizer)
+        state = json.loads((checkpoint / "ppo.json").read_text())
+        controller.beta = state["beta"]
+        health.restore(state["health"])
+    else:
+        show_samples(ctx, loaded, shown, 0)
+
+    def save_checkpoint(folder: Path) -> None:
+        save_state(folder, parameters, optimizer)
+        (folder / "ppo.json").write_text(json.dumps({"beta": controller.beta, "health": health.state()}))
+
+    for update in range(ctx.step + 1, config.updates + 1):
+        began = time.perf_counter()
+        rate = config.lr * schedule(config, update, config.updates)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+
+        chosen = [prompts[i] for i in shuffle(update)]
+        rollout = roll_out(ctx, actors, chosen, reward, update)
+        advantages, returns = estimate(rollout, controller.beta, config)
+        numbers = rollout.numbers() | learn(ctx, actors, optimizer, rollout, advantages, returns, update)
+
+        ctx.tokens_seen += rollout.tokens
+        numbers["explained_variance"] = explained_variance(rollout.values, returns, rollout.mask)
+        numbers |= {"beta": controller.beta, "lr": rate, "episodes": update * config.episodes}
+        numbers["tokens_per_s"] = rollout.tokens / (time.perf_counter() - began)
+        ctx.progress(update / config.updates)
+        ctx.event(update, **numbers)
+        for message, level in health.look(numbers):
+            ctx.note(message, level)
+        if update % sample_every == 0 or update == config.updates:
+            show_samples(ctx, loaded, shown, update)
+        controller.update(numbers["kl"], config.episodes)
+        ctx.boundary(update, save_checkpoint)
+
+    metrics = {"updates": config.updates, "episodes": config.updates * config.episodes, "beta": controller.beta}
+    metrics |= {"trained_parameters": trained, "total_parameters": total}
+    metrics |= compare(ctx, actors, heldout[: config.heldout_prompts], reward)
+    save(loaded, ctx.output)
+    ctx.finish(metrics)
+
+
+def show_samples(ctx: Context, loaded: Loaded, prompts: Sequence[Tokenized], step: int) -> None:
+    """What the model now writes at the same prompts, with the same random numbers each time."""
+    config: Config = ctx.config
+    outputs = generate_ids(
+        loaded, [p.ids for p in prompts], max_tokens=config.max_tokens, temperature=config.temperature, seed=ctx.seed
+    )
+    for slot, (prompt, output) in enumerate(zip(prompts, outputs, strict=True)):
+        ctx.sample(step, prompt.text, output.text, slot)
+
+
+# 1. Write and score ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What was written in one update, and what everyone thought of it then. Tensors are (episodes, C), real where `mask` is."""
+
+    outputs: list[Output]
+    batch: Padded
+    scores: Tensor  # (episodes,), as the reward function gave them
+    penalties: Tensor  # (episodes,), for answers without an end
+    logprobs: Tensor
+    values: Tensor
+    reference: Tensor
+    entropy: Tensor
+
+    @property
+    def mask(self) -> Tensor:
+        return self.batch.completion_mask.bool()
+
+    @property
+    def tokens(self) -> int:
+        return int(self.batch.completion_mask.sum())
+
+    def numbers(self) -> dict[str, float | None]:
+        """Of the update's event. KL is k1 summed over an answer, whatever estimator the reward uses."""
+        kl = torch.where(self.mask, self.logprobs - self.reference, 0).sum()
+        within, across = distinct_ngrams([output.text for output in self.outputs])
+        episodes = len(self.outputs)
+        return {
+            "reward": float(self.scores.mean()),
+            "reward_std": float(self.scores.std(correction=0)),
+            "kl": float(kl) / episodes,
+            "kl_per_token": float(kl) / self.tokens,
+            "entropy": float(masked_mean(self.entropy, self.mask)),
+            "length": self.tokens / episodes,
+            "eos_rate": sum(output.finish_reason == "eos" for output in self.outputs) / episodes,
+            "distinct_within": within,
+            "distinct_across": across,
+        }
+
+
+def roll_out(
+    ctx: Context, actors: Actors, prompts: Sequence[Tokenized], reward: RewardFunction, update: int
+) -> Rollout:
+    """One answer to each prompt, its score, and the log-probabilities and values of policy, reference and critic."""
+    config: Config = ctx.config
+    with ctx.autocast():
+        outputs = generate_ids(
+            actors.loaded,
+            [p.ids for p in prompts],
+            max_tokens=config.max_tokens,
+            temperature=config.temperature,
+            seed=ctx.seed,
+            first_index=update * config.episodes,
+            batch_size=GENERATED_AT_ONCE,
+        )
+    scores = scored(reward, [p.prompt for p in prompts], [output.text for output in outputs], ctx.device)
+    unfinished = torch.tensor([output.finish_reason != "eos" for output in outputs], device=ctx.device)
+    batch = padded([p.ids for p in prompts], [output.token_ids for output in outputs], ctx.device)
+    # In parts of the size that learning uses: the same shapes, so the first ratio is 1 to the last bits.
+    logprobs, values, reference, entropy = (
+        torch.zeros(batch.completion_mask.shape, device=ctx.device) for _ in range(4)
+    )
+    with torch.no_grad(), ctx.autocast():
+        for part in torch.arange(len(prompts)).split(micro_batch(config)):
+            cut, width = taken(batch, part)
+            judged = actors.judge(cut, temperature=config.temperature, entropy=True)
+            logprobs[part, :width], values[part, :width], entropy[part, :width] = judged
+            reference[part, :width] = actors.reference_logprobs(cut, temperature=config.temperature)
+    penalties = config.missing_eos_penalty * unfinished.float()
+    return Rollout(outputs, batch, scores, penalties, logprobs, values, reference, entropy)
+
+
+def micro_batch(config: Config) -> int:
+    """Answers in one forward pass."""
+    return min(config.micro_batch or config.episodes, config.episodes // config.minibatches)
+
+
+def taken(batch: Padded, which: Tensor) -> tuple[Padded, int]:
+    """Some rows of a batch without the columns that are padding in all of them, and how many completion columns are left."""
+    ids, mask, completion_mask = batch.ids[which], batch.mask[which], batch.completion_mask[which]
+    width = int(completion_mask.sum(1).max())
+    prompt = mask.shape[1] - batch.completion_length
+    longest = int((mask[:, :prompt]).sum(1).max())
+    columns = slice(prompt - longest, prompt + width)
+    return Padded(ids[:, columns], mask[:, columns], completion_mask[:, :width]), width
+
+
+# 2. Advantages -----------------------------------------------------------------------------------------------------------------------
+
+
+def estimate(rollout: Rollout, beta: float, config: Config) -> tuple[Tensor, Tensor]:
+    """Advantages and returns, both (episodes, C): the price of leaving the reference at every token, the score at the last real one."""
+    mask = rollout.mask
+    token_rewards = -beta * kl_per_token(rollout.logprobs, rollout.reference, config.kl_estimator)
+    last = mask.sum(1, keepdim=True) - 1
+    token_rewards = token_rewards.scatter_add(1, last, (rollout.scores - rollout.penalties)[:, None])
+    if config.whiten_rewards:
+        token_rewards = whiten(token_rewards, mask, shift_mean=False)
+    advantages, returns = gae(token_rewards, rollout.values, mask, gamma=config.gamma, lam=config.lam)
+    return whiten(advantages, mask) if config.whiten_advantages else advantages, returns
+
+
+# 3. Learn -----------------------------------------------------------------------------------------------------------------------------
+
+
+def learn(
+    ctx: Context,
+    actors: Actors,
+    optimizer: torch.optim.Optimizer,
+    rollout: Rollout,
+    advantages: Tensor,
+    returns: Tensor,
+    update: int,
+) -> dict[str, float]:
+    """Several passes over the answers in minibatches. Returns the means of its numbers; `…_start` are those before the first step."""
+    config: Config = ctx.config
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    sums: dict[str, float] = defaultdict(float)
+    start: dict[str, float] = {}
+    steps = 0
+    for minibatch in minibatches(ctx.seed, update, config):
+        tokens = rollout.mask[minibatch].sum()
+        numbers: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=ctx.device))
+        for part in minibatch.split(micro_batch(config)):
+            cut, width = taken(rollout.batch, part)
+            mask = cut.completion_mask.bool()
+            share = mask.sum() / tokens
+            with ctx.autocast():
+                judged = actors.judge(cut, temperature=config.temperature)
+            policy = policy_loss(
+                judged.logprobs, rollout.logprobs[part, :width], advantages[part, :width], mask, clip=config.clip
+            )
+            value = value_loss(
+                judged.values, rollout.values[part, :width], returns[part, :width], mask, clip=config.value_clip
+            )
+            ((policy.loss + config.value_coef * value) * share).backward()
+            for name, number in {
+                "policy_loss": policy.loss,
+                "value_loss": value,
+                "ratio": policy.ratio,
+                "clip_fraction": policy.clip_fraction,
+                "approx_kl": policy.approx_kl,
+            }.items():
+                numbers[name] += number.detach() * share
+        numbers["grad_norm"] = nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        if not start:
+            start = {f"{name}_start": float(numbers[name]) for name in ("ratio", "clip_fraction", "policy_loss")}
+        for name, number in numbers.items():
+            sums[name] += float(number)
+        steps += 1
+    return {name: total / steps for name, total in sums.items()} | start
+
+
+def minibatches(seed: int, update: int, config: Config) -> Iterator[Tensor]:
+    """Row numbers of each optimizer step, every pass in an order of its own."""
+    for number in range(config.epochs):
+        order = np.random.default_rng([seed, update, number]).permutation(config.episodes)
+        yield from torch.from_numpy(order).split(config.episodes // config.minibatches)
