@@ -26,7 +26,6 @@ from .models import Run, RunInput
 from .validation import Problems, checked
 
 State = Run.State
-RESUMABLE = {State.STOPPED, State.FAILED, State.REFUSED}
 
 
 class RunRefusal(Refusal):
@@ -99,7 +98,7 @@ def resume_run(*, actor: User, run: Run) -> Run:
     """Queue a run that was stopped or failed once more; it goes on from its last checkpoint."""
     check(actor, Right.LAUNCH_RUNS)
     run = Run.objects.select_for_update().get(pk=run.pk)
-    if run.state not in RESUMABLE:
+    if not run.is_resumable:
         raise Refusal(
             _("Only a run that was stopped or failed can be resumed; this one is %(state)s.")
             % {"state": run.get_state_display()},

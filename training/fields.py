@@ -46,12 +46,17 @@ class Field:
         }
         return ", ".join(words[key] % localize(self.bounds[key]) for key in words if key in self.bounds)
 
+    @property
+    def options(self) -> list[tuple[str, str]]:
+        """(value, words) of each choice."""
+        return [(str(choice), words(choice)) for choice in self.choices]
+
     def leaves(self) -> Iterator["Field"]:
-        if self.children or self.variants:
-            for each in [*self.children, *self.variants]:
-                yield from each.leaves()
-        else:
+        """What can be set: this field, or those inside a group; a union and the fields of all its variants."""
+        if self.kind != "group":
             yield self
+        for each in [*self.children, *self.variants]:
+            yield from each.leaves()
 
 
 def fields_of(config: type[BaseModel]) -> list[Field]:
@@ -63,6 +68,28 @@ def fields_of(config: type[BaseModel]) -> list[Field]:
 def all_leaves(fields: list[Field]) -> Iterator[Field]:
     for each in fields:
         yield from each.leaves()
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """{"tune": {"rank": 4}} as ("tune.rank", 4)."""
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def default_values(fields: list[Field]) -> dict[str, Any]:
+    """The default of every path that has one."""
+    found: dict[str, Any] = {}
+    for each in fields:
+        if each.kind == "group":
+            found |= default_values(each.children)
+        elif isinstance(each.default, Mapping):
+            found |= dict(flat(each.default, f"{each.path}."))
+        else:
+            found[each.path] = each.default
+    return found
 
 
 def _properties(schema: Mapping, defs: Mapping, prefix: str, without: str = "") -> list[Field]:

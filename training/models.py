@@ -62,6 +62,14 @@ class Run(models.Model):
     def is_active(self) -> bool:
         return self.state in {self.State.QUEUED, self.State.RUNNING, self.State.STOPPING}
 
+    @property
+    def is_resumable(self) -> bool:
+        return self.state in {self.State.STOPPED, self.State.FAILED, self.State.REFUSED}
+
+    @property
+    def percent(self) -> int:
+        return int(100 * self.progress)
+
 
 class RunInput(models.Model):
     """What a run started from: `role` is a key of run.json's "inputs" (base, dataset, reward_model, …)."""

@@ -1,7 +1,11 @@
 """Questions about runs: lists, what a run is written as, where it came from, which labels made a model."""
 
+import os
+import time
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Q, QuerySet
 
 from labeling.models import Dataset
@@ -37,13 +41,17 @@ def runs(*, search: str = "", state: str = "", method: str = "") -> QuerySet[Run
 
 
 def run_file(run: Run) -> dict[str, Any]:
-    """run.json: what the engine is told, with the folders as they lie now."""
+    """run.json: what the engine is told. Paths are relative to the run's folder, so the data folder may move between two attempts."""
+
+    def place(folder: Path) -> str:
+        return os.path.relpath(folder, run.folder)
+
     inputs: dict[str, Any] = {}
-    for each in run.inputs.select_related("version", "dataset"):
+    for each in run.inputs.select_related("version", "dataset").order_by("role"):
         if each.version:
-            inputs[each.role] = [str(link.folder) for link in each.version.chain()]
+            inputs[each.role] = [place(link.folder) for link in each.version.chain()]
         else:
-            inputs[each.role] = str(each.dataset.folder)
+            inputs[each.role] = place(each.dataset.folder)
     return {"method": run.method, "config": run.config, "inputs": inputs, "seed": run.seed}
 
 
@@ -120,3 +128,24 @@ def all_methods() -> dict[str, Any]:
 def status(run: Run) -> dict[str, Any]:
     """The engine's own word on the run; empty before it was started, or where its file cannot be read."""
     return contract.read_status(run.folder)
+
+
+def place_in_queue(run: Run) -> int:
+    """1 for the run that starts next; 0 when it does not wait."""
+    if run.state != Run.State.QUEUED:
+        return 0
+    before = Q(queue_order__lt=run.queue_order) | Q(queue_order=run.queue_order, created_at__lt=run.created_at)
+    return Run.objects.filter(before, state=Run.State.QUEUED).count() + 1
+
+
+def is_supervised() -> bool:
+    """Whether a supervisor has given a sign of life within the last half minute."""
+    try:
+        return time.time() - supervisor_lock().stat().st_mtime < 30
+    except FileNotFoundError:
+        return False
+
+
+def supervisor_lock() -> Path:
+    """Held by the one supervisor of this data folder, which touches it as long as it works."""
+    return Path(settings.RUNS) / "supervisor.lock"

@@ -53,7 +53,7 @@ class Events:
     series: dict[str, Series] = field(default_factory=dict)
     latest: dict[str, float] = field(default_factory=dict)
     samples: list[dict] = field(default_factory=list)  # {"step", "slot", "prompt", "text"}
-    notes: list[dict] = field(default_factory=list)
+    notes: list[dict] = field(default_factory=list)  # {"level", "message": {"id", "text", "params"}}
     step: int = 0
     progress: float = 0.0
     eta_seconds: float | None = None
@@ -99,10 +99,10 @@ class Events:
 
     def _take_numbers(self, event: dict) -> None:
         for name, value in event.items():
-            if name in _NOT_CURVES or isinstance(value, bool) or not isinstance(value, int | float):
+            if name in _NOT_CURVES or isinstance(value, bool) or not isinstance(value, int | float | None):
                 continue
-            if not math.isfinite(value):
-                self.not_finite.add(name)
+            if value is None or not math.isfinite(value):
+                self.not_finite.add(name)  # the engine writes null
                 continue
             self.latest[name] = value
             self.series.setdefault(name, Series()).add(self.step, value)

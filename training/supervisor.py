@@ -78,12 +78,13 @@ class AlreadySupervised(Exception):
 @contextlib.contextmanager
 def only_one() -> Iterator[None]:
     """Hold the data folder's supervisor lock; the kernel lets go of it when this process ends."""
-    settings.RUNS.mkdir(parents=True, exist_ok=True)
-    with open(settings.RUNS / "supervisor.lock", "a") as lock:
+    path = queries.supervisor_lock()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise AlreadySupervised(str(settings.RUNS)) from None
+            raise AlreadySupervised(str(path.parent)) from None
         yield
 
 
@@ -119,6 +120,7 @@ class Supervisor:
 
     def step(self) -> None:
         """One look around: what ended, what shall stop, what may begin."""
+        os.utime(queries.supervisor_lock())
         measure = time.monotonic() >= self._next_measure
         if measure:
             self._next_measure = time.monotonic() + 2
@@ -169,8 +171,8 @@ class Supervisor:
 
     def _start(self, run: Run) -> None:
         run.folder.mkdir(parents=True, exist_ok=True)
-        # Written at each start: the data folder may have moved since the last one.
-        contract.write_json(run.folder / "run.json", queries.run_file(run))
+        if not (run.folder / "run.json").exists():
+            contract.write_json(run.folder / "run.json", queries.run_file(run))
         attempt_before = contract.read_status(run.folder).get("attempt", 0)
         with open(run.folder / "log.txt", "ab") as log:
             child = subprocess.Popen(
@@ -218,9 +220,9 @@ class Supervisor:
             self.watched[watched.run_id] = Watched(watched.run_id, run.folder, find_process(run.folder))
             return
         status = contract.read_status(run.folder)
-        if watched.attempt_before is not None and status.get("attempt", 0) <= watched.attempt_before:
-            status = {}  # it died before it could write its own
         state = status.get("state")
+        if watched.attempt_before is not None and status.get("attempt", 0) <= watched.attempt_before:
+            state = None  # it died before it could write its own
         logger.info("Run %s ended: %s, exit code %s.", run.pk, state, watched.exit_code)
         if state == "complete":
             actions.end(run=run, state=State.COMPLETE)
@@ -237,7 +239,8 @@ class Supervisor:
         elif state == "stopped":
             self._stopped(run, [])
         elif state in ("refused", "failed"):
-            actions.end(run=run, state=state, errors=status.get("errors", []))
+            said = status.get("problems") or [status["error"]["cause"]]
+            actions.end(run=run, state=state, errors=said)
         elif watched.asked_to_stop is not None:
             self._stopped(run, [])
         else:

@@ -1,5 +1,15 @@
-"""Pages."""
+"""Pages of the runs."""
 
 from django.urls import path
 
-urlpatterns: list = []
+from . import views
+
+urlpatterns = [
+    path("runs/", views.run_list, name="runs"),
+    path("runs/new/", views.run_new, name="run-new"),
+    path("runs/<uuid:pk>/", views.run_page, name="run"),
+    path("runs/<uuid:pk>/stop/", views.stop, name="run-stop"),
+    path("runs/<uuid:pk>/resume/", views.resume, name="run-resume"),
+    path("runs/<uuid:pk>/register/", views.register, name="run-register"),
+    path("runs/<uuid:pk>/files/<path:name>", views.run_file, name="run-file"),
+]

@@ -9,9 +9,7 @@ import contextlib
 import ctypes
 import fcntl
 import hashlib
-import ipaddress
 import os
-import secrets
 import signal
 import socket
 import subprocess
@@ -29,6 +27,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
+from people.actions import generated_password
+from people.backends import is_loopback
 from people.models import Role, User, audit
 
 from .compile_texts import compile_texts
@@ -208,12 +208,7 @@ def address() -> str:
 
 def on_loopback() -> bool:
     """Whether the site can be reached from this machine only."""
-    if settings.HOST == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(settings.HOST).is_loopback
-    except ValueError:
-        return False
+    return settings.HOST == "localhost" or is_loopback(settings.HOST)
 
 
 def _answers() -> bool:
@@ -255,11 +250,10 @@ def first_admin() -> list[str]:
     """At the very first start make the administrator; the password is said this once and stored only as a hash."""
     if User.objects.filter(role=Role.ADMIN, is_active=True).exists():
         return []
-    letters = "abcdefghjkmnpqrstuvwxyz23456789"  # none that is mistaken for another
-    password = "-".join("".join(secrets.choice(letters) for _ in range(5)) for _ in range(4))
+    password = generated_password()
     with transaction.atomic():
         admin = User.objects.create_user("admin", password=password, role=Role.ADMIN)
-        audit(None, "create_person", admin, role=Role.ADMIN)
+        audit(None, "add_person", admin, username="admin", role=Role.ADMIN)
     return [
         f"Sign in as  admin  with the password  {password}",
         "(shown this once: keep it, or change it under Account)",

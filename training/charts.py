@@ -1,0 +1,124 @@
+"""Small line charts as SVG: a Vega-Lite spec, drawn by renderer.py, coloured by the stylesheet's custom properties.
+
+The drawing is done in colours that no one would choose, which are then replaced by `var(--…)`: the picture follows light and dark
+without being drawn twice, and holds no script.
+"""
+
+import re
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import get_language
+
+from . import renderer
+
+WIDTH, HEIGHT = 250, 104
+DRAWN_POINTS = 200
+CACHED = 1024
+LINES = ("#0a0b01", "#0a0b02", "#0a0b03")  # the colours of the first, second, third line while drawing
+GRID, TEXT = "#0a0b04", "#0a0b05"
+PROPERTIES = {
+    LINES[0]: "var(--accent)",
+    LINES[1]: "var(--warn)",
+    LINES[2]: "var(--soft)",
+    GRID: "var(--line)",
+    TEXT: "var(--faint)",
+}
+# d3's number formats; every language of the site that writes decimals with a comma.
+COMMA = {"decimal": ",", "thousands": ".", "grouping": [3], "currency": ["", ""]}
+POINT = {"decimal": ".", "thousands": ",", "grouping": [3], "currency": ["", ""]}
+LOCALES = {"id": COMMA}
+
+_drawn: OrderedDict[tuple, SafeString] = OrderedDict()
+_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Plot:
+    """What one chart shows: `lines` are its curves, each a tuple of (step, value)."""
+
+    lines: tuple[tuple[tuple[float, float], ...], ...]
+    last_step: float  # all charts of a run share one scale of steps
+
+    def spec(self) -> dict:
+        """The Vega-Lite specification, which other programs can draw as well."""
+        axis = {"title": None, "labelFontSize": 10, "labelColor": TEXT, "domain": False, "ticks": False}
+        values = [
+            {"step": step, "value": value, "line": number}
+            for number, line in enumerate(self.lines)
+            for step, value in thinned(line)
+        ]
+        return {
+            "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+            "width": WIDTH,
+            "height": HEIGHT,
+            "background": None,
+            "padding": {"left": 2, "right": 6, "top": 4, "bottom": 2},
+            "view": {"stroke": None},
+            "data": {"values": values},
+            # One value makes no line; a point shows it.
+            "mark": {"type": "line", "strokeWidth": 1.5, "point": {"size": 14, "filled": True}}
+            if len(values) <= 30
+            else {"type": "line", "strokeWidth": 1.5},
+            "encoding": {
+                "x": {
+                    "field": "step",
+                    "type": "quantitative",
+                    "scale": {"domain": [0, max(self.last_step, 1)], "nice": False},
+                    "axis": {**axis, "tickCount": 4, "grid": False, "format": "~s"},
+                },
+                "y": {
+                    "field": "value",
+                    "type": "quantitative",
+                    "scale": {"zero": False, "nice": 4},
+                    "axis": {**axis, "tickCount": 4, "gridColor": GRID, "minExtent": 34, "maxExtent": 34},
+                },
+                "color": {
+                    "field": "line",
+                    "type": "nominal",
+                    "scale": {"domain": [0, 1, 2], "range": list(LINES)},
+                    "legend": None,
+                },
+            },
+        }
+
+
+def thinned(line: tuple[tuple[float, float], ...]) -> list[tuple[float, float]]:
+    """At most DRAWN_POINTS points: means over neighbours, at the last of their steps."""
+    if len(line) <= DRAWN_POINTS:
+        return list(line)
+    size = -(-len(line) // DRAWN_POINTS)
+    parts = [line[start : start + size] for start in range(0, len(line), size)]
+    return [(part[-1][0], sum(value for _step, value in part) / len(part)) for part in parts]
+
+
+def draw(plots: Iterable[Plot]) -> list[SafeString]:
+    """The SVG of each plot in the language of the request. What did not change since it was last asked for is not drawn again."""
+    language = (get_language() or "").partition("-")[0]
+    plots = list(plots)
+    keys = [(plot, language) for plot in plots]
+    with _lock:
+        missing = [plot for plot, key in zip(plots, keys, strict=True) if key not in _drawn]
+    pictures = renderer.draw([plot.spec() for plot in missing], LOCALES.get(language, POINT)) if missing else []
+    with _lock:
+        for plot, svg in zip(missing, pictures, strict=True):
+            _drawn[plot, language] = mark_safe(themed(svg))  # our own numbers, drawn by our own renderer
+        found = [_drawn[key] for key in keys]
+        for key in keys:
+            _drawn.move_to_end(key)
+        while len(_drawn) > CACHED:
+            _drawn.popitem(last=False)
+    return found
+
+
+def themed(svg: str) -> str:
+    """Replace the drawing's colours by the stylesheet's, and let the page decide about size and font."""
+    for colour, name in PROPERTIES.items():
+        svg = svg.replace(colour, name)
+    svg = re.sub(r' font-family="[^"]*"', "", svg)
+    return re.sub(
+        r'^<svg ([^>]*?) width="[^"]*" height="[^"]*"', r'<svg \1 aria-hidden="true" focusable="false"', svg, count=1
+    )

@@ -1,0 +1,101 @@
+"""Which charts a run's page shows, what they are called, and what a person should know when reading them."""
+
+from dataclasses import dataclass
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+from .charts import Plot
+from .fields import words
+from .reading import Events, Series
+
+HELDOUT = "heldout_"
+# The order of this table is the order on the page; what it does not know comes after, under its own name.
+NAMES = {
+    "loss": (gettext_noop("Loss"), gettext_noop("What the training makes small.")),
+    "perplexity": (gettext_noop("Perplexity"), gettext_noop("How many tokens the model hesitates between; lower is better.")),
+    "bits_per_byte": (gettext_noop("Bits per byte"), gettext_noop("Comparable between tokenizers; lower is better.")),
+    "pair_accuracy": (gettext_noop("Pair accuracy"), gettext_noop("Share of strict pairs that the scores put in the right order.")),
+    "reward": (gettext_noop("Reward"), gettext_noop("Mean score of the answers, in standard deviations of the score at the start.")),
+    "score": (gettext_noop("Score"), gettext_noop("Mean score that the reward model gives.")),
+    "kl": (gettext_noop("KL to reference"), gettext_noop("How far the model has moved from its start, in nats an answer.")),
+    "kl_per_token": (gettext_noop("KL a token"), gettext_noop("How far the model has moved from its start, in nats a token.")),
+    "entropy": (gettext_noop("Entropy"), gettext_noop("How undecided the model is at each token, in nats; near 0 it always writes the same.")),
+    "length": (gettext_noop("Answer length"), gettext_noop("Mean length of the answers in tokens.")),
+    "eos_rate": (gettext_noop("Answers that end"), gettext_noop("Share of the answers that end by themselves.")),
+    "distinct_within": (gettext_noop("Variety within an answer"), gettext_noop("Share of runs of three words that are not repeated within an answer.")),
+    "distinct_across": (gettext_noop("Variety across answers"), gettext_noop("Share of runs of three words that no other answer repeats.")),
+    "clip_fraction": (gettext_noop("Clipped"), gettext_noop("Share of the tokens at which the step was held back.")),
+    "ratio": (gettext_noop("Ratio"), gettext_noop("Probability under the new policy over that under the old one.")),
+    "policy_loss": (gettext_noop("Policy loss"), ""),
+    "value_loss": (gettext_noop("Value loss"), gettext_noop("How far the critic is from the returns.")),
+    "explained_variance": (gettext_noop("Explained variance"), gettext_noop("How much of the returns the critic foresees; 1 is all.")),
+    "theta": (gettext_noop("Tie parameter θ"), gettext_noop("How easily people see a tie; 1 means never.")),
+    "beta": (gettext_noop("KL weight β"), gettext_noop("The price of leaving the start.")),
+    "lr": (gettext_noop("Learning rate"), ""),
+    "grad_norm": (gettext_noop("Gradient norm"), gettext_noop("Before clipping.")),
+    "tokens_per_s": (gettext_noop("Tokens per second"), ""),
+}  # fmt: skip
+MACHINERY = {"lr", "grad_norm", "tokens_per_s", "beta"}  # of interest when something is wrong; shown last
+COUNTERS = {"tokens", "episodes"}  # only ever grow
+TABLE_ROWS = 40
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One chart: the training curve and, where there is one, the held-out curve over it."""
+
+    name: str
+    title: str
+    hint: str
+    lines: dict[str, Series]  # by name of the event's number
+    last_step: int
+
+    @property
+    def plot(self) -> Plot:
+        return Plot(tuple(tuple(series.points) for series in self.lines.values()), self.last_step)
+
+    @property
+    def legend(self) -> list[tuple[str, float]]:
+        """(what the line is, its newest value), in the order of the colours."""
+        return [
+            (_("held out") if name.startswith(HELDOUT) else _("training"), s.last) for name, s in self.lines.items()
+        ]
+
+    @property
+    def table(self) -> list[tuple[float, list[float | None]]]:
+        """(step, the value of each line) for evenly chosen steps, the newest first."""
+        values = [dict(series.points) for series in self.lines.values()]
+        steps = sorted({step for line in values for step in line}, reverse=True)
+        every = max(1, -(-len(steps) // TABLE_ROWS))
+        return [(step, [line.get(step) for line in values]) for step in steps[::every]]
+
+
+def curves(events: Events) -> list[Curve]:
+    """The charts of a run, in reading order."""
+    groups: dict[str, dict[str, Series]] = {}
+    for name, series in events.series.items():
+        if name not in COUNTERS and series.points:
+            groups.setdefault(name.removeprefix(HELDOUT), {})[name] = series
+    known = list(NAMES)
+
+    def place(name: str) -> tuple[bool, int]:
+        return name in MACHINERY, known.index(name) if name in known else len(known)
+
+    return [
+        Curve(
+            name=name,
+            title=title_of(name),
+            hint=_(NAMES[name][1]) if NAMES.get(name, ("", ""))[1] else "",
+            lines=dict(sorted(groups[name].items(), key=lambda line: line[0].startswith(HELDOUT))),
+            last_step=events.step,
+        )
+        for name in sorted(groups, key=place)
+    ]
+
+
+def title_of(name: str) -> str:
+    """What people call a number of an event or of metrics.json."""
+    if name.startswith(HELDOUT):
+        return _("%(name)s, held out") % {"name": title_of(name.removeprefix(HELDOUT))}
+    return _(NAMES[name][0]) if name in NAMES else words(name).capitalize()

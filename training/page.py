@@ -1,0 +1,259 @@
+"""Everything that a run's page shows, read from its row and its folder; and what changed since the browser last asked."""
+
+import shlex
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from . import charts, queries, reading
+from .curves import Curve, curves, title_of
+from .engine import methods
+from .failures import said
+from .fields import Field, all_leaves, default_values, fields_of, flat
+from .forms import as_text
+from .models import Run
+
+SAMPLE_STEPS = 5  # shown side by side
+SAMPLE_PROMPTS = 8
+SILENT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the model wrote for one prompt as training went on: `texts` are (step, text)."""
+
+    prompt: str
+    texts: list[tuple[int, str]]
+
+
+class Page:
+    """`last_seen` is what a former `seen` said; empty at the first look."""
+
+    def __init__(self, run: Run, last_seen: str = "") -> None:
+        self.run = run
+        self.events = reading.events(run.folder)
+        self.status = queries.status(run)
+        self._last = dict(part.split("=", 1) for part in last_seen.split(",") if "=" in part)
+
+    @property
+    def _now(self) -> dict[str, str]:
+        return {
+            "state": self.run.state,
+            "events": f"{self.events.attempt}.{self.events.offset}",
+            "curves": ".".join(curve.name for curve in self.curves),
+            "samples": str(len(self.events.samples)),
+            "silent": str(self.is_silent),
+        }
+
+    @property
+    def seen(self) -> str:
+        """For the address of the next poll."""
+        return ",".join(f"{key}={value}" for key, value in self._now.items())
+
+    def _changed(self, *keys: str) -> bool:
+        return any(self._last.get(key) != self._now[key] for key in keys)
+
+    @property
+    def must_reload(self) -> bool:
+        """The run began or ended: other parts, other buttons."""
+        return self._changed("state")
+
+    @property
+    def has_news(self) -> bool:
+        return self._changed("events", "silent")
+
+    @property
+    def has_new_curves(self) -> bool:
+        return self._changed("curves")
+
+    @property
+    def has_new_samples(self) -> bool:
+        return self._changed("samples")
+
+    # What stands at the top -----------------------------------------------------------------------------------------
+
+    @property
+    def method_title(self) -> str:
+        known = self.run.method in methods.names()
+        return _(methods.facts_of(self.run.method).title) if known else self.run.method
+
+    @property
+    def percent(self) -> int:
+        progress = 1.0 if self.run.state == Run.State.COMPLETE else self.events.progress
+        return int(100 * progress)
+
+    @property
+    def eta(self) -> str:
+        """The time that is left, in words."""
+        seconds = self.events.eta_seconds
+        if self.run.state != Run.State.RUNNING or seconds is None or self.is_silent:
+            return ""
+        return _("%(time)s left") % {"time": duration(seconds)}
+
+    @property
+    def place_in_queue(self) -> int:
+        return queries.place_in_queue(self.run)
+
+    @property
+    def is_unsupervised(self) -> bool:
+        """Whether this run waits for a supervisor that is not there."""
+        return self.run.is_active and not queries.is_supervised()
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether the process of a running run gives no sign of life."""
+        heartbeat = self.status.get("heartbeat", 0)
+        return self.run.state == Run.State.RUNNING and 0 < heartbeat < time.time() - SILENT_SECONDS
+
+    @property
+    def errors(self) -> list[str]:
+        return said(self.run.errors)
+
+    @property
+    def detail(self) -> str:
+        """The program's own words on a failure."""
+        error = self.status.get("error")
+        return error.get("detail", "") if isinstance(error, dict) and self.run.state == Run.State.FAILED else ""
+
+    # What was learned -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def curves(self) -> list[Curve]:
+        return curves(self.events)
+
+    @cached_property
+    def drawn(self) -> list[tuple[Curve, SafeString]]:
+        return list(zip(self.curves, charts.draw(curve.plot for curve in self.curves), strict=True))
+
+    @property
+    def notes(self) -> list[tuple[str, str]]:
+        """(info or warning, sentence), each once, warnings first."""
+        notes = {said([note["message"]])[0]: note.get("level", "info") for note in self.events.notes}
+        for name in sorted(self.events.not_finite):
+            text = _("“%(curve)s” was infinite or not a number at some step: the training is unstable.")
+            notes[text % {"curve": title_of(name)}] = "warning"
+        return sorted(((level, text) for text, level in notes.items()), key=lambda note: note[0] != "warning")
+
+    @property
+    def samples(self) -> list[Sample]:
+        by_slot: dict[Any, dict[int, dict]] = {}
+        for sample in self.events.samples:
+            by_slot.setdefault(sample.get("slot"), {})[sample.get("step", 0)] = sample
+        found = []
+        for slot in sorted(by_slot, key=str)[:SAMPLE_PROMPTS]:
+            steps = spread(sorted(by_slot[slot]), SAMPLE_STEPS)
+            prompt = by_slot[slot][steps[-1]].get("prompt", "")
+            found.append(Sample(prompt, [(step, by_slot[slot][step].get("text", "")) for step in steps]))
+        return found
+
+    @property
+    def metrics(self) -> list[tuple[str, Any]]:
+        """The figures of the result, nested ones by their path."""
+        return list(flat(reading.metrics(self.run.folder)))
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What the run costs, as far as it is known."""
+        status, found = self.status, []
+        if wall := status.get("wall_s"):
+            found.append((_("Wall time"), duration(wall)))
+        if peak := status.get("peak_memory"):
+            found.append((_("Peak memory"), gibibytes(peak)))
+        if peak := status.get("peak_gpu_memory"):
+            found.append((_("Peak GPU memory"), gibibytes(peak)))
+        if total := status.get("total_parameters"):
+            trained = status.get("trained_parameters", total)
+            share = _("%(trained)s of %(total)s (%(share).3g %%)")
+            parameters = {"trained": f"{trained:,}", "total": f"{total:,}", "share": 100 * trained / total}
+            found.append((_("Trained parameters"), share % parameters))
+        if tokens := status.get("tokens_seen"):
+            found.append((_("Tokens seen"), f"{tokens:,}"))
+        if device := status.get("device"):
+            found.append((_("Computed on"), f"{device}, {status.get('dtype', '')}"))
+        if step := status.get("checkpoint_step"):
+            found.append((_("Last checkpoint"), _("step %(step)d") % {"step": step}))
+        if self.run.attempt > 1:
+            found.append((_("Attempts"), str(self.run.attempt)))
+        return found
+
+    # Where it comes from, and how to do it again --------------------------------------------------------------------
+
+    @property
+    def inputs(self) -> list[dict[str, Any]]:
+        known = methods.facts_of(self.run.method).inputs if self.run.method in methods.names() else {}
+        return [
+            {
+                "title": _(known[each.role].title) if each.role in known else each.role,
+                "chosen": each.version or each.dataset,
+                "snapshot": each.dataset if each.dataset and each.dataset.project_id else None,
+                "labels": queries.labels_behind(each.version) if each.version else [],
+            }
+            for each in self.run.inputs.all()
+        ]
+
+    @cached_property
+    def _fields(self) -> list[Field]:
+        return fields_of(methods.config_of(self.run.method)) if self.run.method in methods.names() else []
+
+    @property
+    def settings(self) -> list[tuple[str, str, bool]]:
+        """(title, value, whether it differs from the default) of each setting."""
+        known = {each.path: each for each in all_leaves(self._fields)}
+        tags = {f"{each.path}.{each.tag}": each for each in self._fields if each.kind == "union"}
+        changed = self._changed_settings()
+        rows = []
+        for path, value in flat(self.run.config):
+            each = known.get(path)
+            title = each.title if each else tags[path].title if path in tags else path
+            rows.append((title, as_text(each, value) if each else value, path in changed))
+        return rows
+
+    def _changed_settings(self) -> dict[str, Any]:
+        defaults = default_values(self._fields)
+        return {
+            path: value for path, value in flat(self.run.config) if path not in defaults or defaults[path] != value
+        }
+
+    @property
+    def command(self) -> str:
+        """The command line that makes the same run again."""
+        words = ["python", "manage.py", "train", self.run.method, "--name", self.run.name]
+        for each in self.run.inputs.all():
+            words += [f"--{each.role.replace('_', '-')}", str(each.version or each.dataset.digest[:12])]
+        words += ["--seed", str(self.run.seed), "--output", self.run.output_name]
+        for path, value in self._changed_settings().items():
+            words += ["--set", f"{path}={'' if value is None else value}"]
+        return shlex.join(words)
+
+    @property
+    def files(self) -> list[tuple[str, int]]:
+        return reading.files(self.run.folder)
+
+    @property
+    def log(self) -> str:
+        return "\n".join(reading.log_tail(self.run.folder))
+
+
+def spread(values: list, count: int) -> list:
+    """At most `count` of `values`, the first and the last among them, evenly apart."""
+    if len(values) <= count:
+        return values
+    return [values[round(place * (len(values) - 1) / (count - 1))] for place in range(count)]
+
+
+def duration(seconds: float) -> str:
+    """A length of time in two units: 9 min, 1 h 20 min."""
+    seconds = int(seconds)
+    if seconds < 60:
+        return _("%(s)d s") % {"s": seconds}
+    if seconds < 3600:
+        return _("%(m)d min") % {"m": round(seconds / 60)}
+    return _("%(h)d h %(m)d min") % {"h": seconds // 3600, "m": seconds % 3600 // 60}
+
+
+def gibibytes(count: int) -> str:
+    return f"{count / 2**30:.2f} GiB"
