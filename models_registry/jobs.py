@@ -1,6 +1,5 @@
 """The registry's short jobs: copying a folder into the store, and computing hashes anew."""
 
-import shutil
 from pathlib import Path
 
 from django.conf import settings
@@ -11,7 +10,7 @@ from jobs.registry import job
 from people.errors import Refusal
 from people.permissions import Right
 
-from . import actions, store
+from . import actions, store, uploads
 from .models import Version
 
 MB = 10**6
@@ -38,21 +37,17 @@ def import_model(
             progress=_megabytes(progress, _("copying, MB")),
         )
     except Refusal:
-        _remove_upload(path, uploaded)
+        if uploaded:  # a stopped worker's upload stays, it will be needed again
+            uploads.discard(Path(path))
         raise
-    _remove_upload(path, uploaded)
+    if uploaded:
+        uploads.discard(Path(path))
     return {
         "message": _("%(version)s is registered.") % {"version": imported.version},
         "notes": imported.notes,
         "url": imported.version.get_absolute_url(),
         "version": str(imported.version),
     }
-
-
-def _remove_upload(path: str, uploaded: bool) -> None:
-    """An upload is a copy that nobody else has; it is needed no longer, while a stopped worker's would be."""
-    if uploaded:
-        shutil.rmtree(path, ignore_errors=True)
 
 
 @job("verify-version", title=gettext_lazy("Verify hashes"), right=Right.SEE_MODELS)

@@ -11,6 +11,9 @@ from people.errors import Refusal
 from . import store
 from .models import Model, Stage, Version
 
+# (what was made, the role its source played, the source). Role "parent": an adapter stands on it.
+Link = tuple[Version, str, Version]
+
 _REFERENCE = re.compile(r"(?P<name>[-\w]+)(?::v(?P<number>\d+))?")
 
 
@@ -29,15 +32,16 @@ def find(reference: str) -> Version:
     return version
 
 
+def damage(version: Version) -> list[str]:
+    """Files of the whole chain that are missing, extra or of another size."""
+    return [f"{link}: {problem}" for link in version.chain() for problem in store.damaged(link.folder, link.manifest)]
+
+
 def folders(version: Version) -> list[Path]:
-    """The folders of the whole chain, root first, as `lm.chain.load` takes them. Refusal if a file is missing or has another size."""
-    problems = []
-    chain = version.chain()
-    for link in chain:
-        problems += [f"{link}: {problem}" for problem in store.damaged(link.folder, link.manifest)]
-    if problems:
+    """The folders of the whole chain, root first, as `lm.chain.load` takes them. Refusal if anything is damaged."""
+    if problems := damage(version):
         raise Refusal([_("The store is damaged; restore these from a copy, or import the model again."), *problems])
-    return [link.folder for link in chain]
+    return [link.folder for link in version.chain()]
 
 
 def versions(
@@ -68,17 +72,18 @@ def usable_parents() -> QuerySet[Version]:
     return Version.objects.select_related("model").exclude(stage=Stage.ARCHIVED).filter(kind__in=["full", "adapter"])
 
 
-def ancestors(version: Version) -> list[tuple[Version, str, Version]]:
+def ancestors(version: Version) -> list[Link]:
     """All that `version` was made of: (made, role, source) triples, nearest first. Role "parent" is what it stands on."""
-    return _walk(version, _sources)
+    return _walk(version, sources)
 
 
-def descendants(version: Version) -> list[tuple[Version, str, Version]]:
+def descendants(version: Version) -> list[Link]:
     """All that was made of `version`: (made, role, source) triples, nearest first."""
-    return _walk(version, _uses)
+    return _walk(version, uses)
 
 
-def _sources(version: Version) -> list[tuple[Version, str, Version]]:
+def sources(version: Version) -> list[Link]:
+    """What `version` was made of directly."""
     links = {
         link.source_id: (version, link.role, link.source) for link in version.sources.select_related("source__model")
     }
@@ -87,7 +92,8 @@ def _sources(version: Version) -> list[tuple[Version, str, Version]]:
     return list(links.values())
 
 
-def _uses(version: Version) -> list[tuple[Version, str, Version]]:
+def uses(version: Version) -> list[Link]:
+    """What was made of `version` directly."""
     links = {
         link.version_id: (link.version, link.role, version) for link in version.uses.select_related("version__model")
     }
@@ -96,7 +102,7 @@ def _uses(version: Version) -> list[tuple[Version, str, Version]]:
     return list(links.values())
 
 
-def _walk(version: Version, step) -> list[tuple[Version, str, Version]]:
+def _walk(version: Version, step) -> list[Link]:
     """Breadth first; every version is looked at once."""
     seen, links, front = {version.pk}, [], [version]
     while front:
@@ -109,11 +115,3 @@ def _walk(version: Version, step) -> list[tuple[Version, str, Version]]:
                     seen.add(end.pk)
                     front.append(end)
     return links
-
-
-def headline(version: Version) -> tuple[str, float] | None:
-    """The one held-out result worth a column: (its name, its value)."""
-    for name in ("reward", "pair_accuracy", "accuracy", "heldout_loss", "loss"):
-        if isinstance(value := version.metrics.get(name), int | float):
-            return name, value
-    return None

@@ -1,0 +1,37 @@
+"""How the floors above add to a version's page what this floor cannot know: the run that made it, the projects it wrote for.
+
+    @version_section
+    def made_by_run(version, user): yield Section(title, "training/made_by.html", {"run": run})
+
+Register from the AppConfig's ready(). The page includes each template with `section.data`, in the order of registration.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from people.models import User
+
+from .models import Version
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a version's page, under "Where it came from" (origin) or "What came of it" (use)."""
+
+    title: str
+    template: str
+    data: dict = field(default_factory=dict)
+    place: Literal["origin", "use"] = "origin"
+
+
+_sections: list[Callable[[Version, User], Iterable[Section]]] = []
+
+
+def version_section(function: Callable[[Version, User], Iterable[Section]]) -> Callable:
+    _sections.append(function)
+    return function
+
+
+def sections(version: Version, user: User) -> list[Section]:
+    return [section for function in _sections for section in function(version, user)]

@@ -1,0 +1,212 @@
+"""The model server's addresses: /v1/models, /v1/completions, /v1/chat/completions, /v1/score, /health."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.db import close_old_connections
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from models_registry import queries
+from models_registry.lm.chain import Loaded
+from models_registry.lm.generate import Output, generate, stream
+from models_registry.lm.score import rewards
+from models_registry.lm.text import encode_prompt
+from models_registry.models import Head, Stage, Version
+from people.errors import Refusal
+
+from .engine import Engine
+from .protocol import (
+    ApiError,
+    ChatRequest,
+    CompletionRequest,
+    Envelope,
+    ScoreRequest,
+    read,
+)
+
+
+@dataclass(frozen=True)
+class _Found:
+    folders: list[Path]
+    head: str
+    name: str
+
+
+@sync_to_async
+def _find(reference: str) -> _Found:
+    close_old_connections()
+    try:
+        version = queries.find(reference)
+        return _Found(queries.folders(version), version.head, str(version))
+    except Refusal as refusal:
+        code = "model_not_found" if refusal.status == 404 else "model_damaged"
+        raise ApiError(404 if refusal.status == 404 else 500, str(refusal), param="model", code=code) from None
+
+
+@sync_to_async
+def _all() -> list[dict[str, Any]]:
+    close_old_connections()
+    versions = Version.objects.select_related("model").exclude(stage=Stage.ARCHIVED).order_by("model__name", "number")
+    return [
+        {"id": str(v), "object": "model", "created": int(v.created_at.timestamp()), "owned_by": "peringkat"}
+        for v in versions
+    ]
+
+
+async def models(request: Request) -> Response:
+    return JSONResponse({"object": "list", "data": await _all()})
+
+
+async def health(request: Request) -> Response:
+    engine: Engine = request.app.state.engine
+    return JSONResponse(
+        {
+            "status": "ok",
+            "device": engine.pool.device,
+            "loaded": len(engine.pool),
+            "waiting": engine.waiting,
+            "budget_bytes": engine.pool.budget,
+        }
+    )
+
+
+async def completions(request: Request) -> Response:
+    return await _write(request, read(CompletionRequest, await request.body()))
+
+
+async def chat(request: Request) -> Response:
+    return await _write(request, read(ChatRequest, await request.body()))
+
+
+async def _write(request: Request, wanted: CompletionRequest | ChatRequest) -> Response:
+    found = await _find(wanted.model)
+    if found.head != Head.LM:
+        raise ApiError(400, f"{found.name} does not write text; it is a model that scores it.", param="model")
+    envelope = Envelope(wanted)
+    engine: Engine = request.app.state.engine
+    if not wanted.stream:
+        ticket = engine.submit(found.folders, lambda loaded: _whole(loaded, wanted, envelope))
+        return JSONResponse(await _only(request, ticket.events()))
+    ticket = engine.submit(found.folders, lambda loaded: _pieces(loaded, wanted, envelope))
+    return await _event_stream(ticket.events())
+
+
+async def _only(request: Request, events: AsyncIterator[Any]) -> Any:
+    """The one event of a request that does not stream; a client that hangs up while it waits gives its place up."""
+    answer = asyncio.ensure_future(anext(events))
+    while not (await asyncio.wait([answer], timeout=0.5))[0]:
+        if await request.is_disconnected():
+            answer.cancel()
+            raise ApiError(499, "The client hung up.")
+    return answer.result()
+
+
+def _whole(loaded: Loaded, wanted: CompletionRequest | ChatRequest, envelope: Envelope) -> Iterator[dict[str, Any]]:
+    outputs = generate(loaded, wanted.prompts, samples=wanted.samples, **wanted.sampling())
+    texts = [(output.text, output.finish_reason) for output in outputs]
+    yield envelope.whole(texts, _prompt_tokens(loaded, wanted), sum(len(output.token_ids) for output in outputs))
+
+
+def _pieces(loaded: Loaded, wanted: CompletionRequest | ChatRequest, envelope: Envelope) -> Iterator[dict[str, Any]]:
+    """One sample after the other; together the same texts as `_whole` gives for the same seed."""
+    written = 0
+    sampling = wanted.sampling()
+    for place, prompt in enumerate(wanted.prompts):
+        for sample in range(wanted.samples):
+            index = place * wanted.samples + sample
+            if envelope.chat:
+                yield envelope.opening(index)
+            pieces = stream(loaded, prompt, prompt_index=place, sample_index=sample, **sampling)
+            while True:
+                try:
+                    yield envelope.piece(index, next(pieces))
+                except StopIteration as end:
+                    output: Output = end.value
+                    break
+            written += len(output.token_ids)
+            yield envelope.piece(index, "", output.finish_reason)
+    if wanted.stream_options and wanted.stream_options.include_usage:
+        yield envelope.usage_piece(_prompt_tokens(loaded, wanted), written)
+
+
+def _prompt_tokens(loaded: Loaded, wanted: CompletionRequest | ChatRequest) -> int:
+    return sum(len(encode_prompt(loaded, prompt)) for prompt in wanted.prompts)
+
+
+async def _event_stream(events: AsyncIterator[dict[str, Any]]) -> Response:
+    """Server-sent events. The first one is waited for, so that an error before it still has its own status."""
+    try:
+        first = await anext(events)
+    except StopAsyncIteration:
+        first = None
+
+    async def lines() -> AsyncIterator[str]:
+        try:
+            if first is not None:
+                yield _data(first)
+                async for event in events:
+                    yield _data(event)
+            yield "data: [DONE]\n\n"
+        except ApiError as error:
+            yield _data(error.body)
+        finally:
+            await events.aclose()
+
+    return StreamingResponse(lines(), media_type="text/event-stream", headers={"Cache-Control": "no-store"})
+
+
+def _data(value: dict[str, Any]) -> str:
+    return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
+
+
+async def score(request: Request) -> Response:
+    wanted: ScoreRequest = read(ScoreRequest, await request.body())
+    found = await _find(wanted.model)
+    if found.head != Head.REWARD:
+        raise ApiError(400, f"{found.name} is no reward model.", param="model")
+    prompt = wanted.prompt if isinstance(wanted.prompt, str) else [message.plain() for message in wanted.prompt]
+    pairs = [(prompt, completion) for completion in wanted.completions]
+    ticket = request.app.state.engine.submit(found.folders, lambda loaded: iter([rewards(loaded, pairs)]))
+    scores = await _only(request, ticket.events())
+    data = [{"index": index, "score": value} for index, value in enumerate(scores)]
+    return JSONResponse({"object": "list", "model": wanted.model, "data": data})
+
+
+def _error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return JSONResponse(error.body, status_code=error.status)
+
+
+def _plain_error(request: Request, error: Exception) -> Response:
+    status = getattr(error, "status_code", 500)
+    message = {404: "There is no such address here.", 405: "This address is asked in another way."}.get(
+        status, "The server failed."
+    )
+    return JSONResponse(ApiError(status, message).body, status_code=status)
+
+
+def make_app(engine: Engine) -> Starlette:
+    app = Starlette(
+        routes=[
+            Route("/v1/models", models),
+            Route("/v1/completions", completions, methods=["POST"]),
+            Route("/v1/chat/completions", chat, methods=["POST"]),
+            Route("/v1/score", score, methods=["POST"]),
+            Route("/health", health),
+        ],
+        # It listens on loopback alone; this keeps pages of other sites from reaching it through a visitor's browser.
+        middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=["127.0.0.1", "localhost"])],
+        exception_handlers={ApiError: _error, 404: _plain_error, 405: _plain_error, 500: _plain_error},
+    )
+    app.state.engine = engine
+    return app

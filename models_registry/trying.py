@@ -1,0 +1,149 @@
+"""The “try it” page: a prompt in, texts (or, from a reward model, scores) out, streamed from the model server."""
+
+import json
+import random
+from collections.abc import Iterator
+
+from django import forms
+from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET, require_POST
+
+from people.errors import Refusal
+from people.permissions import Right, requires
+
+from . import serving_client
+from .models import Head, Version
+from .views import the_version
+
+
+class TryForm(forms.Form):
+    prompt = forms.CharField(
+        label=_("Prompt"), required=False, strip=False, max_length=100_000, widget=forms.Textarea(attrs={"rows": 5})
+    )
+    chat = forms.BooleanField(
+        label=_("As a chat message"), required=False, help_text=_("Puts the prompt into the model's chat template.")
+    )
+    temperature = forms.FloatField(
+        label=_("Temperature"),
+        min_value=0,
+        max_value=5,
+        initial=0.8,
+        help_text=_("0 always takes the likeliest token; higher is more varied."),
+        widget=forms.NumberInput(attrs={"step": "0.1"}),
+    )
+    top_p = forms.FloatField(
+        label=_("Top-p"),
+        min_value=0.01,
+        max_value=1,
+        initial=0.95,
+        help_text=_("Only the likeliest tokens that together have this probability."),
+        widget=forms.NumberInput(attrs={"step": "0.01"}),
+    )
+    max_tokens = forms.IntegerField(label=_("Most tokens"), min_value=1, max_value=4096, initial=200)
+    samples = forms.IntegerField(label=_("Samples"), min_value=1, max_value=8, initial=1)
+    seed = forms.IntegerField(
+        label=_("Seed"),
+        min_value=0,
+        max_value=2**53 - 1,
+        required=False,
+        help_text=_("The same seed gives the same text. Left empty, one is drawn."),
+    )
+
+
+class ScoreForm(forms.Form):
+    prompt = forms.CharField(
+        label=_("Prompt"), required=False, strip=False, max_length=100_000, widget=forms.Textarea(attrs={"rows": 3})
+    )
+    completions = forms.CharField(
+        label=_("Outputs"),
+        strip=False,
+        max_length=200_000,
+        widget=forms.Textarea(attrs={"rows": 8}),
+        help_text=_("Several are separated by a line with --- alone."),
+    )
+
+    def outputs(self) -> list[str]:
+        text = self.cleaned_data["completions"].replace("\r\n", "\n")
+        return [part.strip("\n") for part in f"\n{text}\n".split("\n---\n")]
+
+
+def _form(version: Version, data=None) -> forms.Form | None:
+    """None for a version that neither writes nor scores."""
+    if version.head == Head.LM:
+        return TryForm(data, initial={"chat": bool(version.facts.get("chat"))})
+    return ScoreForm(data) if version.head == Head.REWARD else None
+
+
+@require_GET
+@requires(Right.TRY_MODELS)
+def try_version(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    version = the_version(name, number)
+    form = _form(version)
+    if form and not version.facts.get("chat"):
+        form.fields.pop("chat", None)
+    context = {
+        "section": "models",
+        "version": version,
+        "form": form,
+        "running": serving_client.health() is not None,
+        "writes": version.head == Head.LM,
+    }
+    return render(request, "models_registry/try.html", context)
+
+
+@require_POST
+@requires(Right.TRY_MODELS)
+def answer(request: HttpRequest, name: str, number: int) -> HttpResponse:
+    """One JSON object a line: {"seed"}, then {"sample", "text"}, {"sample", "finish"}; for a reward model {"score", "text"}; or {"problems"}."""
+    version = the_version(name, number)
+    form = _form(version, request.POST)
+    if form is None:
+        raise Refusal(_("This version neither writes nor scores text, so there is nothing to try here."))
+    if not form.is_valid():
+        problems = [
+            f"{form.fields[field].label}: {error}" for field, errors in form.errors.items() for error in errors
+        ]
+        return JsonResponse({"problems": problems}, status=400)
+    lines = _written(version, form.cleaned_data) if isinstance(form, TryForm) else _scored(version, form)
+    response = StreamingHttpResponse(_lines(lines), content_type="application/x-ndjson")
+    response["Cache-Control"] = "no-store"
+    response["X-Accel-Buffering"] = "no"  # a proxy in front must not collect the pieces
+    return response
+
+
+def _lines(events: Iterator[dict]) -> Iterator[str]:
+    """What goes wrong after the answer has begun can only be said inside it."""
+    try:
+        for event in events:
+            yield json.dumps(event) + "\n"
+    except Refusal as refusal:
+        yield json.dumps({"problems": [str(problem) for problem in refusal.problems]}) + "\n"
+
+
+def _written(version: Version, wanted: dict) -> Iterator[dict]:
+    prompt = wanted["prompt"].replace("\r\n", "\n")  # a form sends lines as the web does, not as the model reads
+    seed = wanted["seed"] if wanted["seed"] is not None else random.randrange(2**31)
+    yield {"seed": seed}
+    pieces = serving_client.stream(
+        str(version),
+        [{"role": "user", "content": prompt}] if wanted["chat"] else prompt,
+        max_tokens=wanted["max_tokens"],
+        temperature=wanted["temperature"],
+        top_p=wanted["top_p"],
+        seed=seed,
+        samples=wanted["samples"],
+    )
+    for piece in pieces:
+        if piece.text:
+            yield {"sample": piece.sample, "text": piece.text}
+        if piece.finish:
+            yield {"sample": piece.sample, "finish": piece.finish}
+
+
+def _scored(version: Version, form: ScoreForm) -> Iterator[dict]:
+    outputs = form.outputs()
+    scores = serving_client.score(str(version), form.cleaned_data["prompt"].replace("\r\n", "\n"), outputs)
+    for score, text in sorted(zip(scores, outputs, strict=True), reverse=True):
+        yield {"score": score, "text": text}

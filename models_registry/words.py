@@ -1,0 +1,87 @@
+"""A version in words: what it is, how it was made, its result, and how to load it."""
+
+from django.utils.formats import number_format
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from .models import Head, Kind, Version
+
+_WHAT = {
+    (Kind.FULL, Head.LM): gettext_lazy("A language model with weights of its own."),
+    (Kind.FULL, Head.REWARD): gettext_lazy("A reward model with weights of its own: it scores answers."),
+    (Kind.FULL, Head.CLASSES): gettext_lazy("A classifier with weights of its own."),
+    (Kind.ADAPTER, Head.LM): gettext_lazy("A language model: an adapter that stands on %(parent)s."),
+    (Kind.ADAPTER, Head.REWARD): gettext_lazy(
+        "A reward model: an adapter that stands on %(parent)s and scores answers."
+    ),
+    (Kind.ADAPTER, Head.CLASSES): gettext_lazy("A classifier: an adapter that stands on %(parent)s."),
+}
+
+_ROLES = {
+    "base": gettext_lazy("base"),
+    "parent": gettext_lazy("base"),
+    "reward_model": gettext_lazy("reward model"),
+    "reference": gettext_lazy("reference"),
+}
+
+_RESULTS = {
+    "win_rate": gettext_lazy("win rate"),
+    "pair_accuracy": gettext_lazy("pair accuracy"),
+    "strict_accuracy": gettext_lazy("pair accuracy"),
+    "macro_f1": gettext_lazy("macro-F1"),
+    "accuracy": gettext_lazy("accuracy"),
+    "reward": gettext_lazy("reward"),
+    "heldout_loss": gettext_lazy("loss"),
+    "loss": gettext_lazy("loss"),
+}
+
+
+def sentence(version: Version) -> str:
+    """What it is and where it comes from, for a reader who has never seen it."""
+    what = _WHAT.get((version.kind, version.head), gettext_lazy("A model version.")) % {"parent": version.parent}
+    return f"{what} {made_how(version)}"
+
+
+def made_how(version: Version) -> str:
+    origin = version.origin
+    if origin.get("imported_from"):
+        return _("Imported from the folder “%(folder)s”.") % {"folder": origin["imported_from"]}
+    if origin.get("method"):
+        return _("Made by %(method)s.") % {"method": origin["method"]}
+    return ""
+
+
+def role(name: str) -> str:
+    """The part a source played, in words; methods may bring roles of their own."""
+    return str(_ROLES.get(name, name.replace("_", " ")))
+
+
+def result(version: Version) -> str:
+    """The held-out result that says most: "pair accuracy 0.71"."""
+    heldout = version.metrics.get("heldout")
+    numbers = {**version.metrics, **(heldout if isinstance(heldout, dict) else {})}
+    for name, label in _RESULTS.items():
+        value = numbers.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return f"{label} {number_format(value, 3)}"
+    return ""
+
+
+def loading(version: Version) -> str:
+    """Three lines of Python that load it: with transformers and peft alone where they can, else with our loader."""
+    folders = [str(link.folder) for link in version.chain()]
+    auto = "AutoModelForCausalLM" if version.head == Head.LM else "AutoModelForSequenceClassification"
+    if len(folders) == 1:
+        return (
+            f"from transformers import {auto}, AutoTokenizer\n"
+            f"model = {auto}.from_pretrained({folders[0]!r})\n"
+            f"tokenizer = AutoTokenizer.from_pretrained({folders[0]!r})"
+        )
+    if len(folders) == 2 and version.head == Head.LM:
+        return (
+            "from peft import PeftModel\n"
+            f"from transformers import {auto}\n"
+            f"model = PeftModel.from_pretrained({auto}.from_pretrained({folders[0]!r}), {folders[1]!r})"
+        )
+    listed = ", ".join(map(repr, folders))
+    return f"from models_registry.lm.chain import load\nloaded = load([{listed}])\nmodel, tokenizer = loaded.model, loaded.tokenizer"
