@@ -13,7 +13,7 @@ from .chain import Loaded
 from .generate import positions
 from .heads import read_scale
 from .packed import Group, separate_scores
-from .text import Prompt, encode_completions, encode_documents, encode_prompt
+from .text import Prompt, encode_documents, encode_pairs
 
 
 @dataclass(frozen=True)
@@ -72,14 +72,13 @@ def logprobs(
     loaded: Loaded, pairs: Sequence[tuple[Prompt, str]], *, temperature: float = 1.0, batch_size: int = 32
 ) -> list[list[float]]:
     """For each (prompt, completion): the log-probability of every token of the completion, its EOS included."""
-    prompts = [encode_prompt(loaded, prompt) for prompt, _completion in pairs]
-    completions = encode_completions(loaded, [completion for _prompt, completion in pairs])
+    encoded = encode_pairs(loaded, pairs)
     found: list[list[float]] = [[] for _ in pairs]
-    for places in _by_length([len(p) + len(c) for p, c in zip(prompts, completions, strict=True)], batch_size):
-        batch = padded([prompts[i] for i in places], [completions[i] for i in places], loaded.device)
+    for places in _by_length([len(prompt) + len(completion) for prompt, completion in encoded], batch_size):
+        batch = padded(*zip(*(encoded[i] for i in places), strict=True), loaded.device)
         values = completion_logprobs(loaded.model, batch, temperature=temperature)
         for i, row in zip(places, values.tolist(), strict=True):
-            found[i] = row[: len(completions[i])]
+            found[i] = row[: len(encoded[i][1])]
     return found
 
 
@@ -134,9 +133,7 @@ def documents_loss(loaded: Loaded, texts: Sequence[str], *, batch_size: int = 16
 @torch.inference_mode()
 def rewards(loaded: Loaded, pairs: Sequence[tuple[Prompt, str]], *, batch_size: int = 32) -> list[float]:
     """The reward model's score of each (prompt, completion), on the scale that lies beside its weights; the completion is closed by EOS."""
-    prompts = [encode_prompt(loaded, prompt) for prompt, _completion in pairs]
-    completions = encode_completions(loaded, [completion for _prompt, completion in pairs])
-    groups = [Group(prompt, [completion]) for prompt, completion in zip(prompts, completions, strict=True)]
+    groups = [Group(prompt, [completion]) for prompt, completion in encode_pairs(loaded, pairs)]
     scale = read_scale(loaded.folders[-1])
     found = [0.0] * len(groups)
     for places in _by_length([group.longest for group in groups], batch_size):

@@ -115,11 +115,36 @@ def plain_chat(messages: Messages) -> str:
 def encode_completions(loaded: "Loaded", completions: Sequence[Prompt], *, end: bool = True) -> list[list[int]]:
     """The tokens of completions, as they follow their prompts; with `end`, each closed by EOS where the model has one.
 
-    A completion in messages is the content of its assistant messages.
+    A completion in messages is the content of its messages, a line each.
     """
     texts = [text if isinstance(text, str) else "\n".join(part["content"] for part in text) for text in completions]
     close = [loaded.tokenizer.eos_token_id] if end and loaded.tokenizer.eos_token_id is not None else []
     return [ids + close for ids in loaded.continuation.encode(texts)]
+
+
+def encode_pairs(loaded: "Loaded", pairs: Sequence[tuple[Prompt, Prompt]]) -> list[tuple[list[int], list[int]]]:
+    """(prompt, completion) → their tokens, as one trains and scores them.
+
+    Where the prompt is messages and the model has a chat template, the template closes the answer as it closes any turn; elsewhere
+    EOS does.
+    """
+    plain = encode_completions(loaded, [completion for _prompt, completion in pairs])
+    found = []
+    for (prompt, completion), ids in zip(pairs, plain, strict=True):
+        start = encode_prompt(loaded, prompt)
+        if not isinstance(prompt, str) and loaded.tokenizer.chat_template:
+            ids = _templated_answer(loaded, prompt, completion, start) or ids
+        found.append((start, ids))
+    return found
+
+
+def _templated_answer(loaded: "Loaded", prompt: Messages, completion: Prompt, start: list[int]) -> list[int] | None:
+    """What the chat template adds for the answer, or None where it rewrites the turns before (some drop earlier reasoning)."""
+    answer = [{"role": "assistant", "content": completion}] if isinstance(completion, str) else list(completion)
+    whole = loaded.tokenizer.apply_chat_template(
+        [dict(message) for message in [*prompt, *answer]], tokenize=True, return_dict=False
+    )
+    return whole[len(start) :] if whole[: len(start)] == start and len(whole) > len(start) else None
 
 
 def encode_documents(loaded: "Loaded", texts: Sequence[str]) -> list[list[int]]:

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .messages import _
+from .messages import Message, _
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,10 @@ class Settings(BaseModel):
     """A Config knows its keys: anything else is refused."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=(), allow_inf_nan=False)
+
+    def problems(self, inputs: set[str]) -> list[Message]:
+        """What is wrong with these settings together with the inputs that are given, by role. A method may say more here."""
+        return []
 
 
 class OptimizerSettings(Settings):
@@ -197,6 +201,25 @@ class TrainingSettings(OptimizerSettings, RunSettings):
         group="watch",
         unit="updates",
         ge=1,
+    )
+    eval_rows: int = setting(
+        1000,
+        _("Held-out rows"),
+        _("Held-out rows that are evaluated on, at most; the first of them are taken."),
+        group="watch",
+        unit="rows",
+        advanced=True,
+        ge=1,
+    )
+    sample_tokens: int = setting(
+        64,
+        _("Length of samples"),
+        _("Tokens of the texts that the model writes at every evaluation, at the same few prompts."),
+        group="watch",
+        unit="tokens",
+        advanced=True,
+        ge=1,
+        le=1024,
     )
     log_every: int | None = setting(
         None,

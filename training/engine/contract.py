@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from models_registry.lm import inspect
 
 from . import methods
-from .config import Input
+from .config import Input, Settings
 from .messages import Message, Refused, _
 
 COMPLETE, FAILED, REFUSED, STOPPED = 0, 1, 2, 75  # exit codes; 75 is EX_TEMPFAIL: try again later
@@ -44,7 +44,7 @@ class Order:
     """A run.json that has passed every check. `inputs`: a chain of folders (root first), or the path of a data set."""
 
     method: str
-    config: BaseModel
+    config: Settings
     inputs: dict[str, list[Path] | Path]
     seed: int
 
@@ -96,12 +96,14 @@ def read(run_dir: Path) -> Order:
                 {"method": file.method, "methods": ", ".join(methods.names())},
             )
         )
+    if config is not None:
+        problems += config.problems(set(inputs))
     if problems or config is None:
         raise Refused(problems)
     return Order(file.method, config, inputs, file.seed)
 
 
-def check_config(method: str, values: dict[str, Any]) -> tuple[BaseModel | None, list[Message]]:
+def check_config(method: str, values: dict[str, Any]) -> tuple[Settings | None, list[Message]]:
     """The method's Config from JSON values, or all that is wrong with them."""
     config_class = methods.config_of(method)
     try:

@@ -5,9 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from pydantic import BaseModel
-
-from ..config import Method
+from ..config import Method, Settings
 
 
 def names() -> list[str]:
@@ -21,7 +19,7 @@ def _config_module(name: str) -> ModuleType:
     return import_module(f"{__name__}.{name}.config")
 
 
-def config_of(name: str) -> type[BaseModel]:
+def config_of(name: str) -> type[Settings]:
     """The method's Config. Loads neither torch nor transformers. KeyError when there is no such method."""
     return _config_module(name).Config
 

@@ -1,0 +1,57 @@
+"""Settings of finetuning. Light."""
+
+from models_registry.lm.tuning.config import Tune, TuneLora
+
+from ...config import Input, Method, TrainingSettings, setting
+from ...messages import _
+
+METHOD = Method(
+    title=_("Finetune"),
+    summary=_("Teach a model from examples: texts, or prompts with the completions they should get."),
+    inputs={
+        "base": Input("version", _("Model"), ("lm",)),
+        "dataset": Input(
+            "dataset",
+            _("Examples"),
+            ("sft", "text"),
+            help=_("Prompts with completions, of which the completions are learned; or texts, learned as a whole."),
+        ),
+    },
+    result="lm",
+)
+
+
+class Config(TrainingSettings):
+    tune: Tune = setting(
+        TuneLora(),
+        _("What moves"),
+        _("An adapter beside the untouched model, or all of its weights."),
+        group="model",
+    )
+    max_length: int | None = setting(
+        None,
+        _("Longest example"),
+        _("Tokens of prompt and completion together; what lies beyond is left out. Empty: the model's context."),
+        group="data",
+        unit="tokens",
+        ge=8,
+        le=131072,
+    )
+    learn_prompts: bool = setting(
+        False,
+        _("Learn the prompts too"),
+        _("Off: the loss looks at the completions only."),
+        group="data",
+        advanced=True,
+    )
+    lr: float = setting(
+        2e-4,
+        _("Learning rate"),
+        _("Size of a step at its largest. Adapters take 1e-4 to 1e-3; all weights of a large model about 2e-5."),
+        group="optimizer",
+        gt=0,
+        le=1,
+    )
+    batch_size: int = setting(
+        16, _("Batch size"), _("Examples in one update."), group="optimizer", unit="examples", ge=1, le=65536
+    )

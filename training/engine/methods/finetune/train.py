@@ -1,0 +1,65 @@
+"""Finetuning: prompts with completions (the loss on the completions only), or whole texts. All weights, or an adapter."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from models_registry.lm import chain
+from models_registry.lm.text import encode_documents, encode_pairs
+from models_registry.lm.tuning.apply import apply
+
+from ... import language, packing
+from ...context import Context
+from ...data import SftRow, TextRow, as_prompt
+from ...packing import Text
+from .config import Config
+
+
+def run(ctx: Context) -> None:
+    config: Config = ctx.config
+    loaded = chain.load(ctx.inputs["base"], device=ctx.device)
+    context = loaded.context_length or 4096
+    # A piece reads one token less than its text has: the last one is only predicted.
+    length = min(config.max_length or context + 1, context + 1) - 1
+
+    def encode(rows: Sequence[SftRow | TextRow]) -> Iterator[Text]:
+        if isinstance(rows[0], TextRow):
+            texts = [row.text for row in rows]
+            for ids, text in zip(encode_documents(loaded, texts), texts, strict=True):
+                yield Text(ids, bytes=len(text.encode()))
+            return
+        pairs = [(as_prompt(row.prompt), as_prompt(row.completion)) for row in rows]
+        for (prompt, answer), (prompt_ids, answer_ids) in zip(pairs, encode_pairs(loaded, pairs), strict=True):
+            parts = (prompt, answer) if config.learn_prompts else (answer,)
+            yield Text(
+                [*prompt_ids, *answer_ids],
+                prompt=1 if config.learn_prompts else len(prompt_ids),
+                bytes=sum(map(_size, parts)),
+                splits=False,
+            )
+
+    corpus, heldout = language.corpora(ctx, ("sft", "text"), encode, length)
+    packs = language.keeps_apart(ctx, loaded, length)
+    apply(loaded, config.tune)
+
+    def rows_of(chosen: np.ndarray) -> list[list[int]]:
+        """The chosen examples share rows as long as the longest of them."""
+        if not packs:
+            return [[int(piece)] for piece in chosen]
+        lengths = corpus.lengths[chosen]
+        return [[int(chosen[place]) for place in row] for row in packing.best_fit(lengths, int(lengths.max()))]
+
+    language.train(
+        ctx,
+        loaded,
+        corpus,
+        heldout,
+        units=len(corpus.lengths),
+        rows_of=rows_of,
+        room=length if packs else 1,
+    )
+
+
+def _size(part: str | list[dict[str, str]]) -> int:
+    """UTF-8 bytes of a prompt or a completion."""
+    return len((part if isinstance(part, str) else "".join(message["content"] for message in part)).encode())
