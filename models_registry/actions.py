@@ -137,7 +137,7 @@ def check_import(
     else:
         files, left_out = store.pick(folder, roots)
         facts = inspect.describe(folder)
-        problems += [_(problem) for problem in facts.problems]
+        problems += [_(problem.template) % problem.params for problem in facts.problems]
         if not facts.problems:
             problems += _parent_problems(folder, facts, parent)
         if not problems:
@@ -196,7 +196,7 @@ def register_version(
         raise Refusal(problems)
     facts = inspect.describe(folder)
     if facts.problems:
-        raise Refusal([_(problem) for problem in facts.problems])
+        raise Refusal([_(problem.template) % problem.params for problem in facts.problems])
     files, _left_out = store.pick(folder)
     stored = store.put(
         files, kind=facts.kind or Kind.FULL, parent=parent.digest if parent else None, progress=progress

@@ -24,6 +24,18 @@ _DTYPE_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I1
 _HEADER_LIMIT = 100_000_000  # bytes; the format's own limit
 
 
+class Problem(str):
+    """A sentence for people that a program can still translate: `gettext(problem.template) % problem.params`."""
+
+    template: str
+    params: dict[str, Any]
+
+    def __new__(cls, template: str, **params: Any) -> "Problem":
+        problem = super().__new__(cls, template % params if params else template)
+        problem.template, problem.params = template, params
+        return problem
+
+
 @dataclass(frozen=True)
 class Facts:
     """`problems` empty: the folder can be loaded. `parameters` counts this folder's tensors alone, tied ones once.
@@ -41,18 +53,21 @@ class Facts:
     labels: tuple[str, ...] = ()
     outputs: int | None = None  # of a score layer
     files_refused: list[tuple[str, str]] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
 
 
 class _Broken(Exception):
-    pass
+    """The folder cannot be read any further."""
+
+    def __init__(self, template: str, **params: Any) -> None:
+        self.problem = Problem(template, **params)
 
 
 def describe(folder: Path) -> Facts:
     """Look at a Hugging Face model folder or a PEFT adapter folder. Never raises for what it finds: see Facts.problems."""
     folder = Path(folder)
     if not folder.is_dir():
-        return Facts(problems=[_("There is no such folder.")])
+        return Facts(problems=[Problem(_("There is no such folder."))])
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     refused = [(str(path.relative_to(folder)), reason) for path in files if (reason := refusal(path))]
     try:
@@ -61,10 +76,10 @@ def describe(folder: Path) -> Facts:
         if (folder / "config.json").is_file():
             return _full(folder, refused)
     except _Broken as error:
-        return Facts(files_refused=refused, problems=[str(error)])
+        return Facts(files_refused=refused, problems=[error.problem])
     return Facts(
         files_refused=refused,
-        problems=[_("This is no model folder: it has neither a config.json nor an adapter_config.json.")],
+        problems=[Problem(_("This is no model folder: it has neither a config.json nor an adapter_config.json."))],
     )
 
 
@@ -81,9 +96,9 @@ def _json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise _Broken(f"{path.name}: {error}") from None
+        raise _Broken(_("%(file)s cannot be read: %(reason)s."), file=path.name, reason=error) from None
     if not isinstance(value, dict):
-        raise _Broken(_("%(file)s holds no JSON object.") % {"file": path.name})
+        raise _Broken(_("%(file)s holds no JSON object."), file=path.name)
     return value
 
 
@@ -115,24 +130,25 @@ def _weights(folder: Path, single: str) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for name in names:
         path = folder / name
-        if path.resolve().parent != folder.resolve():
-            raise _Broken(_("The index names a file outside the folder: %(file)s.") % {"file": name})
+        if Path(name).name != name:  # a link to elsewhere is fine: the Hugging Face cache is made of them
+            raise _Broken(_("The index names a file outside the folder: %(file)s."), file=name)
         try:
             found |= tensors(path)
         except FileNotFoundError:
-            raise _Broken(_("A weight file is missing: %(file)s.") % {"file": name}) from None
+            raise _Broken(_("A weight file is missing: %(file)s."), file=name) from None
         except (ValueError, KeyError, TypeError, struct.error) as error:
-            raise _Broken(_("%(file)s is damaged: %(reason)s.") % {"file": name, "reason": error}) from None
+            raise _Broken(_("%(file)s is damaged: %(reason)s."), file=name, reason=error) from None
     return found
 
 
-def _no_weights(refused: list[tuple[str, str]], what: str) -> str:
+def _no_weights(refused: list[tuple[str, str]], what: str) -> Problem:
     if any(reason == PICKLE for _name, reason in refused):
-        return _(
+        text = _(
             "Its weights are pickles only, and a pickle can run code on this machine. Save it as safetensors first: "
             "model.save_pretrained(folder)."
         )
-    return _("There are no weights in it: %(file)s is missing.") % {"file": what}
+        return Problem(text)
+    return Problem(_("There are no weights in it: %(file)s is missing."), file=what)
 
 
 def _full(folder: Path, refused: list[tuple[str, str]]) -> Facts:
@@ -144,18 +160,16 @@ def _full(folder: Path, refused: list[tuple[str, str]]) -> Facts:
     if not weights:
         problems.append(_no_weights(refused, "model.safetensors"))
     if not isinstance(config.get("model_type"), str):
-        problems.append(_("config.json does not say which kind of model this is (model_type)."))
+        problems.append(Problem(_("config.json does not say which kind of model this is (model_type).")))
     architecture = (config.get("architectures") or [""])[0]
     head, labels = _head(architecture, config, weights)
     if architecture and head is None:
-        problems.append(
-            _("%(architecture)s neither writes text nor classifies it; it cannot be used here.")
-            % {"architecture": architecture}
-        )
+        text = _("%(architecture)s neither writes text nor classifies it; it cannot be used here.")
+        problems.append(Problem(text, architecture=architecture))
     if not any(
         (folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")
     ):
-        problems.append(_("There is no tokenizer in it: tokenizer.json is missing."))
+        problems.append(Problem(_("There is no tokenizer in it: tokenizer.json is missing.")))
     text = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
     return Facts(
         kind="full",
@@ -180,7 +194,7 @@ def _adapter(folder: Path, refused: list[tuple[str, str]]) -> Facts:
         problems.append(remote)
     kind = config.get("peft_type")
     if not isinstance(kind, str):
-        problems.append(_("adapter_config.json does not say which kind of adapter this is (peft_type)."))
+        problems.append(Problem(_("adapter_config.json does not say which kind of adapter this is (peft_type).")))
     head: Literal["lm", "reward", "classes"] | None = None
     if config.get("task_type") == "SEQ_CLS":
         head = "reward" if _rows_of_head(weights) == 1 else "classes"
@@ -196,13 +210,13 @@ def _adapter(folder: Path, refused: list[tuple[str, str]]) -> Facts:
     )
 
 
-def _remote_code(config: dict[str, Any], folder: Path) -> str | None:
+def _remote_code(config: dict[str, Any], folder: Path) -> Problem | None:
     """Models and tokenizers that bring their own program say so with `auto_map`; it is never run."""
     places = [config]
     if (folder / "tokenizer_config.json").is_file():
         places.append(_json(folder / "tokenizer_config.json"))
     if any(place.get("auto_map") for place in places):
-        return _("It needs program code that comes with it (auto_map), and such code is never run here.")
+        return Problem(_("It needs program code that comes with it (auto_map), and such code is never run here."))
     return None
 
 

@@ -119,25 +119,28 @@ _REASONS = {
     "greater_than_equal": _("“%(field)s” must be at least %(bound)s, and is %(value)s."),
     "less_than": _("“%(field)s” must be less than %(bound)s, and is %(value)s."),
     "less_than_equal": _("“%(field)s” must be at most %(bound)s, and is %(value)s."),
-    "literal_error": _("“%(field)s” must be %(expected)s, and is %(value)s."),
+    "literal_error": _("“%(field)s” must be one of %(expected)s, and is %(value)s."),
     "union_tag_invalid": _("“%(field)s” must have a kind among %(expected)s, and has %(value)s."),
     "union_tag_not_found": _("“%(field)s” must say its kind."),
     "value_error": _("“%(field)s”: %(reason)s."),
 }
-_TYPE = _("“%(field)s” must be %(expected)s, and is %(value)s.")
-_TYPE_NAMES = {
-    "int_type": _("a whole number"),
-    "int_from_float": _("a whole number"),
-    "float_type": _("a number"),
-    "finite_number": _("a finite number"),
-    "bool_type": _("true or false"),
-    "string_type": _("a text"),
-    "list_type": _("a list"),
-    "tuple_type": _("a list"),
-    "dict_type": _("an object"),
-    "model_type": _("an object"),
-    "model_attributes_type": _("an object"),
-    "none_required": _("empty"),
+_NO_NUMBER = _("“%(field)s” must be a number, and is %(value)s.")
+_NO_WHOLE_NUMBER = _("“%(field)s” must be a whole number, and is %(value)s.")
+_NO_TEXT = _("“%(field)s” must be a text, and is %(value)s.")
+_NO_LIST = _("“%(field)s” must be a list, and is %(value)s.")
+_NO_OBJECT = _("“%(field)s” must be an object of settings, and is %(value)s.")
+_TYPES = {
+    "int_type": _NO_WHOLE_NUMBER,
+    "int_from_float": _NO_WHOLE_NUMBER,
+    "float_type": _NO_NUMBER,
+    "finite_number": _NO_NUMBER,
+    "bool_type": _("“%(field)s” must be true or false, and is %(value)s."),
+    "string_type": _NO_TEXT,
+    "list_type": _NO_LIST,
+    "tuple_type": _NO_LIST,
+    "dict_type": _NO_OBJECT,
+    "model_type": _NO_OBJECT,
+    "model_attributes_type": _NO_OBJECT,
 }
 
 
@@ -160,11 +163,11 @@ def _problem(item: dict[str, Any], model: type[BaseModel]) -> Message:
         return Message("unknown-setting", _("There is no setting “%(field)s”."), {"field": field})
     if kind == "missing":
         return Message("missing-setting", _REASONS[kind], {"field": field})
-    if kind in _TYPE_NAMES:
-        return Message("wrong-type", _TYPE, params | {"expected": _TYPE_NAMES[kind]})
+    if kind in _TYPES:
+        return Message("wrong-type", _TYPES[kind], params)
     if kind in _REASONS:
         bound = next((context[key] for key in ("gt", "ge", "lt", "le") if key in context), None)
-        expected = context.get("expected") or context.get("expected_tags")
+        expected = str(context.get("expected") or context.get("expected_tags") or "").replace("' or '", "', '")
         if kind == "union_tag_invalid":
             params["value"] = json.dumps(context.get("tag"))
         reason = str(context.get("error", "")).rstrip(".")
@@ -211,11 +214,8 @@ def _check_inputs(
             inputs[role] = run_dir / value
             problems += _check_dataset(role, inputs[role])
         else:
-            problems.append(
-                Message(
-                    "wrong-type", _TYPE, {"field": f"inputs.{role}", "expected": _("a text"), "value": str(value)[:80]}
-                )
-            )
+            params = {"field": f"inputs.{role}", "value": json.dumps(value)[:80]}
+            problems.append(Message("wrong-type", _NO_TEXT, params))
     return inputs, problems
 
 
@@ -227,11 +227,9 @@ def _check_chain(role: str, facts: Input, folders: list[Path]) -> list[Message]:
         about = inspect.describe(folder)
         found.append(about)
         params = {"role": role, "folder": str(folder)}
-        for reason in about.problems:
-            problems.append(
-                Message("bad-folder", _("Input “%(role)s”, %(folder)s: %(reason)s"), params | {"reason": reason})
-            )
         if about.problems:
+            problems.append(Message("bad-folder", _("Input “%(role)s”: %(folder)s cannot be used."), params))
+            problems += [Message("bad-folder-reason", reason.template, reason.params) for reason in about.problems]
             continue
         if position == 0 and about.kind != "full":
             problems.append(

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+
+from labeling.ranking import WeakOrder
 
 from .contract import dataset_file
 from .messages import Message, Refused, _
@@ -60,6 +62,17 @@ class RankingRow(_Row):
     task: str | int | None = None
     annotator: str | int | None = None
     weight: float = Field(1.0, ge=0, allow_inf_nan=False)
+
+    @property
+    def order(self) -> WeakOrder:
+        return WeakOrder.parse(self.ranking, items=len(self.completions))
+
+    @field_validator("ranking")
+    @classmethod
+    def _fits(cls, text: str, others: ValidationInfo) -> str:
+        if "completions" in others.data:
+            WeakOrder.parse(text, items=len(others.data["completions"]))  # raises, and says which character is wrong
+        return text
 
 
 KINDS: dict[str, type[_Row]] = {
@@ -152,14 +165,19 @@ def _raw_rows(file: Path) -> Iterator[tuple[int, Any]]:
 
 
 def _bad_row(file: Path, number: int, error: Exception) -> Message:
-    if isinstance(error, ValidationError):
-        # A value that fits no member of a union gives an error for each; the first says enough.
-        first = error.errors(include_url=False)[0]
-        reason = f"{first['loc'][0]}: {first['msg']}" if first["loc"] else first["msg"]
-    else:
-        reason = str(error)
-    text = _("%(file)s, line %(line)s: %(reason)s")
-    return Message("bad-row", text, {"file": file.name, "line": number, "reason": reason})
+    params: dict[str, Any] = {"file": file.name, "line": number}
+    if not isinstance(error, ValidationError):
+        text = _("%(file)s, line %(line)s is no JSON: %(reason)s.")
+        return Message("bad-row", text, params | {"reason": str(error)})
+    # A value that fits no member of a union gives an error for each; the first says enough.
+    first = error.errors(include_url=False)[0]
+    if not first["loc"]:
+        return Message("bad-row", _("%(file)s, line %(line)s is no JSON object."), params)
+    params["field"] = first["loc"][0]
+    if first["type"] == "missing" and len(first["loc"]) == 1:
+        return Message("bad-row", _("%(file)s, line %(line)s: “%(field)s” is missing."), params)
+    text = _("%(file)s, line %(line)s: “%(field)s” cannot be used (%(reason)s).")
+    return Message("bad-row", text, params | {"reason": first["msg"]})
 
 
 def _wrong_kind(file: Path, number: int, raw: dict[str, Any], accepts: tuple[str, ...]) -> Message:

@@ -3,8 +3,6 @@
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
-from pydantic import model_validator
-
 from models_registry.lm.tuning.config import Tune, TuneAll
 
 from ...config import Input, Method, TrainingSettings, setting
@@ -158,30 +156,30 @@ class Config(TrainingSettings):
         le=65536,
     )
 
-    @model_validator(mode="after")
-    def _shape_fits(self) -> "Config":
-        size = self.shape
-        wrong = []
-        if size.hidden_size % size.heads:
-            wrong.append(f"hidden_size {size.hidden_size} is no multiple of heads {size.heads}")
-        elif self.architecture != "gpt2" and size.hidden_size // size.heads % 2:
-            wrong.append(f"hidden_size ÷ heads must be even for {self.architecture}")
-        if self.kv_heads and self.architecture == "gpt2":
-            wrong.append("kv_heads is not for gpt2")
-        elif self.kv_heads and size.heads % self.kv_heads:
-            wrong.append(f"heads {size.heads} is no multiple of kv_heads {self.kv_heads}")
-        if wrong:
-            raise ValueError("; ".join(wrong))
-        return self
-
     def problems(self, inputs: set[str]) -> list[Message]:
-        if "base" not in inputs:
-            whole = isinstance(self.tune, TuneAll)
-            text = _("A new model must move as a whole: set tune to all.")
-            return [] if whole else [Message("tune-new-model", text)]
-        described = sorted(self.model_fields_set & self.OF_A_NEW_MODEL)
-        text = _("A model to go on from has its size already: leave out %(settings)s.")
-        return [Message("size-of-base", text, {"settings": ", ".join(described)})] if described else []
+        if "base" in inputs:
+            described = sorted(self.model_fields_set & self.OF_A_NEW_MODEL)
+            text = _("A model to go on from has its size already: leave out %(settings)s.")
+            return [Message("size-of-base", text, {"settings": ", ".join(described)})] if described else []
+        found = []
+        if not isinstance(self.tune, TuneAll):
+            found.append(Message("tune-new-model", _("A new model must move as a whole: set tune to all.")))
+        size = self.shape
+        params = {"hidden_size": size.hidden_size, "heads": size.heads, "kv_heads": self.kv_heads}
+        if size.hidden_size % size.heads:
+            text = _("The width %(hidden_size)s must be a multiple of the attention heads %(heads)s.")
+            found.append(Message("width-heads", text, params))
+        elif self.architecture != "gpt2" and size.hidden_size // size.heads % 2:
+            text = _("Width ÷ attention heads must be an even number, and %(hidden_size)s ÷ %(heads)s is odd.")
+            found.append(Message("odd-head", text, params))
+        if self.kv_heads and self.architecture == "gpt2":
+            found.append(
+                Message("kv-heads-gpt2", _("GPT-2 has no key and value heads of its own: leave out kv_heads."))
+            )
+        elif self.kv_heads and size.heads % self.kv_heads:
+            text = _("The attention heads %(heads)s must be a multiple of the key and value heads %(kv_heads)s.")
+            found.append(Message("heads-kv-heads", text, params))
+        return found
 
     @property
     def shape(self) -> Size:
