@@ -219,8 +219,10 @@ def _settle(aside: Path, stored: Stored) -> None:
             path.chmod(0o444)
     if target.exists() and damaged(target, stored.manifest):
         # A disk lost something of it; the same content is at hand, so mend it.
+        wreck = aside.parent / uuid.uuid4().hex
         target.chmod(0o755)
-        target.rename(aside.parent / uuid.uuid4().hex)
+        target.rename(wreck)
+        _discard(wreck)
     try:
         aside.rename(target)
     except OSError:

@@ -1,0 +1,117 @@
+"""What the registry's tests share: small real models as folders, a model server as a process of its own, a browser."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from django.conf import settings as django_settings
+from django.db import connection
+
+from models_registry import actions
+from models_registry.models import Version
+from tests import factories
+
+BASE = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory) -> Path:
+    """A Llama of a few thousand random parameters with a byte-level tokenizer, as transformers saves it."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    from tests.engine.tiny import causal_lm
+
+    folder = tmp_path_factory.mktemp("models") / "tiny-llama"
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {"<unk>": 0, "<s>": 1, "</s>": 2} | {letter: place for place, letter in enumerate(alphabet, 3)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[], unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", bos_token="<s>", eos_token="</s>")
+    causal_lm("llama", vocab_size=len(vocabulary)).save_pretrained(folder)
+    fast.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_adapter(tiny_model, tmp_path_factory) -> Path:
+    """A LoRA over it whose effect is not zero, as peft saves it."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM
+
+    folder = tmp_path_factory.mktemp("models") / "tiny-lora"
+    config = LoraConfig(r=4, target_modules=["q_proj", "v_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
+    torch.manual_seed(7)
+    get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_model), config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def copy_of(tmp_path):
+    """A copy of a folder that a test may spoil."""
+
+    def copy(folder: Path, name: str = "copy") -> Path:
+        return Path(shutil.copytree(folder, tmp_path / name))
+
+    return copy
+
+
+@pytest.fixture
+def admin(db):
+    return factories.admin()
+
+
+@pytest.fixture
+def tiny(db, tiny_model) -> Version:
+    return actions.import_folder(actor=None, name="tiny", path=tiny_model).version
+
+
+@pytest.fixture
+def tiny_tuned(tiny, tiny_adapter) -> Version:
+    return actions.import_folder(actor=None, name="tiny-tuned", path=tiny_adapter, parent=tiny).version
+
+
+@pytest.fixture(scope="session")
+def _served(django_db_setup, django_db_blocker):
+    """One model server for all tests, on the test database; what it serves, it looks up at every request."""
+    with django_db_blocker.unblock():
+        database = str(connection.settings_dict["NAME"])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    program = (
+        f"import django; from tests import settings as s; s.DATABASES['default']['NAME'] = {database!r}; django.setup();"
+        f"from django.core.management import call_command; call_command('serve_models', port={port}, device='cpu')"
+    )
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "PERINGKAT_TEST_DATA": str(django_settings.DATA),
+    }
+    process = subprocess.Popen([sys.executable, "-c", program], cwd=BASE, env=environment)
+    try:
+        for _attempt in range(600):
+            assert process.poll() is None, "the model server ended"
+            try:
+                httpx.get(f"http://127.0.0.1:{port}/health", timeout=1).raise_for_status()
+                break
+            except httpx.HTTPError:
+                time.sleep(0.1)
+        yield port
+    finally:
+        process.terminate()
+        assert process.wait(timeout=20) in (0, -15)
+
+
+@pytest.fixture
+def server(_served, transactional_db, settings) -> str:
+    """The address of the model server; the site under test asks it too."""
+    settings.MODELS_PORT = _served
+    return f"http://127.0.0.1:{_served}"
