@@ -69,6 +69,8 @@ def checked(
         problems.add(f"inputs.{role}", _("This method takes no input “%(role)s”.") % {"role": role})
 
     complete, said = contract.check_config(method, dict(config))
+    if complete:
+        said = complete.problems(set(inputs))
     titles = {each.path: each.title for each in all_leaves(fields_of(methods.config_of(method)))}
     for message in said:
         path = message.params.get("field", "")
