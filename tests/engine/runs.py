@@ -1,0 +1,115 @@
+"""Real runs for the tests: a tiny corpus, a tiny model in a folder, run directories, and starting the engine on them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from training.engine import contract
+from training.engine.__main__ import run as run_here
+
+ROOT = Path(__file__).parents[2]
+TINY = {"size": "nano", "hidden_size": 32, "layers": 2, "heads": 2, "context_length": 64, "vocab_size": 300}
+ANIMALS = ["cat", "dog", "hen", "fox", "owl", "cow"]
+
+
+def stories(count: int = 120) -> list[dict[str, str]]:
+    """Rows of text; every tenth is held out."""
+    rows = []
+    for i in range(count):
+        a, b = ANIMALS[i % 6], ANIMALS[(i // 6) % 6]
+        text = f"The {a} met the {b}. " * (1 + i % 4) + f"They ate {i % 7} nüts.\n"
+        rows.append({"text": text, "split": "heldout" if i % 10 == 0 else "train"})
+    return rows
+
+
+def questions(count: int = 120) -> list[dict[str, str]]:
+    """Rows of prompt and completion; every tenth is held out."""
+    return [
+        {
+            "prompt": f"The {ANIMALS[i % 6]} met",
+            "completion": f" the {ANIMALS[(i + 1) % 6]}.",
+            "split": "heldout" if i % 10 == 0 else "train",
+        }
+        for i in range(count)
+    ]
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def write_run(
+    folder: Path, method: str, config: dict[str, Any], inputs: dict[str, Any], seed: int = 1, **more: Any
+) -> Path:
+    folder.mkdir()
+    order = {"method": method, "config": config, "inputs": inputs, "seed": seed, **more}
+    (folder / "run.json").write_text(json.dumps(order, default=str))
+    return folder
+
+
+def go(folder: Path) -> int:
+    """Carry out a run in this process, which has torch already; signal handlers are put back."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        return run_here(folder)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def start(folder: Path) -> subprocess.Popen:
+    """The command line, as a launcher calls it, in a process group of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "training.engine", str(folder)],
+        cwd=ROOT,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )
+
+
+def wait_for_step(folder: Path, process: subprocess.Popen, step: int, seconds: float = 90) -> None:
+    """Until events.jsonl shows this step."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if any(event.get("step", 0) >= step for event in events(folder) if "loss" in event):
+            return
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.01)
+    raise AssertionError(f"step {step} was not reached in {seconds} s")
+
+
+def events(folder: Path) -> list[dict[str, Any]]:
+    """All whole lines of events.jsonl."""
+    path = folder / "events.jsonl"
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def curves(folder: Path) -> list[dict[str, Any]]:
+    """Points and samples, without what depends on the clock."""
+    clock = {"t", "eta_s", "tokens_per_s"}
+    return [
+        {key: value for key, value in event.items() if key not in clock}
+        for event in events(folder)
+        if event.get("kind") in {None, "sample"}
+    ]
+
+
+def weights(folder: Path) -> dict[str, bytes]:
+    """The bytes of every result file but the metrics."""
+    return {
+        path.name: path.read_bytes() for path in sorted((folder / "output").iterdir()) if path.name != "metrics.json"
+    }
+
+
+def status(folder: Path) -> dict[str, Any]:
+    return contract.read_status(folder)
