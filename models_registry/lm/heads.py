@@ -8,10 +8,14 @@ import copy
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, PreTrainedModel
+
+if TYPE_CHECKING:
+    from .chain import Loaded
 
 SCALE_FILE = "reward.json"
 
@@ -69,6 +73,14 @@ def to_reward(model: PreTrainedModel, *, seed: int) -> PreTrainedModel:
     with torch.no_grad():
         reward.score.weight.copy_(noise / (hidden + 1) ** 0.5)
     return reward.train(model.training)
+
+
+def into_reward(loaded: "Loaded", *, seed: int) -> None:
+    """Turn a loaded language model into a reward model with a fresh head; the adapters of its chain stay in its layers."""
+    loaded.model = to_reward(loaded.model, seed=seed)
+    loaded.head = "reward"
+    if loaded.peft is not None:
+        loaded.peft.base_model.model = loaded.model
 
 
 def last_real(mask: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from .best import Best
 from .config import OptimizerSettings, TrainingSettings
 from .context import Context
 from .messages import Failed, Message, _
@@ -38,6 +39,7 @@ class Job:
     loss(micro) → (sum of the losses, numbers): `numbers` are sums too; the loop divides them by the weight and logs them.
     evaluate() → numbers on the held-out rows, logged under "heldout_…"; sample(step): texts for people. Neither may draw from the
     global random state.
+    best: keeps the weights of the best evaluation and ends early. rates: factor on the learning rate of single parameters, by name.
     """
 
     steps: int
@@ -46,35 +48,44 @@ class Job:
     loss: Callable[[MicroBatch], tuple[Tensor, dict[str, Tensor]]]
     evaluate: Callable[[], dict[str, float]] | None = None
     sample: Callable[[int], None] | None = None
+    best: Best | None = None
+    rates: dict[str, float] = field(default_factory=dict)
 
 
 def train(ctx: Context, model: nn.Module, job: Job) -> dict[str, float]:
-    """Run the job's updates, from the last checkpoint if there is one. Returns the last evaluation's numbers.
+    """Run the job's updates, from the last checkpoint if there is one. Returns the last evaluation's numbers, or with `best` those of the
+    best one, whose weights the model then has.
 
     Raises Stopped (see Context.boundary), and Failed when the loss stops being a number.
     """
     config: TrainingSettings = ctx.config
     log_every = config.log_every or max(1, job.steps // 200)
     eval_every = config.eval_every or max(1, job.steps // 10)
-    optimizer = adamw(config, job.parameters)
+    optimizer = adamw(config, job.parameters, job.rates)
     parameters = list(job.parameters.values())
 
     first, heldout = 1, {}
     if (checkpoint := ctx.restore()) is not None:
         load_state(checkpoint, job.parameters, optimizer)
         first = ctx.step + 1
+        if job.best is not None:
+            job.best.load(checkpoint)
     elif job.evaluate is not None:
         heldout = _look(ctx, model, job, 0)
 
     def save(folder: Path) -> None:
         save_state(folder, job.parameters, optimizer)
+        if job.best is not None:
+            job.best.save(folder)
 
     model.train()
     seen, since = 0, time.monotonic()
     for step in range(first, job.steps + 1):
+        if job.best is not None and job.best.is_over:
+            break
         rate = config.lr * schedule(config, step, job.steps)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["factor"]
         batch = job.batch(step)
         weight = sum(micro.weight for micro in batch)
         totals: dict[str, Tensor] = defaultdict(float)
@@ -109,6 +120,9 @@ def train(ctx: Context, model: nn.Module, job: Job) -> dict[str, float]:
             heldout = _look(ctx, model, job, step)
             since = time.monotonic()
         ctx.boundary(step, save)
+    if job.best is not None:
+        job.best.put_back()
+        return job.best.numbers
     if (
         not heldout and job.evaluate is not None
     ):  # resumed behind the last step: the numbers were told in an earlier attempt
@@ -124,6 +138,8 @@ def _look(ctx: Context, model: nn.Module, job: Job, step: int) -> dict[str, floa
         ctx.event(step, **{f"heldout_{name}": number for name, number in numbers.items()})
         if job.sample is not None:
             job.sample(step)
+    if job.best is not None:
+        job.best.see(step, numbers)
     return numbers
 
 
@@ -139,14 +155,23 @@ def evaluating(model: nn.Module):
         model.train(was_training)
 
 
-def adamw(config: OptimizerSettings, parameters: dict[str, nn.Parameter]) -> torch.optim.AdamW:
-    """AdamW over what moves, and only that: frozen weights have no state. Decay is for matrices (Loshchilov and Hutter 2017)."""
-    matrices = [p for p in parameters.values() if p.ndim >= 2]
-    others = [p for p in parameters.values() if p.ndim < 2]
-    groups = [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    betas = config.beta1, config.beta2
+def adamw(
+    config: OptimizerSettings, parameters: dict[str, nn.Parameter], rates: dict[str, float] | None = None
+) -> torch.optim.AdamW:
+    """AdamW over what moves, and only that: frozen weights have no state. Decay is for matrices (Loshchilov and Hutter 2017).
+
+    `rates`: factors on the learning rate of single parameters, by name. Each group carries its own as "factor".
+    """
+    groups: dict[tuple[float, float], list[nn.Parameter]] = defaultdict(list)
+    for name, parameter in parameters.items():
+        decay = config.weight_decay if parameter.ndim >= 2 else 0.0
+        groups[decay, (rates or {}).get(name, 1.0)].append(parameter)
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=config.lr, betas=betas, eps=config.epsilon, fused=True
+        [{"params": members, "weight_decay": decay, "factor": factor} for (decay, factor), members in groups.items()],
+        lr=config.lr,
+        betas=(config.beta1, config.beta2),
+        eps=config.epsilon,
+        fused=True,
     )
 
 

@@ -1,0 +1,115 @@
+"""The rankings of a run, tokenized, and whether they can be trained on: every problem is told before the first update."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from labeling.ranking import WeakOrder
+from models_registry.lm.chain import Loaded
+from models_registry.lm.packed import Group
+from models_registry.lm.text import encode_pairs
+
+from ...context import Context
+from ...data import RankingRow, as_prompt, rows
+from ...messages import Message, Refused, _
+from .config import METHOD, Config
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """One person's ranking of the completions of one prompt. Completions about which nothing is said are not in it.
+
+    The loss sees a ranking through `order`, the model through `group`; `weight` has mean 1 over the training set.
+    """
+
+    group: Group
+    order: WeakOrder
+    weight: float
+    tokens: tuple[int, ...]  # length of each completion before anything was cut
+
+
+def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ranking]]:
+    """The rankings to train on and the held-out ones. Raises Refused with everything that stands in the way."""
+    config: Config = ctx.config
+    limit = min(filter(None, (config.max_length, loaded.context_length)), default=None)
+    found: dict[str, list[Ranking]] = {"train": [], "heldout": []}
+    silent = 0
+    for row in rows(ctx.inputs["dataset"], METHOD.inputs["dataset"].accepts):
+        ranking = tokenized(loaded, row)
+        if ranking is None:
+            silent += 1
+        else:
+            found[row.split].append(ranking)
+    train, heldout = found["train"], found["heldout"]
+
+    problems: list[Message] = []
+    if not train:
+        problems.append(Message("no-rankings", _("There is no ranking to train on: none is in the training split.")))
+    elif not any(ranking.order.strict_pairs() for ranking in train):
+        text = _(
+            "All %(number)s training rankings tie everything: they say of no output that it is better than another."
+        )
+        problems.append(Message("all-tied", text, {"number": len(train)}))
+    elif sum(ranking.weight for ranking in train) <= 0:
+        problems.append(Message("no-weight", _("All training rankings have weight 0.")))
+    if not heldout:
+        text = _(
+            "No ranking is held out, so nothing could be said about how good the reward model is. Hold out some prompts."
+        )
+        problems.append(Message("no-heldout", text))
+    elif not any(ranking.order.strict_pairs() for ranking in heldout):
+        text = _("All %(number)s held-out rankings tie everything, so nothing could be said about how good the reward model is.")
+        problems.append(Message("heldout-all-tied", text, {"number": len(heldout)}))
+    longer = [ranking for ranking in train + heldout if limit is not None and ranking.group.longest > limit]
+    if longer:
+        params = {
+            "number": len(longer),
+            "all": len(train) + len(heldout),
+            "limit": limit,
+            "longest": max(ranking.group.longest for ranking in longer),
+            "tokens": sum(ranking.group.longest - limit for ranking in longer),
+        }
+        if not config.truncate:
+            text = _("%(number)s of %(all)s rankings have texts longer than the model's %(limit)s tokens (the longest: %(longest)s). Cutting them would drop the first %(tokens)s tokens of their prompts in all: allow it, or take a model that holds more.")  # fmt: skip
+            problems.append(Message("too-long", text, params))
+        else:
+            text = _("%(number)s of %(all)s rankings are cut to %(limit)s tokens: %(tokens)s tokens at the start of their prompts are dropped.")  # fmt: skip
+            ctx.note(Message("cut", text, params), "warning")
+            train, heldout = ([cut(ranking, limit) for ranking in part] for part in (train, heldout))
+    if problems:
+        raise Refused(problems)
+
+    if silent:
+        text = _("%(number)s rankings say nothing about any two outputs and are left out.")
+        ctx.note(Message("silent-rankings", text, {"number": silent}))
+    seen = {tuple(ranking.group.prompt) for ranking in train}
+    if both := sum(tuple(ranking.group.prompt) in seen for ranking in heldout):
+        text = _("%(number)s of %(all)s held-out rankings have a prompt that is also trained on: the figures will look too good.")  # fmt: skip
+        ctx.note(Message("prompt-in-both", text, {"number": both, "all": len(heldout)}), "warning")
+    mean = sum(ranking.weight for ranking in train) / len(train)
+    return [replace(ranking, weight=ranking.weight / mean) for ranking in train], heldout
+
+
+def tokenized(loaded: Loaded, row: RankingRow) -> Ranking | None:
+    """None if the ranking says nothing about any two completions."""
+    said = [item for item in range(row.order.items) if item not in row.order.unranked]
+    order = row.order.restrict(said)
+    if order is None or not (order.strict_pairs() or order.tied_pairs()):
+        return None
+    prompt = as_prompt(row.prompt)
+    pairs = encode_pairs(loaded, [(prompt, row.completions[item]) for item in said])
+    group = Group(pairs[0][0], [completion for _prompt, completion in pairs])
+    return Ranking(group, order, row.weight, tuple(map(len, group.completions)))
+
+
+def cut(ranking: Ranking, limit: int) -> Ranking:
+    """Drop the start of the prompt until the longest completion fits, and the end of a completion that does not fit alone."""
+    completions = [completion[:limit] for completion in ranking.group.completions]
+    room = limit - max(map(len, completions))
+    prompt = ranking.group.prompt
+    return replace(ranking, group=Group(prompt[max(len(prompt) - room, 0) :], completions))
+
+
+def batches(rankings: Sequence[Ranking], size: int) -> list[list[Ranking]]:
+    """Parts of like length: little padding."""
+    ordered = sorted(rankings, key=lambda ranking: ranking.group.packed_length)
+    return [ordered[begin : begin + size] for begin in range(0, len(ordered), size)]

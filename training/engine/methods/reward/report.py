@@ -1,0 +1,133 @@
+"""How good a reward model is on rankings it has not seen: plain numpy on scores and orders."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+
+from labeling.ranking import WeakOrder
+
+from ...intervals import clustered_share
+
+Outcomes = Callable[
+    [np.ndarray], np.ndarray
+]  # score differences (n,) → probabilities (n, 3) of first wins, tie, second wins
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A ranking and the model's normalised score of each of its outputs. `prompt` names what hangs together; `tokens` are lengths."""
+
+    order: WeakOrder
+    scores: np.ndarray
+    tokens: np.ndarray
+    prompt: object = None
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """All pairs that rankings say something about: score and log2-length differences of first minus second (first is better or tied)."""
+
+    difference: np.ndarray
+    doublings: np.ndarray
+    tied: np.ndarray
+    prompt: np.ndarray  # number of the prompt
+
+    @classmethod
+    def of(cls, rankings: Sequence[Scored]) -> "Pairs":
+        number: dict[object, int] = {}
+        rows = [
+            (
+                r.scores[a] - r.scores[b],
+                np.log2(r.tokens[a] / r.tokens[b]),
+                tied,
+                number.setdefault(r.prompt, len(number)),
+            )
+            for r in rankings
+            for tied, pairs in ((False, r.order.strict_pairs()), (True, r.order.tied_pairs()))
+            for a, b in pairs
+        ]
+        difference, doublings, tied, prompt = (np.array(column) for column in zip(*rows, strict=True))
+        return cls(difference, doublings, tied.astype(bool), prompt)
+
+    def share(self, right: np.ndarray, among: np.ndarray) -> tuple[float, float, float] | None:
+        """Mean of `right` (n,) over the pairs of `among` (n,), with its interval over prompts; None if there are none."""
+        prompts = np.unique(self.prompt[among])
+        if not len(prompts):
+            return None
+        hits = [right[among & (self.prompt == p)].sum() for p in prompts]
+        counts = [(among & (self.prompt == p)).sum() for p in prompts]
+        return (sum(hits) / sum(counts), *clustered_share(hits, counts))
+
+
+def tie_threshold(pairs: Pairs) -> float:
+    """The score difference up to which calling a pair tied agrees best with people: tie calibration (Deutsch et al. 2023, section 5).
+
+    Ties within it that are tied for people are right, strict pairs beyond it in the right direction are right.
+    """
+    size = np.abs(pairs.difference)
+    order = np.argsort(size, kind="stable")
+    # Moving the threshold past a pair wins it if it is tied, and loses it if it was strict and right.
+    gain = np.where(pairs.tied, 1, -(pairs.difference > 0).astype(int))[order].cumsum()
+    last_of_size = np.append(np.diff(size[order]) > 0, True)
+    best, at = 0, -1
+    for place in np.flatnonzero(last_of_size):
+        if gain[place] > best:
+            best, at = gain[place], place
+    if at < 0:
+        return 0.0
+    ordered = size[order]
+    # Half way to the next pair: what was learned here has a margin on others.
+    return float((ordered[at] + ordered[at + 1]) / 2 if at + 1 < len(ordered) else ordered[at])
+
+
+def three_way_log_loss(pairs: Pairs, outcomes: Outcomes) -> float:
+    """Mean -log probability of what people said of a pair: first wins or tie."""
+    probabilities = outcomes(pairs.difference)
+    said = np.where(pairs.tied, probabilities[:, 1], probabilities[:, 0])
+    return float(-np.log(np.maximum(said, 1e-12)).mean())
+
+
+def chance_log_loss(train: Pairs, heldout: Pairs) -> float:
+    """The same for one who knows nothing but how often people tie."""
+    tie = float(np.clip(train.tied.mean(), 1e-3, 1 - 1e-3))
+    share = heldout.tied.mean()
+    return float(-share * log(tie) - (1 - share) * log((1 - tie) / 2))
+
+
+def length_slope(rankings: Sequence[Scored]) -> float:
+    """Standard deviations of score that a doubling of the length goes with, within prompts (least squares on what is left when each
+    ranking's means are taken away). 0 if lengths do not differ."""
+    x = np.concatenate([np.log2(r.tokens) - np.log2(r.tokens).mean() for r in rankings])
+    y = np.concatenate([r.scores - r.scores.mean() for r in rankings])
+    spread = (x * x).sum()
+    return float((x * y).sum() / spread) if spread > 1e-12 else 0.0
+
+
+def report(train: Sequence[Scored], heldout: Sequence[Scored], outcomes: Outcomes) -> dict[str, float | int | None]:
+    """Figures on the held-out rankings; what has to be fitted (the tie threshold, how often people tie) is fitted on `train`."""
+    fit, pairs = Pairs.of(train), Pairs.of(heldout)
+    threshold = tie_threshold(fit)
+    direction = (np.sign(pairs.difference) + 1) / 2  # right 1, equal scores ½
+    longer = (np.sign(pairs.doublings) + 1) / 2
+    called_tied = np.abs(pairs.difference) <= threshold
+    agrees = np.where(pairs.tied, called_tied, ~called_tied & (pairs.difference > 0))
+    figures: dict[str, float | int | None] = {
+        "heldout_rankings": len(heldout),
+        "heldout_strict_pairs": int((~pairs.tied).sum()),
+        "heldout_tied_pairs": int(pairs.tied.sum()),
+        "log_loss_three_way": three_way_log_loss(pairs, outcomes),
+        "log_loss_chance": chance_log_loss(fit, pairs),
+        "tie_threshold": threshold,
+        "length_slope": length_slope(heldout),
+    }
+    every = np.ones_like(pairs.tied)
+    for name, right, among in (
+        ("accuracy", direction, ~pairs.tied),
+        ("tie_aware_accuracy", agrees, every),
+        ("longer_accuracy", longer, ~pairs.tied),
+    ):
+        found = pairs.share(right, among)
+        figures |= dict(zip((name, f"{name}_low", f"{name}_high"), found or (None,) * 3, strict=True))
+    return figures

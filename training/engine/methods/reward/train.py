@@ -1,0 +1,190 @@
+"""Reward modelling, top to bottom: read rankings, share prompts, learn, keep the best weights, put the scores on a scale, report.
+
+A ranking of K outputs is one element of a batch and costs one forward pass per output, never one per pair (Ouyang et al. 2022, section 3.5).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models_registry.lm.chain import Loaded, load
+from models_registry.lm.heads import Scale, into_reward, write_scale
+from models_registry.lm.packed import packed_scores, probe, separate_scores
+from models_registry.lm.tuning.apply import apply, counts, save, trained_parameters
+
+from ... import loop
+from ...best import Best
+from ...context import Context
+from ...messages import Message, _
+from ...preferences import BradleyTerry, Comparisons, Preference, RaoKupper, Soft, ranking_losses
+from .config import Config
+from .rankings import Ranking, batches, read_rankings
+from .report import Pairs, Scored, report, three_way_log_loss
+
+EVALUATED_AT_ONCE = 8  # rankings in one forward pass
+
+
+@dataclass(frozen=True)
+class Micro:
+    """Rankings that go through the model at once."""
+
+    rankings: list[Ranking]
+
+    @property
+    def weight(self) -> int:
+        return len(self.rankings)
+
+    @property
+    def tokens(self) -> int:
+        return sum(ranking.group.packed_length for ranking in self.rankings)
+
+
+def run(ctx: Context) -> None:
+    config: Config = ctx.config
+    loaded = load(ctx.inputs["base"], device=ctx.device)
+    train, heldout = read_rankings(ctx, loaded)
+    if loaded.head == "lm":
+        into_reward(loaded, seed=ctx.seed)
+    share = config.share_prompt and can_share(ctx, loaded, train + heldout)
+    scores_of = partial(packed_scores if share else separate_scores, loaded.model)
+    apply(loaded, config.tune)
+    trained, total = counts(loaded)
+    ctx.facts(trained_parameters=trained, total_parameters=total)
+
+    preference = preference_of(config).to(ctx.device)
+    usable = [r for r in train if r.order.strict_pairs() or (preference.uses_ties and r.order.tied_pairs())]
+    shuffle = loop.Shuffle(len(usable), config.batch_size, ctx.seed)
+    parameters = trained_parameters(loaded)
+    parameters |= {f"preference.{name}": p for name, p in preference.named_parameters() if p.requires_grad}
+
+    def batch(step: int) -> list[Micro]:
+        chosen = [usable[i] for i in shuffle(step)]
+        return [Micro(part) for part in batches(chosen, config.micro_batch or config.batch_size)]
+
+    def loss(micro: Micro) -> tuple[Tensor, dict[str, Tensor]]:
+        losses, _used = losses_of(preference, scores_of([r.group for r in micro.rankings]), micro.rankings)
+        weights = torch.tensor([r.weight for r in micro.rankings], device=ctx.device)
+        return (losses * weights).sum(), {}
+
+    def evaluate() -> dict[str, float]:
+        return look(ctx, preference, scores_of, heldout[: config.eval_rows])
+
+    best = Best("log_loss", parameters, patience=config.patience)
+    steps = loop.updates(config, len(usable))
+    rates = {"preference.raw": config.theta_lr / config.lr}
+    figures = loop.train(ctx, loaded.model, loop.Job(steps, parameters, batch, loss, evaluate, best=best, rates=rates))
+    if best.is_over:
+        text = _(
+            "Ended early: the held-out loss was smallest after %(step)s of %(steps)s updates. Those weights are kept."
+        )
+        ctx.note(Message("ended-early", text, {"step": best.step, "steps": steps}))
+
+    with loop.evaluating(loaded.model):
+        raw = [score(ctx, scores_of, rankings) for rankings in (train, heldout)]
+    every = np.concatenate(raw[0])
+    scale = Scale(float(every.mean()), max(float(every.std()), 1e-6))
+    judged = [
+        [
+            Scored(r.order, (s - scale.mean) / scale.std, np.array(r.tokens), tuple(r.group.prompt))
+            for r, s in zip(rankings, scores, strict=True)
+        ]
+        for rankings, scores in zip((train, heldout), raw, strict=True)
+    ]
+    tie_model = preference if isinstance(preference, RaoKupper) else fitted_theta(Pairs.of(judged[0]), scale)
+    metrics = {
+        "loss": config.loss,
+        "log_loss": figures["log_loss"],
+        **report(*judged, lambda d: outcomes(tie_model, d * scale.std)),
+        "theta": tie_model.theta,
+        "train_rankings": len(train),
+        "best_step": best.step,
+        "steps": steps,
+        "prompt_shared": share,
+        "score_mean": scale.mean,
+        "score_std": scale.std,
+        "trained_parameters": trained,
+        "total_parameters": total,
+    }
+    save(loaded, ctx.output)
+    write_scale(ctx.output, scale)
+    ctx.finish(metrics)
+
+
+def can_share(ctx: Context, loaded: Loaded, rankings: Sequence[Ranking]) -> bool:
+    """Whether the model keeps the outputs of a packed prompt apart; measured on the longest rankings, in fp32, and told."""
+    with loop.evaluating(loaded.model):
+        found = probe(loaded.model, [ranking.group for ranking in rankings])
+    if found.agrees:
+        text = _(
+            "Each prompt is computed once for all its outputs. Checked on the longest rankings: the difference is %(difference).1e."
+        )
+        ctx.note(Message("prompt-shared", text, {"difference": found.difference}))
+    elif found.difference is not None:
+        text = _("This model's numbers change when outputs share a prompt (difference %(difference).1e, allowed %(tolerance).0e), so each output goes through the model by itself: slower, and the same result.")  # fmt: skip
+        params = {"difference": found.difference, "tolerance": found.tolerance}
+        ctx.note(Message("prompt-not-shared", text, params), "warning")
+    else:
+        text = _("This model cannot let outputs share a prompt (%(reason)s), so each output goes through the model by itself: slower, and the same result.")  # fmt: skip
+        ctx.note(Message("prompt-not-sharable", text, {"reason": found.reason}), "warning")
+    return found.agrees
+
+
+def preference_of(config: Config) -> Preference:
+    if config.loss == "rao_kupper":
+        return RaoKupper(config.theta, learned=config.learn_theta)
+    return Soft() if config.loss == "soft" else BradleyTerry()
+
+
+def losses_of(preference: Preference, scores: Tensor, rankings: Sequence[Ranking]) -> tuple[Tensor, Tensor]:
+    """Loss of each ranking, and how many of its comparisons count: (n,) and (n,)."""
+    return ranking_losses(preference, scores, Comparisons.of([r.order for r in rankings], scores.device))
+
+
+def look(ctx: Context, preference: Preference, scores_of, rankings: Sequence[Ranking]) -> dict[str, float]:
+    """Held-out loss (mean over the rankings that the loss can use) and share of strict pairs in the right order."""
+    total = used = right = strict = 0.0
+    for part in batches(rankings, EVALUATED_AT_ONCE):
+        with ctx.autocast():
+            scores = scores_of([r.group for r in part])
+        losses, count = losses_of(preference, scores, part)
+        total, used = total + float(losses.sum()), used + float((count > 0).sum())
+        pairs = Comparisons.of([r.order for r in part], scores.device).strict
+        difference = scores[pairs[:, 0]] - scores[pairs[:, 1]]
+        right += float((difference.sign() + 1).sum() / 2)
+        strict += len(pairs)
+    return {"log_loss": total / max(used, 1), "accuracy": right / max(strict, 1)}
+
+
+def score(ctx: Context, scores_of, rankings: Sequence[Ranking]) -> list[np.ndarray]:
+    """Raw scores of each ranking's outputs, in the order of `rankings`."""
+    place = {id(ranking): i for i, ranking in enumerate(rankings)}
+    found: list[np.ndarray] = [np.empty(0)] * len(rankings)
+    for part in batches(rankings, EVALUATED_AT_ONCE):
+        ctx.pause_point()
+        with ctx.autocast():
+            scores = scores_of([r.group for r in part]).double().cpu().numpy()
+        for ranking, own in zip(part, np.split(scores, np.cumsum([r.order.items for r in part])[:-1]), strict=True):
+            found[place[id(ranking)]] = own
+    return found
+
+
+@torch.no_grad()
+def outcomes(preference: Preference, difference: np.ndarray) -> np.ndarray:
+    return (
+        preference.double()
+        .outcomes(torch.from_numpy(difference).to(next(preference.parameters()).device))
+        .cpu()
+        .numpy()
+    )
+
+
+def fitted_theta(pairs: Pairs, scale: Scale) -> RaoKupper:
+    """The tie model of a loss that has none: the θ under which the training rankings are likeliest, the scores as they are."""
+    return min(
+        (RaoKupper(theta, learned=False) for theta in np.exp(np.linspace(0.01, 4, 400))),
+        key=lambda model: three_way_log_loss(pairs, lambda d: outcomes(model, d * scale.std)),
+    )
