@@ -26,6 +26,9 @@ export function watchDrags(root, { onDrop, onTap, enabled = () => true }) {
     follow();
   });
 
+  // Without this a quick drag ends as a fling, and the browser takes the next tap as the wish to stop that.
+  root.addEventListener("touchmove", (event) => drag && event.preventDefault(), { passive: false });
+
   root.ownerDocument.addEventListener("pointerup", (event) => {
     if (event.pointerId !== drag?.id) return;
     const { what, ghost, over } = drag;

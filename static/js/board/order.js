@@ -253,7 +253,7 @@ function inserted(state, item, at, above) {
 function shifted(state, item, by) {
   const tier = tierOf(state, item);
   if (tier < 0) return inserted(state, item, by < 0 ? 0 : state.tiers.length, by < 0);
-  if (state.tiers[tier].length > 1) return inserted(state, item, by < 0 ? tier : tier + 1, by < 0 || state.line !== tier + 1);
+  if (state.tiers[tier].length > 1) return inserted(state, item, by < 0 ? tier : tier + 1, by > 0);
   const target = tier + by;
   // A lone output first crosses the line, if that is what lies next to it.
   if (state.line !== null && state.line === (by < 0 ? tier : tier + 1)) return changed(state, { line: state.line - by });

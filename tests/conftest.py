@@ -1,0 +1,51 @@
+"""Fixtures that every area may use: a real browser, and pages opened in it as a person."""
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.conf import settings
+from django.test import Client
+
+from people.models import User
+from tests import browser
+
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+DESKTOP = {"viewport": {"width": 1440, "height": 900}}
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=browser.find(), args=browser.ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def open_page(chromium, live_server) -> Iterator[Callable]:
+    """`open_page(path, user)`: a new page, signed in. A page in which a script broke fails the test."""
+    contexts, broken = [], []
+
+    def open_page(path: str, user: User | None = None, **options: object):
+        context = chromium.new_context(base_url=live_server.url, **{**DESKTOP, "locale": "en", **options})
+        contexts.append(context)
+        context.set_default_timeout(5000)
+        context.on("weberror", lambda error: broken.append(str(error.error)))
+        if user is not None:
+            sign_in(context, user)
+        page = context.new_page()
+        page.goto(path)
+        return page
+
+    def sign_in(context, user: User) -> None:
+        client = Client()
+        client.force_login(user)
+        cookie = client.cookies[settings.SESSION_COOKIE_NAME]
+        context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": live_server.url}])
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert broken == []
