@@ -70,6 +70,11 @@ def may_rank(user: User, project: Project) -> bool:
     return may_take(user, project, member=memberships_of(user).filter(project=project).exists())
 
 
+def subject_of(project: Project) -> str:
+    """By this the jobs about a project are found."""
+    return f"labeling.project:{project.pk}"
+
+
 # A person's turn
 
 

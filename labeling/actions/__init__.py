@@ -2,8 +2,11 @@
 
 collecting   a person's turn at a task: claim, submit, revise, skip, flag, undo
 projects     create and change projects, their members
+datasets     upload a data set, freeze a project's rankings into one
+background   begin an import or a sampling as a job
 """
 
+from .background import start_import, start_sampling
 from .collecting import (
     UNDO_SECONDS,
     Outcome,
@@ -16,6 +19,7 @@ from .collecting import (
     submit_ranking,
     undo,
 )
+from .datasets import freeze_snapshot, upload_dataset
 from .projects import add_members, change_project, create_project, remove_members
 
 __all__ = [
@@ -28,9 +32,13 @@ __all__ = [
     "expire_leases",
     "extend_lease",
     "flag_task",
+    "freeze_snapshot",
     "remove_members",
     "revise_ranking",
     "skip_task",
+    "start_import",
+    "start_sampling",
     "submit_ranking",
     "undo",
+    "upload_dataset",
 ]

@@ -103,5 +103,5 @@ def _validate(project: Project) -> None:
 
 def _free_slug(name: str) -> str:
     base = slugify(name)[:70] or "project"
-    taken = set(Project.objects.filter(slug__startswith=base).values_list("slug", flat=True))
+    taken = {"new", *Project.objects.filter(slug__startswith=base).values_list("slug", flat=True)}  # /projects/new/
     return next(slug for n in range(1, len(taken) + 2) if (slug := base if n == 1 else f"{base}-{n}") not in taken)

@@ -1,7 +1,7 @@
 """Prompts, completions and tasks, made in bulk: for imports and for sampling. What is there already is found, not made again."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from django.db import transaction
@@ -100,7 +100,7 @@ def make_tasks(
 
     The same completions in another order are the same task.
     """
-    keys = [_key(completions) for _, completions in outputs]
+    keys = [task_key(prompt.digest, map(identity_of, completions)) for prompt, completions in outputs]
     tasks = {task.key: task for task in project.tasks.filter(key__in=keys)}
     new: dict[str, Task] = {}
     items = []
@@ -137,8 +137,14 @@ def make_tasks(
     return result
 
 
-def _key(completions: Sequence[Completion]) -> str:
-    return digest_of(" ".join(map(str, sorted(completion.pk for completion in completions))))
+def identity_of(completion: Completion) -> str:
+    """Who wrote what: the same text by another model is another output."""
+    return f"{completion.version_id or ''}/{completion.source}/{completion.digest}"
+
+
+def task_key(prompt_digest: str, identities: Iterable[str]) -> str:
+    """The identity of a task in its project. The same outputs in another order are the same task."""
+    return digest_of([prompt_digest, *sorted(identities)])
 
 
 def _know_priorities(project: Project, priorities: set[int]) -> None:

@@ -1,0 +1,40 @@
+"""Work that takes longer than a page may: imports and sampling, begun as jobs."""
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from jobs.actions import enqueue
+from jobs.models import Job
+from labeling.models import Project
+from labeling.queries import subject_of
+from labeling.uploads import Upload
+from people.errors import Refusal
+from people.models import User
+from people.permissions import Right, check
+
+if TYPE_CHECKING:
+    from labeling.sampling import Plan
+
+
+@transaction.atomic
+def start_import(*, actor: User, project: Project, upload: Upload, skip_bad: bool = False) -> Job:
+    """Import an uploaded file (labeling.uploads) into a project; the upload is removed when it has been taken in."""
+    check(actor, Right.MANAGE_PROJECTS)
+    arguments = {"project": project.pk, "upload": upload.id, "skip_bad": skip_bad}
+    return enqueue(actor=actor, what="import", arguments=arguments, subject=subject_of(project))
+
+
+@transaction.atomic
+def start_sampling(*, actor: User, project: Project, plan: "Plan") -> Job:
+    """Sample outputs for every prompt of a project."""
+    check(actor, Right.MANAGE_PROJECTS)
+    problems = plan.problems()
+    if not project.prompts.exists():
+        problems.append(_("This project has no prompts yet; import some first."))
+    if problems:
+        raise Refusal(problems)
+    arguments = {"project": project.pk, "plan": asdict(plan)}
+    return enqueue(actor=actor, what="sample", arguments=arguments, subject=subject_of(project))

@@ -1,0 +1,91 @@
+"""Data sets come into being in two ways: a file is uploaded, or a project's rankings are frozen. After that they never change."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from labeling.datasets import files, snapshot, store
+from labeling.files import Problem, refuse
+from labeling.identity import HELDOUT, TRAIN
+from labeling.models import Dataset, Project
+from people.errors import Refusal
+from people.models import User, audit
+from people.permissions import Right, check
+
+
+def upload_dataset(
+    *, actor: User, name: str, path: Path, reading: files.Reading, file_name: str | None = None, skip_bad: bool = False
+) -> tuple[Dataset, bool]:
+    """A data set from a file; (data set, is it new). The same rows again are the data set that is there already.
+
+    Rows that cannot be read are a Refusal that lists them, unless `skip_bad` leaves them out (the manifest says how many).
+    """
+    check(actor, Right.UPLOAD_DATA)
+    _check_name(name)
+    file_name = file_name or path.name
+    problems: list[Problem] = []
+    with store.Writer(reading.kind) as writer:
+        for _line, row in files.read(path, reading, file_name):
+            if isinstance(row, Problem):
+                problems.append(row)
+            elif not problems or skip_bad:
+                writer.add(row, split=row["split"])
+        if problems and not skip_bad:
+            raise refuse(problems)
+        if not writer.splits.total():
+            raise Refusal(_("“%(file)s” holds no rows.") % {"file": file_name})
+        made = writer.finish({"rows_left_out": len(problems)})
+    return _register(actor, name, reading.kind, made, "dataset.upload", file=file_name)
+
+
+def freeze_snapshot(
+    *, actor: User, project: Project, name: str = "", options: snapshot.Options | None = None
+) -> tuple[Dataset, bool]:
+    """The project's rankings as they are now, as a data set; (data set, is it new). If nothing has changed it is the last one again."""
+    check(actor, Right.FREEZE)
+    options = options or snapshot.Options()
+    name = name.strip() or project.name
+    _check_name(name)
+    about, held = snapshot.About(), []
+    with store.Writer(Dataset.Kind.RANKINGS) as writer:
+        for row in snapshot.rows(project, options):
+            writer.add(row.row, split=row.split)
+            about.add(row)
+            held.append(row.ranking)
+        if not held:
+            raise Refusal(_("There are no rankings to freeze yet. Rank some tasks first."))
+        if options.turns:
+            for turn in snapshot.turns(project):
+                writer.line("turns.jsonl", turn)
+        made = writer.finish(about.manifest(project, options))
+    return _register(actor, name, Dataset.Kind.RANKINGS, made, "dataset.freeze", project, held)
+
+
+@transaction.atomic
+def _register(
+    actor: User,
+    name: str,
+    kind: str,
+    made: dict,
+    verb: str,
+    project: Project | None = None,
+    held: Sequence[int] = (),
+    **noted: str,
+) -> tuple[Dataset, bool]:
+    """The row of a folder that is in place; `held` are the rankings in it."""
+    defaults = made | {"name": name.strip(), "kind": kind, "project": project, "created_by": actor}
+    dataset, new = Dataset.objects.get_or_create(digest=made["digest"], defaults=defaults)
+    if new:
+        through = Dataset.rankings.through
+        links = (through(dataset_id=dataset.pk, ranking_id=ranking) for ranking in held)
+        through.objects.bulk_create(links, batch_size=5000)
+        splits = {split: made["splits"].get(split, 0) for split in (TRAIN, HELDOUT)}
+        audit(actor, verb, dataset, name=dataset.name, digest=dataset.digest, rows=dataset.rows, **splits, **noted)
+    return dataset, new
+
+
+def _check_name(name: str) -> None:
+    if not 0 < len(name.strip()) <= 120:
+        raise Refusal(_("Give the data set a name of at most 120 characters."))

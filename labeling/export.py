@@ -1,0 +1,55 @@
+"""What leaves the house: a data set's rows, preference pairs, acceptable answers, a project's skips and flags; as streams of JSON lines."""
+
+import json
+from collections.abc import Iterable, Iterator
+
+from django.utils.translation import gettext as _
+
+from labeling.datasets import pairs, snapshot, store
+from labeling.identity import HELDOUT, TRAIN
+from labeling.models import Dataset, Project
+from people.errors import Refusal
+from people.models import User, audit
+from people.permissions import Right, check
+
+
+def export_rows(*, actor: User, dataset: Dataset, split: str | None = None) -> Iterator[bytes]:
+    """The rows as they are stored, of one split or all."""
+    _allow(actor, dataset, split, "rows")
+    return _lines(store.rows_of(dataset.folder, split))
+
+
+def export_pairs(
+    *, actor: User, dataset: Dataset, ties: str, margin: bool = False, split: str | None = None
+) -> Iterator[bytes]:
+    """Preference pairs of a data set of rankings, by one of the policies of `pairs.Ties`."""
+    if ties not in pairs.Ties.values:
+        raise Refusal(_("Choose what becomes of ties: %(choices)s.") % {"choices": ", ".join(pairs.Ties.values)})
+    _allow(actor, dataset, split, "pairs", ties=ties, margin=margin)
+    return _lines(pairs.pairs(store.rows_of(dataset.folder, split), ties, margin=margin))
+
+
+def export_acceptable(*, actor: User, dataset: Dataset, split: str | None = None) -> Iterator[bytes]:
+    """One row an output: above the acceptability line or below it."""
+    _allow(actor, dataset, split, "acceptable")
+    return _lines(pairs.acceptable(store.rows_of(dataset.folder, split)))
+
+
+def export_turns(*, actor: User, project: Project) -> Iterator[bytes]:
+    """A project's skips and flags with their reasons."""
+    check(actor, Right.EXPORT)
+    audit(actor, "project.export_turns", project)
+    return _lines(snapshot.turns(project))
+
+
+def _allow(actor: User, dataset: Dataset, split: str | None, what: str, **noted: object) -> None:
+    check(actor, Right.EXPORT)
+    if split not in (None, TRAIN, HELDOUT):
+        raise Refusal(_("There is no split “%(split)s”.") % {"split": split})
+    if what != "rows" and dataset.kind != Dataset.Kind.RANKINGS:
+        raise Refusal(_("Only a data set of rankings has pairs."))
+    audit(actor, "dataset.export", dataset, what=what, split=split, **noted)
+
+
+def _lines(rows: Iterable[dict]) -> Iterator[bytes]:
+    return (json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n" for row in rows)

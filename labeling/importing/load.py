@@ -1,0 +1,302 @@
+"""The import itself. `look` reads a file and says what an import would do; `import_prompts` does it.
+
+An import is written in batches, each one transaction. Everything in it has an identity that comes from the file's content (prompt,
+task, ranking), so an import that was cut off is simply run again, and importing twice adds nothing.
+"""
+
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from labeling.actions.tasks import Added, NewTask, add_tasks, task_key
+from labeling.files import BadRow, Problem, refuse, rows
+from labeling.identity import digest_of
+from labeling.importing.formats import Format, Item, recognise
+from labeling.importing.report import Report
+from labeling.models import Assignment, Project, Ranking, Task, TaskItem
+from labeling.ranking import WeakOrder
+from people.errors import Refusal
+from people.models import User, audit
+from people.permissions import Right, check
+
+BATCH = 400
+
+
+@dataclass
+class Judged:
+    """A judgement with its identity: `key` is the same whenever the same file is read again."""
+
+    item: int  # index of its item in the batch
+    annotator: str
+    order: WeakOrder
+    key: str
+
+
+def look(project: Project, path: Path, name: str | None = None, *, rows_at_most: int | None = None) -> Report:
+    """What an import of the file would do; changes nothing. `rows_at_most` makes it a quick look at the file's beginning."""
+    report = Report()
+    reading = _Reading(project, report)
+    for batch in _batches(path, name, report, rows_at_most):
+        reading.take(batch)
+    return report
+
+
+def import_prompts(
+    *,
+    actor: User,
+    project: Project,
+    path: Path,
+    name: str | None = None,
+    skip_bad: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Report:
+    """Bring prompts, completions and rankings into a project; the report says what was met and done.
+
+    Rows that cannot be read are a Refusal that lists them, and nothing is imported, unless `skip_bad` leaves them out.
+    """
+    check(actor, Right.MANAGE_PROJECTS)
+    found = look(project, path, name)
+    if found.problems and not skip_bad:
+        raise refuse(found.problems)
+    if not found.rows:
+        raise Refusal(_("The file holds no rows."))
+    report = Report()
+    reading = _Reading(project, report)
+    annotators: dict[str, User] = {}
+    with transaction.atomic():
+        audit(actor, "project.import", project, file=name or path.name, sha256=_sha256(path), **found.as_json())
+    done = 0
+    for batch in _batches(path, name, report):
+        judged = reading.take(batch)
+        with transaction.atomic():
+            _write(project, batch, judged, annotators)
+        done += len(batch)
+        progress(done, found.rows)
+    return report
+
+
+def _sha256(path: Path) -> str:
+    import hashlib
+
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+# Reading
+
+
+def _batches(path: Path, name: str | None, report: Report, rows_at_most: int | None = None) -> Iterator[list[Item]]:
+    """The file's items, some hundred at a time; counts rows and notes problems in the report."""
+    items = _items(path, name, report, rows_at_most)
+    while batch := list(islice(items, BATCH)):
+        yield batch
+
+
+def _items(path: Path, name: str | None, report: Report, rows_at_most: int | None) -> Iterator[Item]:
+    format: Format | None = None
+    for line, row in islice(rows(path, name), rows_at_most):
+        report.rows += 1
+        if isinstance(row, Problem):
+            report.problems.append(row)
+            continue
+        if format is None:
+            format = recognise(row)
+            report.format = format.name
+        try:
+            if missing := sorted(format.keys - row.keys()):
+                raise BadRow(_("there is no “%(key)s”.") % {"key": missing[0]})
+            yield from format.items(row)
+        except BadRow as error:
+            report.problems.append(Problem(line, str(error)))
+
+
+class _Reading:
+    """Goes through the batches of one file: counts what is met, and gives each judgement its identity."""
+
+    def __init__(self, project: Project, report: Report) -> None:
+        self.project, self.report = project, report
+        self.prompts: dict[str, str] = {}  # digest: external id
+        self.tasks: set[str] = set()
+        self.annotators: set[str] = set()
+        self.said: Counter[str] = Counter()  # how often an annotator said the same about a task
+        self.judged: Counter[tuple[str, str]] = Counter()  # (task, annotator)
+
+    def take(self, batch: Sequence[Item]) -> list[Judged]:
+        digests = [digest_of(item.prompt) for item in batch]
+        identities = [_identities(item) for item in batch]
+        keys = [task_key(digest, these) if these else None for digest, these in zip(digests, identities, strict=True)]
+        self.prompts |= dict(
+            self.project.prompts.filter(digest__in=set(digests) - self.prompts.keys()).values_list(
+                "digest", "external_id"
+            )
+        )
+        self.tasks |= set(self.project.tasks.filter(key__in=set(keys) - self.tasks).values_list("key", flat=True))
+        judged = []
+        for number, (item, digest, key) in enumerate(zip(batch, digests, keys, strict=True)):
+            self._count_item(item, digest, key)
+            for judgement in item.judgements:
+                said = _in_words_of_content(judgement.order, identities[number])
+                what = digest_of([self.project.pk, key, judgement.annotator, said])
+                self.said[what] += 1
+                judged.append(
+                    Judged(number, judgement.annotator, judgement.order, f"import {what[:48]} {self.said[what]}")
+                )
+                self._count_judgement(key, item, judgement.annotator, judgement.order)
+        known = set(
+            Ranking.objects.filter(client_key__in=[one.key for one in judged]).values_list("client_key", flat=True)
+        )
+        self.report.rankings_known += len(known)
+        self.report.rankings_new += len(judged) - len(known)
+        return [one for one in judged if one.key not in known]
+
+    def _count_item(self, item: Item, digest: str, key: str | None) -> None:
+        report = self.report
+        if digest in self.prompts:
+            report.prompts_known += 1
+            report.other_ids += bool(item.external_id) and item.external_id != self.prompts[digest]
+        else:
+            report.prompts_new += 1
+            self.prompts[digest] = item.external_id
+        if key is not None:
+            report.tasks_known += key in self.tasks
+            report.tasks_new += key not in self.tasks
+            self.tasks.add(key)
+        report.completions += len(item.completions)
+        report.blanks += item.blanks
+        report.silent += item.silent
+        report.duplicated += len({text.strip() for text, _source in item.completions}) < len(item.completions)
+
+    def _count_judgement(self, key: str, item: Item, annotator: str, order: WeakOrder) -> None:
+        report = self.report
+        self.annotators.add(annotator)
+        report.annotators = len(self.annotators)
+        report.repeats += self.judged[key, annotator] > 0
+        self.judged[key, annotator] += 1
+        report.with_ties += bool(order.tied_pairs())
+        report.all_tied += order.is_all_tied
+        copies: dict[str, set[int | None]] = defaultdict(set)
+        for (text, _source), rank in zip(item.completions, order.ranks(), strict=True):
+            copies[text.strip()].add(rank)
+        report.copies_apart += any(len(ranks - {None}) > 1 for ranks in copies.values())
+
+
+def _identities(item: Item) -> list[str]:
+    """As `identity_of` names completions that no registered model wrote."""
+    return [f"/{source}/{digest_of(text)}" for text, source in item.completions]
+
+
+def _in_words_of_content(order: WeakOrder, identities: Sequence[str]) -> list:
+    """The ranking without letters, so that it does not depend on the order in which a file names the outputs."""
+    return [[sorted(identities[item] for item in level) for level in order.levels], order.line, bool(order.rest)]
+
+
+# Writing
+
+
+def _write(project: Project, batch: Sequence[Item], judged: Sequence[Judged], annotators: dict[str, User]) -> None:
+    added = add_tasks(
+        project,
+        [
+            NewTask(item.prompt, item.completions, external_id=item.external_id, split=item.split, meta=item.meta)
+            for item in batch
+        ],
+    )
+    if judged:
+        _know_annotators(project, {one.annotator for one in judged}, annotators)
+        _write_rankings(project, added, judged, annotators)
+
+
+def _know_annotators(project: Project, names: set[str], annotators: dict[str, User]) -> None:
+    """A user for each annotator of the file: named by the project and the file, not active, without a password.
+
+    No person can choose such a name, for it holds a slash.
+    """
+    username = {name: _username(project, name) for name in names - annotators.keys()}
+    known = {user.username: user for user in User.objects.filter(username__in=username.values())}
+    for name, wanted in username.items():
+        if wanted not in known:
+            user = User(username=wanted, is_active=False)
+            user.set_unusable_password()
+            user.save()
+            known[wanted] = user
+        annotators[name] = known[wanted]
+
+
+def _username(project: Project, name: str) -> str:
+    username = f"{project.slug}/{name}"
+    return username if len(username) <= 150 else f"{username[:133]} {digest_of(name)[:16]}"
+
+
+def _write_rankings(
+    project: Project, added: Sequence[Added], judged: Sequence[Judged], annotators: dict[str, User]
+) -> None:
+    tasks = {one.task.pk: one.task for one in added if one.task is not None}
+    tasks = {task.pk: task for task in Task.objects.select_for_update().filter(pk__in=tasks)}
+    canonical: dict[int, dict[int, int]] = defaultdict(dict)  # task: {completion: position}
+    for task, completion, position in TaskItem.objects.filter(task__in=tasks).values_list(
+        "task_id", "completion_id", "position"
+    ):
+        canonical[task][completion] = position
+    slots: dict[int, set[int]] = defaultdict(set)
+    repeats: Counter[tuple[int, int]] = Counter()
+    for task, annotator, slot in Assignment.objects.filter(task__in=tasks).values_list(
+        "task_id", "annotator_id", "slot"
+    ):
+        repeats[task, annotator] += 1
+        if slot is not None:
+            slots[task].add(slot)
+
+    now = timezone.now()
+    assignments, rankings = [], []
+    for one in judged:
+        task, completions = tasks[added[one.item].task.pk], added[one.item].completions
+        annotator = annotators[one.annotator]
+        slot = next(n for n in range(1, len(slots[task.pk]) + 2) if n not in slots[task.pk])
+        slots[task.pk].add(slot)
+        assignment = Assignment(
+            id=uuid.uuid4(),
+            project=project,
+            task=task,
+            annotator=annotator,
+            repeat=repeats[task.pk, annotator.pk],
+            slot=slot,
+            state=Assignment.State.SUBMITTED,
+            display=list(range(task.size)),
+            claimed_at=now,
+            finished_at=now,
+            revisions=1,
+            imported=True,
+        )
+        repeats[task.pk, annotator.pk] += 1
+        assignments.append(assignment)
+        task.submitted += 1
+        rankings.append(
+            Ranking(
+                assignment=assignment,
+                tiers=[[completions[item].pk for item in tier] for tier in one.order.tiers],
+                line=one.order.line,
+                rest=[completions[item].pk for item in one.order.rest],
+                notation=str(one.order.relabel([canonical[task.pk][completion.pk] for completion in completions])),
+                client_key=one.key,
+            )
+        )
+    for task in tasks.values():
+        held = len(slots[task.pk])
+        task.overlap = max(task.overlap, held)
+        task.free_slots = task.overlap - held
+        if task.state == Task.State.OPEN and task.submitted >= task.overlap:
+            task.state = Task.State.COMPLETE
+        if task.state != Task.State.OPEN or not task.free_slots:
+            task.position = None
+    Task.objects.bulk_update(
+        tasks.values(), ["overlap", "free_slots", "submitted", "state", "position"], batch_size=100
+    )
+    Assignment.objects.bulk_create(assignments)
+    Ranking.objects.bulk_create(rankings)

@@ -1,0 +1,40 @@
+"""The short jobs of labeling: importing a file, sampling outputs."""
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from jobs.registry import job
+from labeling import uploads
+from labeling.importing.load import import_prompts
+from labeling.models import Project
+from labeling.sampling import Plan
+from labeling.sampling import sample as carry_out
+from people.permissions import Right
+
+
+@job("import", title=gettext_lazy("Import prompts"), right=Right.MANAGE_PROJECTS)
+def import_file(progress, *, project: int, upload: str, skip_bad: bool) -> dict:
+    project = Project.objects.get(pk=project)
+    actor = progress.job.created_by
+    file = uploads.find(actor, upload)
+    report = import_prompts(
+        actor=actor, project=project, path=file.path, skip_bad=skip_bad, progress=lambda *at: progress.set(*at)
+    )
+    uploads.discard(file)
+    return {
+        "message": _("%(file)s is imported.") % {"file": file.name},
+        "url": project.get_absolute_url(),
+        "notes": report.sentences(),
+        "report": report.as_json(),
+    }
+
+
+@job("sample", title=gettext_lazy("Sample outputs"), right=Right.MANAGE_PROJECTS)
+def sample(progress, *, project: int, plan: dict) -> dict:
+    project = Project.objects.get(pk=project)
+    result = carry_out(project, Plan(**plan | {"versions": tuple(plan["versions"])}), progress.set)
+    return {
+        "message": _("The outputs are sampled and ready to be ranked."),
+        "url": project.get_absolute_url(),
+        "notes": result.sentences(),
+    }

@@ -1,0 +1,331 @@
+"""Samples outputs of registered models for every prompt of a project, and makes tasks of them.
+
+What is drawn depends on the plan, the version and the prompt's place alone, and is stored as soon as a batch is done: a sampling that
+was cancelled or cut off is begun again with the same plan, and goes on where it was. The model is loaded here, in the worker.
+"""
+
+import gc
+import hashlib
+import random
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from labeling.actions.tasks import MOST_OUTPUTS, make_tasks
+from labeling.identity import digest_of
+from labeling.models import Completion, Project, Prompt
+from models_registry.models import Head, Kind, Version
+from people.errors import Refusal
+
+if TYPE_CHECKING:
+    from models_registry.lm.chain import Loaded
+    from models_registry.lm.generate import Output
+
+BATCH = 32  # prompts
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to sample. `outputs` a prompt are shared among the versions; `resample`: tries to get another text for a duplicate."""
+
+    versions: tuple[int, ...]
+    outputs: int = 4
+    seed: int = 0
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_tokens: int = 128
+    resample: int = 3
+
+    def problems(self) -> list[str]:
+        """Everything that is wrong with it, for people."""
+        found = []
+        if not self.versions:
+            found.append(_("Choose at least one model to sample from."))
+        if len(set(self.versions)) < len(self.versions):
+            found.append(_("A model was chosen twice."))
+        if not 2 <= self.outputs <= MOST_OUTPUTS:
+            found.append(_("A task has 2 to %(most)d outputs.") % {"most": MOST_OUTPUTS})
+        if len(self.versions) > self.outputs:
+            found.append(_("There are more models than outputs; each model needs one output at least."))
+        if not 0 <= self.seed < 2**32:
+            found.append(_("The seed must be a whole number from 0 to 4294967295."))
+        if not 0 <= self.temperature <= 5:
+            found.append(_("The temperature must lie between 0 and 5."))
+        if self.temperature == 0 and self.outputs > len(self.versions):
+            found.append(_("At temperature 0 a model always writes the same; raise it to get several outputs."))
+        if not 0 < self.top_p <= 1:
+            found.append(_("Top-p must be above 0 and at most 1."))
+        if not 1 <= self.max_tokens <= 4096:
+            found.append(_("The length must lie between 1 and 4096 tokens."))
+        if not 0 <= self.resample <= 20:
+            found.append(_("Duplicates can be tried again 0 to 20 times."))
+        versions = Version.objects.in_bulk(self.versions)
+        for pk in self.versions:
+            version = versions.get(pk)
+            if version is None:
+                found.append(_("There is no model version %(pk)s.") % {"pk": pk})
+            elif version.head != Head.LM or version.kind not in (Kind.FULL, Kind.ADAPTER):
+                found.append(_("%(version)s does not write text here.") % {"version": version})
+        return found
+
+    def round(self) -> str:
+        """The identity of this plan: outputs of the same round are never sampled twice."""
+        parts = asdict(self) | {"versions": sorted(digests_of(self.versions).items())}
+        del parts["resample"]
+        return digest_of(parts)[:32]
+
+    def share(self, place: int, batch: int) -> int:
+        """How many outputs the version at `place` gives to the prompts of a batch; what is over goes round, batch by batch."""
+        each, over = divmod(self.outputs, len(self.versions))
+        return each + ((place + batch) % len(self.versions) < over)
+
+
+@dataclass
+class Sampled:
+    """What came of it. `too_long` counts prompts that fill a model's context."""
+
+    completions: int = 0
+    duplicates: int = 0
+    tasks: int = 0
+    tasks_known: int = 0
+    too_long: int = 0
+    too_few: int = 0
+
+    def sentences(self) -> list[str]:
+        said = [
+            (self.completions, ngettext("%(n)d output was sampled.", "%(n)d outputs were sampled.", self.completions)),
+            (self.tasks, ngettext("%(n)d task is new.", "%(n)d tasks are new.", self.tasks)),
+            (
+                self.tasks_known,
+                ngettext("%(n)d task was there already.", "%(n)d tasks were there already.", self.tasks_known),
+            ),
+            (
+                self.duplicates,
+                ngettext(
+                    "%(n)d output repeats another of its prompt, and is marked.",
+                    "%(n)d outputs repeat another of their prompt, and are marked.",
+                    self.duplicates,
+                ),
+            ),
+            (
+                self.too_long,
+                ngettext(
+                    "%(n)d prompt fills a model's context; that model wrote nothing for it.",
+                    "%(n)d prompts fill a model's context; that model wrote nothing for them.",
+                    self.too_long,
+                ),
+            ),
+            (
+                self.too_few,
+                ngettext(
+                    "%(n)d prompt has fewer than two outputs, so it became no task.",
+                    "%(n)d prompts have fewer than two outputs, so they became no tasks.",
+                    self.too_few,
+                ),
+            ),
+        ]
+        return [sentence % {"n": count} for count, sentence in said if count]
+
+
+def digests_of(versions: Sequence[int]) -> dict[int, str]:
+    return dict(Version.objects.filter(pk__in=versions).values_list("pk", "digest"))
+
+
+def sample(project: Project, plan: Plan, progress: Callable[[int, int], None]) -> Sampled:
+    """Carry out a plan; see the module. Raises Refusal if it makes no sense or there is no prompt."""
+    problems = plan.problems()
+    if not project.prompts.exists():
+        problems.append(_("This project has no prompts yet; import some first."))
+    if problems:
+        raise Refusal(problems)
+    result = Sampled()
+    round_ = plan.round()
+    prompts = list(project.prompts.order_by("pk").values_list("pk", flat=True))
+    total = len(prompts) * len(plan.versions)
+    for place, pk in enumerate(plan.versions):
+        version = Version.objects.select_related("model", "parent").get(pk=pk)
+        writer = _Writer(plan, round_, version, result)
+        for number, start in enumerate(range(0, len(prompts), BATCH)):
+            progress(place * len(prompts) + start, total)
+            writer.write(start, prompts[start : start + BATCH], plan.share(place, number))
+        writer.close()
+    for start in range(0, len(prompts), BATCH):
+        _make_tasks(project, round_, prompts[start : start + BATCH], result)
+    progress(total, total)
+    return result
+
+
+class _Writer:
+    """One version at work; its model is loaded when there is first something to write."""
+
+    def __init__(self, plan: Plan, round_: str, version: Version, result: Sampled) -> None:
+        self.plan, self.round, self.version, self.result = plan, round_, version, result
+        self.loaded: Loaded | None = None
+
+    def write(self, start: int, pks: Sequence[int], share: int) -> None:
+        """Bring each of the prompts, whose places begin at `start`, to `share` outputs by this version, in one transaction."""
+        if not share:
+            return
+        here = _of_round(self.round, pks)
+        done = {pk for pk in pks if sum(one.version_id == self.version.pk for one in here[pk]) >= share}
+        missing = {pk: start + i for i, pk in enumerate(pks) if pk not in done}
+        if not missing:
+            return
+        prompts = Prompt.objects.in_bulk(missing)
+        fitting = {pk: place for pk, place in missing.items() if self._fits(prompts[pk])}
+        self.result.too_long += len(missing) - len(fitting)
+        outputs = self._generate(prompts, fitting, share, attempt=0)
+        seen = {pk: {one.text.strip() for one in here[pk]} for pk in fitting}
+        kept: dict[int, list[Output]] = {pk: [] for pk in fitting}
+        spare: dict[int, list[Output]] = {pk: [] for pk in fitting}
+        _keep_distinct(outputs, share, seen, kept, spare)
+        for attempt in range(1, self.plan.resample + 1):
+            short = {pk: place for pk, place in fitting.items() if len(kept[pk]) < share}
+            if not short or self.plan.temperature == 0:
+                break
+            _keep_distinct(self._generate(prompts, short, share, attempt), share, seen, kept, spare)
+        for pk in fitting:  # what stayed a duplicate is taken as it is, and marked in the task
+            lacking = share - len(kept[pk])
+            kept[pk] += spare[pk][:lacking]
+            self.result.duplicates += lacking
+        self._store(kept)
+
+    def _fits(self, prompt: Prompt) -> bool:
+        from models_registry.lm.text import encode_prompt
+
+        loaded = self._model()
+        try:
+            length = len(encode_prompt(loaded, prompt.content))
+        except ValueError as error:
+            raise Refusal(
+                _("%(version)s cannot read prompt %(prompt)s: %(error)s")
+                % {"version": self.version, "prompt": prompt.external_id or prompt.pk, "error": error}
+            ) from None
+        return loaded.context_length is None or length < loaded.context_length
+
+    def _generate(
+        self, prompts: dict[int, Prompt], places: dict[int, int], share: int, attempt: int
+    ) -> dict[int, list["Output"]]:
+        from models_registry.lm.generate import generate
+
+        outputs: dict[int, list[Output]] = {}
+        for run in _runs(places):
+            written = generate(
+                self._model(),
+                [prompts[pk].content for pk in run],
+                max_tokens=self.plan.max_tokens,
+                temperature=self.plan.temperature,
+                top_p=self.plan.top_p,
+                seed=self._seed(attempt),
+                samples=share,
+                first_index=places[run[0]],
+            )
+            for number, pk in enumerate(run):
+                # No database can hold a NUL, and byte-level models write one now and then.
+                mine = written[number * share : (number + 1) * share]
+                outputs[pk] = [replace(one, text=one.text.replace("\0", "\ufffd")) for one in mine]
+        return outputs
+
+    def _seed(self, attempt: int) -> int:
+        """Each version and each attempt draws from numbers of its own."""
+        said = f"{self.plan.seed} {self.version.digest} {attempt}"
+        return int(hashlib.sha256(said.encode()).hexdigest()[:8], 16)
+
+    def _model(self) -> "Loaded":
+        if self.loaded is None:
+            import torch
+
+            from models_registry.lm.chain import load
+
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+            self.loaded = load([link.folder for link in self.version.chain()], device=device)
+        return self.loaded
+
+    @transaction.atomic
+    def _store(self, kept: dict[int, list["Output"]]) -> None:
+        plan = self.plan
+        settings = {
+            "round": self.round,
+            "seed": plan.seed,
+            "temperature": plan.temperature,
+            "top_p": plan.top_p,
+            "max_tokens": plan.max_tokens,
+        }
+        rows = [
+            Completion(
+                prompt_id=pk,
+                text=output.text,
+                digest=digest_of(output.text),
+                version=self.version,
+                sampling=settings | {"index": index, "finish": output.finish_reason},
+            )
+            for pk, outputs in kept.items()
+            for index, output in enumerate(outputs)
+        ]
+        Completion.objects.bulk_create(rows)
+        self.result.completions += len(rows)
+
+    def close(self) -> None:
+        """Let go of the model before the next one is loaded."""
+        self.loaded = None
+        gc.collect()
+
+
+def _of_round(round_: str, pks: Sequence[int]) -> dict[int, list[Completion]]:
+    """The outputs of a round, by prompt."""
+    found: dict[int, list[Completion]] = defaultdict(list)
+    for completion in Completion.objects.filter(prompt__in=pks, sampling__round=round_).order_by("pk"):
+        found[completion.prompt_id].append(completion)
+    return found
+
+
+def _runs(places: dict[int, int]) -> Iterator[list[int]]:
+    """The prompts in stretches whose places follow each other: `generate` numbers its prompts from the first one on."""
+    run: list[int] = []
+    for pk in sorted(places, key=places.__getitem__):
+        if run and places[pk] != places[run[-1]] + 1:
+            yield run
+            run = []
+        run.append(pk)
+    if run:
+        yield run
+
+
+def _keep_distinct(
+    outputs: dict[int, list["Output"]],
+    share: int,
+    seen: dict[int, set[str]],
+    kept: dict[int, list["Output"]],
+    spare: dict[int, list["Output"]],
+) -> None:
+    for pk, written in outputs.items():
+        for output in written:
+            text = output.text.strip()
+            if text in seen[pk]:
+                spare[pk].append(output)
+            elif len(kept[pk]) < share:
+                seen[pk].add(text)
+                kept[pk].append(output)
+
+
+@transaction.atomic
+def _make_tasks(project: Project, round_: str, pks: Sequence[int], result: Sampled) -> None:
+    """A task of each prompt's outputs, in an order that says nothing about who wrote them."""
+    here = _of_round(round_, pks)
+    prompts = Prompt.objects.in_bulk(pks)
+    wanted = []
+    for pk in pks:
+        completions = here[pk]
+        if len(completions) < 2:
+            result.too_few += 1
+            continue
+        random.Random(f"{round_} {prompts[pk].digest}").shuffle(completions)
+        wanted.append((prompts[pk], completions))
+    made = make_tasks(project, wanted)
+    result.tasks += sum(new for _task, new in made)
+    result.tasks_known += sum(not new for _task, new in made)
