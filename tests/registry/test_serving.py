@@ -1,0 +1,315 @@
+"""The model server, as a process of its own: the OpenAI protocol, streams, errors, many at once; and the pages that ask it."""
+
+import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+from django.urls import reverse
+
+from models_registry import actions, serving_client
+from models_registry.models import Stage
+from people.errors import Refusal
+from tests import factories
+
+pytestmark = pytest.mark.slow
+
+
+def post(address: str, **body) -> httpx.Response:
+    return httpx.post(address, json=body, timeout=60)
+
+
+def streamed(address: str, **body) -> list[dict]:
+    """The events of a stream, which must end as the protocol says."""
+    with httpx.stream("POST", address, json={**body, "stream": True}, timeout=60) as response:
+        assert response.status_code == 200
+        assert response.headers["content-type"].startswith("text/event-stream")
+        lines = [line for line in response.iter_lines() if line]
+    assert lines[-1] == "data: [DONE]"
+    return [json.loads(line.removeprefix("data: ")) for line in lines[:-1]]
+
+
+SAMPLING = {"max_tokens": 12, "temperature": 1, "top_p": 0.9, "seed": 5}
+
+
+def test_models_are_listed_by_name_and_version_without_the_archived(server, tiny, tiny_tuned, admin):
+    listed = httpx.get(f"{server}/v1/models").json()
+    assert listed["object"] == "list"
+    assert [each["id"] for each in listed["data"]] == ["tiny:v1", "tiny-tuned:v1"]
+    actions.set_stage(actor=admin, version=tiny_tuned, stage=Stage.ARCHIVED)
+    assert [each["id"] for each in httpx.get(f"{server}/v1/models").json()["data"]] == ["tiny:v1"]
+
+
+def test_completion(server, tiny):
+    answer = post(f"{server}/v1/completions", model="tiny:v1", prompt="Hello", **SAMPLING).json()
+    assert answer["object"] == "text_completion"
+    assert answer["choices"][0]["text"]
+    assert answer["choices"][0]["finish_reason"] in ("stop", "length")
+    usage = answer["usage"]
+    assert usage["prompt_tokens"] == 6  # <s> and five letters
+    assert usage["total_tokens"] == usage["prompt_tokens"] + usage["completion_tokens"]
+    again = post(f"{server}/v1/completions", model="tiny:v1", prompt="Hello", **SAMPLING).json()
+    assert again["choices"][0]["text"] == answer["choices"][0]["text"]
+    assert again["id"] != answer["id"]
+
+
+def test_it_writes_what_the_same_functions_write_here(server, tiny):
+    from models_registry.lm.chain import load
+    from models_registry.lm.generate import generate
+
+    outputs = generate(load([tiny.folder]), ["Hello", "Bye"], samples=2, **SAMPLING)
+    answer = post(f"{server}/v1/completions", model="tiny:v1", prompt=["Hello", "Bye"], n=2, **SAMPLING).json()
+    assert [choice["text"] for choice in answer["choices"]] == [output.text for output in outputs]
+
+
+def test_a_stream_gives_the_same_text_in_pieces(server, tiny):
+    wanted = {"model": "tiny:v1", "prompt": ["Hello", "Bye"], "n": 2, **SAMPLING}
+    whole = post(f"{server}/v1/completions", **wanted).json()
+    events = streamed(f"{server}/v1/completions", **wanted, stream_options={"include_usage": True})
+    for choice in whole["choices"]:
+        pieces = [c for event in events for c in event["choices"] if c["index"] == choice["index"]]
+        assert "".join(piece["text"] for piece in pieces) == choice["text"]
+        assert [piece["finish_reason"] for piece in pieces if piece["finish_reason"]] == [choice["finish_reason"]]
+    assert events[-1]["usage"] == whole["usage"]
+    assert len({event["id"] for event in events}) == 1
+    assert len(events) > 3 * len(whole["choices"])
+
+
+def test_chat_with_and_without_stream(server, tiny):
+    wanted = {"model": "tiny:v1", "messages": [{"role": "user", "content": "Hello"}], **SAMPLING}
+    whole = post(f"{server}/v1/chat/completions", **wanted).json()
+    assert whole["object"] == "chat.completion"
+    message = whole["choices"][0]["message"]
+    assert message["role"] == "assistant"
+    events = streamed(f"{server}/v1/chat/completions", **wanted)
+    assert events[0]["choices"][0]["delta"]["role"] == "assistant"
+    assert events[0]["object"] == "chat.completion.chunk"
+    assert "".join(event["choices"][0]["delta"].get("content", "") for event in events) == message["content"]
+    parts = [{"role": "user", "content": [{"type": "text", "text": "Hel"}, {"type": "text", "text": "lo"}]}]
+    assert post(f"{server}/v1/chat/completions", **{**wanted, "messages": parts}).json()["choices"] == whole["choices"]
+
+
+def test_stop_texts_end_the_text_before_them(server, tiny):
+    free = post(f"{server}/v1/completions", model="tiny:v1", prompt="Hello", **SAMPLING).json()["choices"][0]["text"]
+    stop = free[3:5]
+    answer = post(f"{server}/v1/completions", model="tiny:v1", prompt="Hello", stop=stop, **SAMPLING).json()
+    assert answer["choices"][0]["text"] == free[: free.index(stop)]
+    assert answer["choices"][0]["finish_reason"] == "stop"
+
+
+def test_without_a_seed_two_answers_differ(server, tiny):
+    wanted = {"model": "tiny:v1", "prompt": "Hello", "max_tokens": 30}
+    texts = {post(f"{server}/v1/completions", **wanted).json()["choices"][0]["text"] for _ in range(3)}
+    assert len(texts) == 3
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("body", "status", "param", "code"),
+    [
+        ({"model": "nobody:v1"}, 404, "model", "model_not_found"),
+        ({}, 400, "model", None),
+        ({"model": "tiny:v1", "temperature": -1}, 400, "temperature", None),
+        ({"model": "tiny:v1", "max_tokens": 0}, 400, "max_tokens", None),
+        ({"model": "tiny:v1", "logit_bias": {"5": 100}}, 400, "logit_bias", "unsupported_parameter"),
+        ({"model": "tiny:v1", "temprature": 1}, 400, "temprature", "unknown_parameter"),
+        ({"model": "tiny:v1", "prompt": "x" * 500}, 400, None, None),
+    ],
+)
+def test_errors_are_openai_error_objects(server, tiny, body, status, param, code, stream):
+    answer = post(f"{server}/v1/completions", **body, stream=stream)
+    assert answer.status_code == status
+    error = answer.json()["error"]
+    assert (error["type"], error["param"], error["code"]) == ("invalid_request_error", param, code)
+    assert error["message"]
+
+
+def test_other_errors(server, tiny):
+    assert "JSON" in httpx.post(f"{server}/v1/completions", content="{bad").json()["error"]["message"]
+    assert httpx.get(f"{server}/v1/nothing").json()["error"]["message"]
+    picture = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]
+    answer = post(f"{server}/v1/chat/completions", model="tiny:v1", messages=picture)
+    assert answer.json()["error"]["param"] == "messages"
+    assert httpx.get(f"{server}/v1/models", headers={"Host": "evil.example"}).status_code == 400
+
+
+def test_many_at_once_get_what_each_would_get_alone(server, tiny, tiny_tuned):
+    requests = [
+        {"model": model, "prompt": prompt, **SAMPLING, "seed": seed}
+        for model in ("tiny:v1", "tiny-tuned:v1")
+        for prompt in ("Hello", "Bye")
+        for seed in (1, 2)
+    ]
+
+    def text(body):
+        return post(f"{server}/v1/completions", **body).json()["choices"][0]["text"]
+
+    alone = [text(body) for body in requests]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(text, requests)) == alone
+    assert len(set(alone)) == len(alone)
+
+
+def test_a_client_that_hangs_up_frees_the_model(server, tiny_model, db, copy_of):
+    """A context of a million tokens would keep the one thread busy for minutes."""
+    folder = copy_of(tiny_model)
+    config = json.loads((folder / "config.json").read_text()) | {"max_position_embeddings": 2**20}
+    config["eos_token_id"] = None
+    (folder / "config.json").write_text(json.dumps(config))
+    settings = json.loads((folder / "generation_config.json").read_text()) | {"eos_token_id": None}
+    (folder / "generation_config.json").write_text(json.dumps(settings))
+    tokenizer = json.loads((folder / "tokenizer_config.json").read_text())
+    tokenizer.pop("eos_token")
+    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer))
+    actions.import_folder(actor=None, name="endless", path=folder)
+    body = {"model": "endless:v1", "prompt": "Hello", "max_tokens": 16_000, "stream": True}
+    with httpx.stream("POST", f"{server}/v1/completions", json=body, timeout=60) as response:
+        next(response.iter_lines())
+    begun = time.monotonic()
+    assert post(f"{server}/v1/completions", model="endless:v1", prompt="x", max_tokens=1).status_code == 200
+    assert time.monotonic() - begun < 5
+
+
+def test_a_base_and_its_adapters_hold_the_weights_once(tiny, tiny_tuned):
+    import torch
+
+    from models_registry import queries
+    from models_registry.lm.chain import load
+    from models_registry.lm.generate import generate
+    from models_registry.serving.pool import Pool
+
+    pool = Pool(budget=10**9, device="cpu")
+    base = pool.get(queries.folders(tiny))
+    alone = pool.used
+    tuned = pool.get(queries.folders(tiny_tuned))
+    adapter = sum(p.numel() * 4 for name, p in tuned.model.named_parameters() if "lora_" in name)
+    assert adapter > 0
+    assert pool.used <= alone + adapter + 4096  # rotary tables are small, and each model's own
+    for folders, shared in ((queries.folders(tiny), base), (queries.folders(tiny_tuned), tuned)):
+        separate = generate(load(folders), ["Hello"], **SAMPLING)[0]
+        assert generate(shared, ["Hello"], **SAMPLING)[0].text == separate.text
+    assert torch.equal(base.model.lm_head.weight, tuned.model.lm_head.weight)
+
+
+def test_the_longest_unused_model_goes_first(tiny, tiny_model, copy_of):
+    from models_registry.serving.pool import Pool
+
+    folders = [[copy_of(tiny_model, name)] for name in "abc"]
+    one = Pool(budget=10**9, device="cpu")
+    one.get(folders[0])
+    pool = Pool(budget=int(one.used * 2.5), device="cpu")
+    first, second = pool.get(folders[0]), pool.get(folders[1])
+    assert pool.get(folders[0]) is first
+    pool.get(folders[2])
+    assert len(pool) == 2
+    assert pool.get(folders[0]) is first
+    assert pool.get(folders[1]) is not second
+
+
+def test_it_tells_how_it_is(server, tiny):
+    post(f"{server}/v1/completions", model="tiny:v1", prompt="x", max_tokens=1)
+    health = serving_client.health()
+    assert health["status"] == "ok"
+    assert health["loaded"] >= 1
+
+
+# ---- The site asks it ----------------------------------------------------------------------------------------------
+
+
+def answer(client, version, **fields) -> list[dict]:
+    defaults = {"prompt": "Hello", "temperature": 1, "top_p": 0.9, "max_tokens": 12, "samples": 1}
+    response = client.post(reverse("version-answer", args=[version.model.name, version.number]), defaults | fields)
+    assert response.status_code == 200, response.content
+    return [json.loads(line) for line in b"".join(response.streaming_content).splitlines()]
+
+
+def test_the_try_page_streams_the_servers_text(client, server, tiny, admin):
+    client.force_login(admin)
+    events = answer(client, tiny, seed=5, samples=2)
+    assert events[0] == {"seed": 5}
+    expected = post(f"{server}/v1/completions", model="tiny:v1", prompt="Hello", n=2, **SAMPLING).json()["choices"]
+    for choice in expected:
+        pieces = [event["text"] for event in events if event.get("sample") == choice["index"] and "text" in event]
+        assert "".join(pieces) == choice["text"]
+    assert [event["sample"] for event in events if "finish" in event] == [0, 1]
+
+
+def test_lines_of_a_prompt_reach_the_model_as_it_reads_them(client, server, tiny, admin):
+    client.force_login(admin)
+    windows = answer(client, tiny, seed=5, prompt="a\r\nb")
+    assert windows == answer(client, tiny, seed=5, prompt="a\nb")
+
+
+def test_a_stopped_server_is_said_plainly(client, tiny, admin, settings):
+    settings.MODELS_PORT = 9  # the discard port: nothing listens there
+    client.force_login(admin)
+    assert b"The model server is not running" in client.get(reverse("version-try", args=["tiny", 1])).content
+    events = answer(client, tiny)
+    assert "The model server is not running" in events[-1]["problems"][0]
+    assert serving_client.health() is None
+    with pytest.raises(serving_client.NotRunning):
+        serving_client.score("tiny:v1", "a", ["b"])
+
+
+def test_wrong_settings_come_back_all_at_once(client, tiny, admin):
+    client.force_login(admin)
+    page = client.post(reverse("version-answer", args=["tiny", 1]), {"temperature": -1, "max_tokens": 0})
+    assert page.status_code == 400
+    problems = "\n".join(page.json()["problems"])
+    assert all(word in problems for word in ("Temperature", "Most tokens", "Top-p", "Samples"))
+
+
+def test_the_servers_reason_reaches_the_page(client, server, tiny, admin):
+    client.force_login(admin)
+    assert "context" in answer(client, tiny, prompt="x" * 500)[-1]["problems"][0]
+
+
+@pytest.fixture
+def scorer(tiny_model, tmp_path):
+    """A reward model of the same shape, with a random head."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    torch.manual_seed(3)
+    model = AutoModelForSequenceClassification.from_pretrained(tiny_model, num_labels=1)
+    torch.nn.init.normal_(model.score.weight)
+    model.save_pretrained(tmp_path / "scorer")
+    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(tmp_path / "scorer")
+    return tmp_path / "scorer"
+
+
+def test_a_reward_model_scores_instead_of_writing(client, server, scorer, tiny, admin):
+    from models_registry.lm.chain import load
+    from models_registry.lm.score import rewards
+
+    version = actions.import_folder(actor=None, name="scorer", path=scorer).version
+    assert version.head == "reward"
+    expected = rewards(load([version.folder]), [("Say", "one"), ("Say", "two")])
+    assert serving_client.score("scorer:v1", "Say", ["one", "two"]) == pytest.approx(expected, abs=1e-5)
+    client.force_login(admin)
+    events = answer(client, version, prompt="Say", completions="one\r\n---\r\ntwo")
+    assert {event["text"]: event["score"] for event in events} == pytest.approx(
+        {"one": expected[0], "two": expected[1]}, abs=1e-5
+    )
+    assert [event["score"] for event in events] == sorted((event["score"] for event in events), reverse=True)
+    wrong = post(f"{server}/v1/completions", model="scorer:v1", prompt="x")
+    assert "does not write" in wrong.json()["error"]["message"]
+    with pytest.raises(Refusal, match="no reward model"):
+        serving_client.score(str(tiny), "x", ["y"])
+
+
+def test_stopping_the_page_stops_the_writing(server, tiny):
+    """Closing the iterator hangs up; the next request does not wait for the rest."""
+    pieces = serving_client.stream("tiny:v1", "Hello", max_tokens=100, temperature=1.5)
+    next(pieces)
+    pieces.close()
+    done = threading.Event()
+    threading.Thread(target=lambda: (list(serving_client.stream("tiny:v1", "x", max_tokens=1)), done.set())).start()
+    assert done.wait(10)
+
+
+def test_roles(client, tiny):
+    client.force_login(factories.user())
+    assert client.post(reverse("version-answer", args=["tiny", 1]), {}).status_code == 403
