@@ -1,0 +1,118 @@
+"""The board is blind: neither its page nor its answers hold anything that could tell who wrote what."""
+
+import json
+import re
+
+import pytest
+
+from labeling.models import Completion
+from models_registry.models import Kind, Model, Version
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+NEXT = {"ranking": "A > B > C > D", "client_key": "key"}
+
+
+@pytest.fixture
+def project():
+    """Outputs of a registered model and of a named source, with ids far from any other number on the page."""
+    made = factories.project(tasks=3)
+    writer = Version.objects.create(
+        model=Model.objects.create(name="secret-writer"), number=77, kind=Kind.FULL, digest="d1e5" * 16
+    )
+    for number, completion in enumerate(Completion.objects.order_by("-pk")):
+        completion.version, completion.source = writer, "hidden-source"
+        completion.sampling = {"seed": 424242, "temperature": 0.7}
+        completion.save()
+    return made
+
+
+def assert_blind(text: str, project) -> None:
+    for secret in ("secret-writer", "hidden-source", "d1e5", "424242", "completion", "v77"):
+        assert secret not in text
+    digests = Completion.objects.values_list("digest", flat=True)
+    assert not [digest for digest in digests if digest in text]
+
+
+def test_page_and_answers_name_letters_only(client, project):
+    person = factories.user()
+    client.force_login(person)
+    page = client.get(f"/rank/{project.slug}/").content.decode()
+    assert_blind(page, project)
+
+    assignment = re.search(r'data-assignment="([^"]+)"', page)[1]
+    answer = client.post(f"/rank/turn/{assignment}/submit/", NEXT, headers={"accept": "application/json"})
+    assert answer.status_code == 200
+    assert_blind(answer.content.decode(), project)
+    assert "Answer" in json.loads(answer.content)["html"]
+
+    # Every attribute of the task is known, and none holds a database id of an output.
+    values = re.findall(r'data-item="([^"]*)"', page)
+    assert values == ["0", "1", "2", "3"]
+
+
+def test_the_order_shown_is_shuffled_for_each_person(client, project):
+    shown = set()
+    for _ in range(12):
+        client.force_login(factories.user())
+        page = client.get(f"/rank/{factories.project(tasks=1).slug}/").content.decode()
+        shown.add(tuple(re.findall(r"Answer (\w) to", page)))
+    assert len(shown) > 3
+
+
+def test_only_those_of_the_project_get_its_board(client, project):
+    closed = factories.project(tasks=1, open_to_all=False)
+    client.force_login(factories.user())
+    assert client.get(f"/rank/{closed.slug}/").status_code == 404
+    assert client.get("/rank/nothing-there/").status_code == 404
+
+
+def test_a_turn_of_someone_else_cannot_be_submitted(client, project):
+    theirs = factories.claim(factories.user(), project)
+    client.force_login(factories.user())
+    for verb in ("submit", "revise", "skip", "flag", "undo", "extend"):
+        answer = client.post(
+            f"/rank/turn/{theirs.pk}/{verb}/",
+            {**NEXT, "reason": "no", "flag": "garbled"},
+            headers={"accept": "application/json"},
+        )
+        assert answer.status_code == 404, verb
+        assert answer.json()["problems"]
+
+
+def test_a_malformed_ranking_is_refused_in_plain_words(client, project):
+    person = factories.user()
+    mine = factories.claim(person, project)
+    client.force_login(person)
+    for ranking, says in [("A > B", "missing: C, D"), ("A > Q", "Character 5"), ("", "nothing is ranked")]:
+        data = {"ranking": ranking, "client_key": "k"}
+        answer = client.post(f"/rank/turn/{mine.pk}/submit/", data, headers={"accept": "application/json"})
+        assert answer.status_code == 400
+        assert says in answer.json()["problems"][0]
+
+
+def test_one_project_opens_at_once_and_several_are_listed(client, project):
+    person = factories.user()
+    client.force_login(person)
+    assert client.get("/rank/").headers["location"] == f"/rank/{project.slug}/"
+    other = factories.project(tasks=1)
+    page = client.get("/rank/").content.decode()
+    assert project.name in page
+    assert other.name in page
+    assert "3 waiting" in page
+    assert "1 waiting" in page
+
+
+def test_the_first_page_is_small(client, project):
+    """Everything the board needs, uncompressed, is under 150 kB."""
+    from django.contrib.staticfiles import finders
+
+    client.force_login(factories.user())
+    page = client.get(f"/rank/{project.slug}/").content
+    linked = re.findall(rb'/static/([\w./-]+\.(?:js|css|svg))"', page)
+    files = {finders.find(name.decode()) for name in linked}
+    assert len(files) > 5
+    from pathlib import Path
+
+    assert len(page) + sum(Path(file).stat().st_size for file in files) < 150_000

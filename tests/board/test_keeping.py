@@ -1,0 +1,181 @@
+"""Nothing that an annotator did gets lost: drafts, failed saves, two tabs, undo."""
+
+import pytest
+from django.contrib.sessions.models import Session
+
+from labeling.models import Ranking
+from tests import factories
+from tests.board.test_ranking import WANTED, open_board, present, stored, wait_for_next
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def annotator():
+    return factories.user()
+
+
+@pytest.fixture
+def page(open_page, annotator):
+    return open_board(open_page, annotator, factories.project(tasks=3))
+
+
+def rank(page) -> None:
+    for key in ["3", "2", "1", "2"]:
+        page.keyboard.press(key)
+
+
+def test_a_reload_keeps_the_draft_and_forgets_it_after_the_submit(page, annotator):
+    rank(page)
+    page.reload()
+    assert page.input_value("#notation") == WANTED
+    before = present(page)
+    page.keyboard.press("Enter")
+    wait_for_next(page, before)
+    assert stored(annotator) == [WANTED]
+    assert page.evaluate("Object.keys(localStorage).filter(k => k.includes('draft'))") == []
+
+
+def test_with_the_connection_lost_the_ranking_stays_and_a_retry_saves_it_once(page, annotator):
+    before = present(page)
+    rank(page)
+    page.context.set_offline(True)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#problem .btn")
+    assert "Not saved" in page.inner_text("#problem")
+    assert (present(page), page.input_value("#notation")) == (before, WANTED)
+    page.context.set_offline(False)
+    page.click("#problem .btn")
+    wait_for_next(page, before)
+    assert stored(annotator) == [WANTED]
+
+
+def test_an_answer_that_was_lost_on_the_way_back_is_not_stored_twice(page, annotator):
+    """The server stored the ranking, but the browser never heard: the retry carries the same key."""
+    before = present(page)
+    rank(page)
+
+    def lose(route):
+        route.fetch()
+        route.abort()
+
+    page.route("**/submit/", lose, times=1)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#problem .btn")
+    assert stored(annotator) == [WANTED]
+    page.click("#problem .btn")
+    wait_for_next(page, before)
+    assert Ranking.objects.count() == 1
+
+
+def test_a_server_error_moves_nothing_on(page, annotator):
+    before = present(page)
+    rank(page)
+    page.route("**/submit/", lambda route: route.fulfill(status=500, body="<h1>oh</h1>"), times=1)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#problem .btn")
+    assert "the server met an error" in page.inner_text("#problem")
+    page.keyboard.press("Enter")
+    wait_for_next(page, before)
+    assert stored(annotator) == [WANTED]
+
+
+def test_a_session_that_expired_keeps_the_ranking_until_one_has_signed_in_again(page, annotator, open_page):
+    before = present(page)
+    rank(page)
+    Session.objects.all().delete()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#problem a")
+    assert "signed out" in page.inner_text("#problem")
+    with page.context.expect_page() as opened:
+        page.click("#problem a")
+    other = opened.value
+    other.fill("#id_username", annotator.username)
+    other.fill("#id_password", "correct horse")
+    other.click("form.form button")
+    other.wait_for_selector(".card")
+    page.click("#problem .btn.primary")
+    wait_for_next(page, before)
+    assert stored(annotator) == [WANTED]
+
+
+def test_two_tabs_with_the_same_task_store_one_ranking_and_lose_none(page, annotator):
+    second = page.context.new_page()
+    second.goto(page.url)
+    second.wait_for_selector(".card[data-focused]")
+    before = present(page)
+    assert present(second) == before
+    rank(page)
+    for key in ["a", "1", "b", "2", "c", "3", "d", "4"]:
+        second.keyboard.press(key)
+    page.keyboard.press("Enter")
+    wait_for_next(page, before)
+
+    second.keyboard.press("Enter")
+    second.wait_for_selector("#problem .btn")
+    assert WANTED in second.inner_text("#problem")  # says what is stored …
+    assert second.input_value("#notation") == "A > B > C > D"  # … and keeps what is not
+    assert stored(annotator) == [WANTED]
+    second.click("#problem .btn >> nth=0")
+    wait_for_next(second, before)
+    assert stored(annotator) == ["A > B > C > D"]
+    assert Ranking.objects.count() == 2  # the first one stays as an old revision
+    assert present(second) == present(page)
+
+
+def test_the_last_submit_can_be_called_back_with_its_ranking(page, annotator):
+    before = present(page)
+    rank(page)
+    page.keyboard.press("Enter")
+    wait_for_next(page, before)
+    page.keyboard.press("z")
+    page.wait_for_selector(f"#task[data-assignment='{before}']")
+    assert page.input_value("#notation") == WANTED
+    assert stored(annotator) == []
+    page.keyboard.press("a")
+    page.keyboard.press("2")
+    page.keyboard.press("Enter")
+    wait_for_next(page, before)
+    assert stored(annotator) == ["C > A = B = D"]
+
+
+def test_undo_first_takes_back_the_steps_of_the_present_task(page, annotator):
+    rank(page)
+    page.keyboard.press("z")
+    assert page.input_value("#notation") == "C > B > A"
+    page.click("[data-do=undo]")
+    assert page.input_value("#notation") == "B > A"
+
+
+def test_ten_seconds_later_the_submit_stands(open_page, annotator):
+    page = open_board(open_page, annotator, factories.project(tasks=2))
+    page.clock.install()
+    page.reload()
+    page.wait_for_selector(".card[data-focused]")
+    before = present(page)
+    rank(page)
+    page.keyboard.press("Enter")
+    wait_for_next(page, before)
+    assert page.is_visible("#toast button")
+    page.clock.fast_forward(10_500)
+    assert not page.is_visible("#toast")
+    page.keyboard.press("z")
+    assert page.text_content("#announce") == "There is nothing to undo"
+    assert stored(annotator) == [WANTED]
+
+
+def test_active_time_is_measured_without_the_time_away(open_page, annotator):
+    page = open_board(open_page, annotator, factories.project(tasks=2))
+    page.clock.install()
+    page.reload()
+    page.wait_for_selector(".card[data-focused]")
+    before = present(page)
+    page.clock.run_for(20_000)
+    page.keyboard.press("3")
+    page.clock.run_for(3_600_000)  # an hour at lunch counts as the minute until one is idle
+    for key in ["2", "1", "2"]:
+        page.keyboard.press(key)
+    page.clock.run_for(5_000)
+    page.keyboard.press("Enter")
+    wait_for_next(page, before)
+    assert Ranking.objects.get().seconds == pytest.approx(20 + 60 + 5, abs=3)
