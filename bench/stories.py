@@ -18,12 +18,12 @@ import re
 import statistics
 import sys
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 
-from labeling.ranking import WeakOrder
+from training.demo.annotators import order_of
 from training.engine.diversity import distinct_ngrams
 from training.engine.intervals import wilson
 
@@ -31,7 +31,7 @@ JOYFUL = frozenset(
     "happy happily happiness joy joyful smile smiles smiled smiling laugh laughs laughed laughing fun love loves loved "
     "glad excited proud cheerful delighted giggled wonderful hug hugs hugged".split()
 )
-NOISE, TIE = 0.7, 0.5
+NOISE = 0.7
 OPENING_TOKENS = 16
 
 
@@ -40,18 +40,6 @@ def taste(story: str) -> float:
     runs = [tuple(words[i : i + 3]) for i in range(len(words) - 2)]
     repeated = 1 - len(set(runs)) / len(runs) if runs else 0.0
     return min(4, len(JOYFUL & set(words))) + 1.5 * ('"' in story) - 4 * repeated
-
-
-def noisy_order(stories: Sequence[str], rng: random.Random) -> WeakOrder:
-    """Best first; a story ties with the tier above it while it lies less than TIE below the best of that tier."""
-    seen = [taste(story) + rng.gauss(0, NOISE) for story in stories]
-    tiers: list[list[int]] = []
-    for item in sorted(range(len(seen)), key=lambda i: -seen[i]):
-        if tiers and seen[tiers[-1][0]] - seen[item] < TIE:
-            tiers[-1].append(item)
-        else:
-            tiers.append([item])
-    return WeakOrder(len(stories), tuple(map(tuple, tiers)))
 
 
 def openings(stories: Path, tokenizer_file: Path, out: Path, *, count: int, heldout: int) -> None:
@@ -88,7 +76,7 @@ def rank(url: str, user: str, password: str, project: str, *, tasks: int | None,
         board = claimed.json() if claimed.status_code == 200 else None
         done = tied = 0
         while board and (tasks is None or done < tasks):
-            order = noisy_order([output["text"] for output in board["outputs"]], rng)
+            order = order_of([taste(output["text"]) + rng.gauss(0, NOISE) for output in board["outputs"]])
             key = {"notation": str(order), "client_key": uuid.uuid4().hex}
             stored = client.post(f"/api/v1/assignments/{board['assignment']}/submit/", json=key).raise_for_status()
             board = stored.json()["next"]
