@@ -1,10 +1,12 @@
-"""The short jobs of labeling: importing a file, sampling outputs."""
+"""The short jobs of labeling: importing a file, sampling outputs, storing a large data set."""
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs.registry import job
 from labeling import uploads
+from labeling.actions.datasets import upload_dataset
+from labeling.datasets.files import Reading
 from labeling.importing.load import import_prompts
 from labeling.models import Project
 from labeling.sampling import Plan
@@ -37,4 +39,17 @@ def sample(progress, *, project: int, plan: dict) -> dict:
         "message": _("The outputs are sampled and ready to be ranked."),
         "url": project.get_absolute_url(),
         "notes": result.sentences(),
+    }
+
+
+@job("dataset", title=gettext_lazy("Store a data set"), right=Right.UPLOAD_DATA)
+def store_dataset(progress, *, name: str, upload: str, reading: dict, skip_bad: bool) -> dict:
+    actor = progress.job.created_by
+    file = uploads.find(actor, upload)
+    reading = Reading(**reading | {"columns": tuple(reading["columns"])})
+    dataset, new = upload_dataset(actor=actor, name=name, path=file.path, reading=reading, skip_bad=skip_bad)
+    uploads.discard(file)
+    return {
+        "message": _("The data set is stored.") if new else _("These very rows were stored before."),
+        "url": dataset.get_absolute_url(),
     }

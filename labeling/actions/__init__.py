@@ -3,10 +3,10 @@
 collecting   a person's turn at a task: claim, submit, revise, skip, flag, undo
 projects     create and change projects, their members
 datasets     upload a data set, freeze a project's rankings into one
-background   begin an import or a sampling as a job
+background   begin an import, a sampling or the storing of a large data set as a job
 """
 
-from .background import start_import, start_sampling
+from .background import start_import, start_sampling, start_upload
 from .collecting import (
     UNDO_SECONDS,
     Outcome,
@@ -38,6 +38,7 @@ __all__ = [
     "skip_task",
     "start_import",
     "start_sampling",
+    "start_upload",
     "submit_ranking",
     "undo",
     "upload_dataset",

@@ -1,4 +1,4 @@
-"""Work that takes longer than a page may: imports and sampling, begun as jobs."""
+"""Work that takes longer than a page may: imports, sampling and large data sets, begun as jobs."""
 
 from dataclasses import asdict
 from typing import TYPE_CHECKING
@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from jobs.actions import enqueue
 from jobs.models import Job
+from labeling.actions.datasets import check_name
 from labeling.models import Project
 from labeling.queries import subject_of
 from labeling.uploads import Upload
@@ -16,6 +17,7 @@ from people.models import User
 from people.permissions import Right, check
 
 if TYPE_CHECKING:
+    from labeling.datasets.files import Reading
     from labeling.sampling import Plan
 
 
@@ -38,3 +40,14 @@ def start_sampling(*, actor: User, project: Project, plan: "Plan") -> Job:
         raise Refusal(problems)
     arguments = {"project": project.pk, "plan": asdict(plan)}
     return enqueue(actor=actor, what="sample", arguments=arguments, subject=subject_of(project))
+
+
+@transaction.atomic
+def start_upload(*, actor: User, name: str, upload: Upload, reading: "Reading", skip_bad: bool = False) -> Job:
+    """Store an uploaded file as a data set; the upload is removed when it has been taken in."""
+    check(actor, Right.UPLOAD_DATA)
+    check_name(name)
+    if problems := reading.problems():
+        raise Refusal(problems)
+    arguments = {"name": name, "upload": upload.id, "reading": asdict(reading), "skip_bad": skip_bad}
+    return enqueue(actor=actor, what="dataset", arguments=arguments, subject="labeling.dataset")

@@ -23,7 +23,7 @@ def upload_dataset(
     Rows that cannot be read are a Refusal that lists them, unless `skip_bad` leaves them out (the manifest says how many).
     """
     check(actor, Right.UPLOAD_DATA)
-    _check_name(name)
+    check_name(name)
     file_name = file_name or path.name
     problems: list[Problem] = []
     with store.Writer(reading.kind) as writer:
@@ -47,7 +47,7 @@ def freeze_snapshot(
     check(actor, Right.FREEZE)
     options = options or snapshot.Options()
     name = name.strip() or project.name
-    _check_name(name)
+    check_name(name)
     about, held = snapshot.About(), []
     with store.Writer(Dataset.Kind.RANKINGS) as writer:
         for row in snapshot.rows(project, options):
@@ -86,6 +86,6 @@ def _register(
     return dataset, new
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
     if not 0 < len(name.strip()) <= 120:
         raise Refusal(_("Give the data set a name of at most 120 characters."))

@@ -1,0 +1,224 @@
+"""Questions of the pages of projects and data sets: lists, what comes next, progress, tasks, people, what a snapshot would hold."""
+
+import json
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from math import ceil
+
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Subquery, Sum, TextField
+from django.db.models.functions import Cast, Coalesce, TruncDate
+from django.utils import timezone
+
+from labeling.datasets import snapshot
+from labeling.models import Assignment, Completion, Dataset, Project, Ranking, Split, Task, TaskItem
+from labeling.ranking import LETTERS
+from people.models import User
+
+State = Assignment.State
+RANKED = (State.SUBMITTED, State.SPARE)
+
+
+def project_list(*, search: str = "", state: str = "") -> QuerySet[Project]:
+    """Every project with `ranked` of `wanted` rankings, `annotators` and `last_activity`."""
+    found = Project.objects.all()
+    if search:
+        found = found.filter(Q(name__icontains=search) | Q(description__icontains=search))
+    found = found.filter(state=state) if state else found.exclude(state=Project.State.ARCHIVED)
+    tasks = Task.objects.filter(project=OuterRef("pk")).order_by().values("project")
+    turns = Assignment.objects.filter(project=OuterRef("pk"), state__in=RANKED).order_by().values("project")
+    return found.annotate(
+        ranked=Coalesce(Subquery(tasks.annotate(n=Sum("submitted")).values("n")), 0),
+        wanted=Coalesce(Subquery(tasks.annotate(n=Sum("overlap")).values("n")), 0),
+        annotators=Coalesce(Subquery(turns.annotate(n=Count("annotator", distinct=True)).values("n")), 0),
+        last_activity=Subquery(turns.annotate(n=Max("finished_at")).values("n")),
+    )
+
+
+# Progress
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """Rankings a day over the last days, oldest first, and what they promise."""
+
+    days: list[tuple[date, int]]
+    week: int  # rankings of the last seven days
+    people: int  # who gave them
+    days_left: int | None  # at the pace of the last week; None if nothing is left or nothing moves
+
+    @property
+    def any(self) -> bool:
+        return any(count for _, count in self.days)
+
+
+def throughput(project: Project, *, wanted: int, ranked: int, days: int = 28) -> Throughput:
+    """From rankings made here; imported ones say nothing about pace."""
+    today = timezone.localdate()
+    first = today - timedelta(days=days - 1)
+    since = timezone.make_aware(datetime.combine(first, datetime.min.time()))
+    made = project.assignments.filter(state__in=RANKED, imported=False, finished_at__gte=since)
+    counts = dict(made.annotate(day=TruncDate("finished_at")).order_by().values_list("day").annotate(n=Count("pk")))
+    series = [(day, counts.get(day, 0)) for day in (first + timedelta(days=n) for n in range(days))]
+    week_ago = timezone.now() - timedelta(days=7)
+    recent = made.filter(finished_at__gte=week_ago).aggregate(
+        rankings=Count("pk"),
+        people=Count("annotator", distinct=True),
+        counted=Count("pk", filter=Q(state=State.SUBMITTED)),
+    )
+    left = wanted - ranked
+    days_left = ceil(left * 7 / recent["counted"]) if left > 0 and recent["counted"] else None
+    return Throughput(series, recent["rankings"], recent["people"], days_left)
+
+
+@dataclass
+class Participant:
+    """A person in a project: a member, or somebody who has ranked."""
+
+    user: User
+    is_member: bool
+    ranked: int = 0
+    skipped: int = 0
+    flagged: int = 0
+    last_activity: datetime | None = None
+
+
+def participants(project: Project) -> list[Participant]:
+    """Those who did most first."""
+    turns = project.assignments.order_by().values("annotator")
+    did = {
+        row.pop("annotator"): row
+        for row in turns.annotate(
+            ranked=Count("pk", filter=Q(state__in=RANKED)),
+            skipped=Count("pk", filter=Q(state=State.SKIPPED)),
+            flagged=Count("pk", filter=Q(state=State.FLAGGED)),
+            last_activity=Max("finished_at"),
+        )
+    }
+    members = set(project.memberships.values_list("user", flat=True))
+    users = User.objects.in_bulk(members | set(did))
+    people = [Participant(user, pk in members, **did.get(pk, {})) for pk, user in users.items()]
+    return sorted(people, key=lambda person: (-person.ranked, person.user.username))
+
+
+def people_to_add(project: Project) -> QuerySet[User]:
+    """Those who can sign in and do not belong to the project yet."""
+    return (
+        User.objects.filter(is_active=True, is_simulated=False)
+        .exclude(memberships__project=project)
+        .order_by("username")
+    )
+
+
+# Tasks
+
+
+def tasks_of(project: Project, *, search: str = "", state: str = "", split: str = "") -> QuerySet[Task]:
+    """The project's tasks in the order they were made. `search` looks into prompts and outputs."""
+    found = project.tasks.select_related("prompt").order_by("pk")
+    if state == "ranked":
+        found = found.filter(submitted__gt=0)
+    elif state == "unranked":
+        found = found.filter(submitted=0)
+    elif state:
+        found = found.filter(state=state)
+    if split:
+        found = found.filter(prompt__split=split)
+    if search:
+        # SQLite keeps JSON with its letters escaped.
+        escaped = json.dumps(search)[1:-1]
+        items = TaskItem.objects.filter(task=OuterRef("pk"), completion__text__icontains=search)
+        found = found.annotate(prompt_text=Cast("prompt__content", TextField())).filter(
+            Q(prompt_text__icontains=search)
+            | Q(prompt_text__icontains=escaped)
+            | Q(prompt__external_id=search)
+            | Exists(items)
+        )
+    return found
+
+
+# What comes next
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step on the way from prompts to a better model. `current`: what to do now."""
+
+    name: str  # import, sample, invite, rank, freeze, train
+    done: bool
+    current: bool
+
+
+def steps(project: Project, counts: dict[str, int], newest: Dataset | None, *, trained: bool) -> list[Step]:
+    """The way of a project: the first step that is not done is the current one; when all are, more rankings are never wrong.
+
+    `counts` come from queries.project_counts, `newest` is its newest snapshot, and `trained` says whether a run has used it.
+    """
+    enough = counts["tasks"] > 0 and counts["rankings"] >= counts["wanted"]
+    frozen = newest is not None and newest.created_at >= (last_ranking(project) or newest.created_at)
+    done = {
+        "import": counts["prompts"] > 0,
+        "sample": counts["tasks"] > 0,
+        "invite": project.open_to_all or project.memberships.exists() or counts["rankings"] > 0,
+        "rank": enough,
+        "freeze": enough and frozen,
+        "train": enough and frozen and trained,
+    }
+    current = next((name for name, is_done in done.items() if not is_done), None)
+    return [Step(name, is_done, name == current) for name, is_done in done.items()]
+
+
+def last_ranking(project: Project) -> datetime | None:
+    return Ranking.objects.filter(assignment__project=project).aggregate(at=Max("created_at"))["at"]
+
+
+# One task
+
+
+@dataclass(frozen=True)
+class TaskOutput:
+    """An output of a task with its canonical letter and who wrote it. Never for the board."""
+
+    letter: str
+    completion: Completion
+    duplicate_of: str | None  # the letter of the first output with the same text
+
+
+def outputs_of(task: Task) -> list[TaskOutput]:
+    items = task.items.select_related("completion__version__model")
+    return [
+        TaskOutput(
+            LETTERS[item.position],
+            item.completion,
+            None if item.duplicate_of is None else LETTERS[item.duplicate_of],
+        )
+        for item in items
+    ]
+
+
+# Data sets
+
+
+def dataset_list(*, search: str = "", kind: str = "", origin: str = "") -> QuerySet[Dataset]:
+    """Newest first. `origin`: "upload" or "project"; `search` looks at names, projects and the beginning of the hash."""
+    found = Dataset.objects.select_related("project", "created_by")
+    if kind:
+        found = found.filter(kind=kind)
+    if origin:
+        found = found.filter(project__isnull=origin == "upload")
+    for word in search.split():
+        found = found.filter(
+            Q(name__icontains=word) | Q(project__name__icontains=word) | Q(digest__startswith=word.lower())
+        )
+    return found
+
+
+def snapshot_counts(project: Project, options: snapshot.Options) -> dict[str, int]:
+    """What a snapshot frozen now would hold: rankings, those with ties, people, tasks, and rankings by split."""
+    return snapshot.rankings(project, options).aggregate(
+        rankings=Count("pk"),
+        with_ties=Count("pk", filter=Q(notation__contains="=")),
+        people=Count("assignment__annotator", distinct=True),
+        tasks=Count("assignment__task", distinct=True),
+        train=Count("pk", filter=Q(assignment__task__prompt__split=Split.TRAIN)),
+        heldout=Count("pk", filter=Q(assignment__task__prompt__split=Split.HELDOUT)),
+    )

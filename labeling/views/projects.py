@@ -1,0 +1,187 @@
+"""Pages of projects: the list, a project's overview, its settings, its people, and one task for those who may see behind it."""
+
+from django.contrib import messages
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from jobs.models import Job
+from labeling import actions, hooks, project_queries, queries
+from labeling.forms import MembersForm, ProjectForm
+from labeling.models import Assignment, Project, Split, Task
+from labeling.views.lists import filter_of, page_of, search_of
+from people.actions import add_person
+from people.errors import Refusal
+from people.forms import AddPersonForm
+from people.models import User
+from people.permissions import Right, requires
+
+
+@require_GET
+@requires(Right.SEE_PROJECTS)
+def projects(request: HttpRequest) -> HttpResponse:
+    state = filter_of(request, "state", _("Open and paused"), Project.State.choices)
+    search = search_of(request)
+    context = {
+        "page": page_of(request, project_queries.project_list(search=search, state=state.value)),
+        "query": search,
+        "filters": [state],
+        "any": Project.objects.exists(),
+    }
+    return render(request, "labeling/projects.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@requires(Right.MANAGE_PROJECTS)
+def new(request: HttpRequest) -> HttpResponse:
+    form = ProjectForm(request.POST or None)
+    problems: list[str] = []
+    if request.method == "POST" and form.is_valid():
+        try:
+            project = actions.create_project(actor=request.user, **form.settings())
+            messages.success(request, _("The project is there. Next: give it prompts."))
+            return redirect(project)
+        except Refusal as refusal:
+            problems = list(refusal.problems)
+    context = {"form": form, "problems": problems}
+    return render(request, "labeling/project_new.html", context, status=400 if form.is_bound else 200)
+
+
+@require_GET
+@requires(Right.SEE_PROJECTS)
+def project(request: HttpRequest, slug: str) -> HttpResponse:
+    """What to do next, how it goes, the tasks, the people."""
+    project = get_object_or_404(Project, slug=slug)
+    counts = queries.project_counts(project)
+    snapshot = project.snapshots.first()
+    used = snapshot is not None and hooks.uses([snapshot])[snapshot.pk] > 0
+    search = search_of(request)
+    state = filter_of(
+        request,
+        "state",
+        _("All tasks"),
+        [("unranked", _("not ranked yet")), ("ranked", _("ranked")), *Task.State.choices],
+    )
+    split = filter_of(request, "split", _("Both splits"), Split.choices)
+    tasks = project_queries.tasks_of(project, search=search, state=state.value, split=split.value)
+    steps = project_queries.steps(project, counts, snapshot, trained=used)
+    context = {
+        "project": project,
+        "tab": "overview",
+        "counts": counts,
+        "left": counts["wanted"] - counts["rankings"],
+        "steps": steps,
+        "next": next((step.name for step in steps if step.current), ""),
+        "snapshot": snapshot,
+        "throughput": project_queries.throughput(project, wanted=counts["wanted"], ranked=counts["rankings"]),
+        "people": project_queries.participants(project),
+        "jobs": Job.objects.filter(
+            subject=queries.subject_of(project), state__in=[Job.State.WAITING, Job.State.RUNNING]
+        ),
+        "page": page_of(request, tasks),
+        "query": search,
+        "filters": [state, split],
+    }
+    return render(request, "labeling/project.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@requires(Right.MANAGE_PROJECTS)
+def settings(request: HttpRequest, slug: str) -> HttpResponse:
+    project = get_object_or_404(Project, slug=slug)
+    # The form writes what was typed into its instance; the page around it shows what holds.
+    form = ProjectForm(request.POST or None, instance=Project.objects.get(pk=project.pk))
+    problems: list[str] = []
+    if request.method == "POST" and form.is_valid():
+        try:
+            actions.change_project(actor=request.user, project=project, **form.settings())
+            messages.success(request, _("The settings are saved."))
+            return redirect("project-settings", project.slug)
+        except Refusal as refusal:
+            problems = list(refusal.problems)
+    context = {"project": project, "tab": "settings", "form": form, "problems": problems}
+    return render(request, "labeling/project_settings.html", context, status=400 if form.is_bound else 200)
+
+
+@require_POST
+@requires(Right.MANAGE_PROJECTS)
+def state(request: HttpRequest, slug: str) -> HttpResponse:
+    """Pause, resume or archive."""
+    project = get_object_or_404(Project, slug=slug)
+    project = actions.change_project(actor=request.user, project=project, state=request.POST.get("state", ""))
+    done = {
+        Project.State.OPEN: _("The project is open: annotators get tasks."),
+        Project.State.PAUSED: _("The project is paused: nobody gets a new task. Rankings under way are still kept."),
+        Project.State.ARCHIVED: _("The project is archived. Everything in it stays, and you can open it again."),
+    }
+    messages.success(request, done[project.state])
+    return redirect(project)
+
+
+# People
+
+
+@require_http_methods(["GET", "POST"])
+@requires(Right.MANAGE_PROJECTS)
+@never_cache
+def members(request: HttpRequest, slug: str) -> HttpResponse:
+    """Who takes part. POST adds people who can sign in already (`people`), or makes a new one (`username`), or removes one."""
+    project = get_object_or_404(Project, slug=slug)
+    data = request.POST if request.method == "POST" else None
+    adding, making = data is not None and "add" in data, data is not None and "make" in data
+    add = MembersForm(data if adding else None, people=project_queries.people_to_add(project))
+    make = AddPersonForm(data if making else None)
+    context = {"project": project, "tab": "people", "add": add, "make": make}
+    try:
+        if data is not None and "remove" in data:
+            person = get_object_or_404(User, pk=data["remove"], memberships__project=project)
+            actions.remove_members(actor=request.user, project=project, users=[person])
+            messages.success(
+                request, _("%(name)s gets no further tasks here. What they ranked stays.") % {"name": person}
+            )
+            return redirect("project-members", project.slug)
+        if adding and add.is_valid():
+            people = list(add.cleaned_data["people"])
+            actions.add_members(actor=request.user, project=project, users=people)
+            messages.success(request, _("Added: %(names)s.") % {"names": ", ".join(map(str, people))})
+            return redirect("project-members", project.slug)
+        if making and make.is_valid():
+            with transaction.atomic():
+                person, password = add_person(actor=request.user, **make.cleaned_data)
+                actions.add_members(actor=request.user, project=project, users=[person])
+            context |= {"person": person, "password": password, "make": AddPersonForm()}
+            context["sign_in_address"] = request.build_absolute_uri("/")
+    except Refusal as refusal:
+        context["problems"] = list(refusal.problems)
+    context["page"] = page_of(request, project_queries.participants(project), size=50)
+    ok = data is None or "password" in context
+    return render(request, "labeling/members.html", context, status=200 if ok else 400)
+
+
+# One task
+
+
+@require_GET
+@requires(Right.SEE_PROJECTS)
+def task(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """A task as annotators never see it: who wrote what, and what everyone said."""
+    project = get_object_or_404(Project, slug=slug)
+    task = get_object_or_404(project.tasks.select_related("prompt"), pk=pk)
+    turns = (
+        task.assignments.exclude(state=Assignment.State.EXPIRED)
+        .select_related("annotator")
+        .prefetch_related("rankings")
+        .order_by("finished_at", "claimed_at")
+    )
+    context = {
+        "project": project,
+        "task": task,
+        "outputs": project_queries.outputs_of(task),
+        "turns": turns,
+        "before": project.tasks.filter(pk__lt=task.pk).order_by("-pk").first(),
+        "after": project.tasks.filter(pk__gt=task.pk).order_by("pk").first(),
+    }
+    return render(request, "labeling/task.html", context)

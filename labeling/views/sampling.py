@@ -1,0 +1,40 @@
+"""Sample outputs of registered models for a project's prompts."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods
+
+from jobs.queries import latest
+from labeling import actions, queries
+from labeling.forms import SampleForm
+from labeling.models import Project
+from people.errors import Refusal
+from people.permissions import Right, requires
+
+
+@require_http_methods(["GET", "POST"])
+@requires(Right.MANAGE_PROJECTS)
+def sample(request: HttpRequest, slug: str) -> HttpResponse:
+    """What to sample, and how the last sampling goes or went."""
+    project = get_object_or_404(Project, slug=slug)
+    form = SampleForm(request.POST or None, project=project)
+    problems: list[str] = []
+    if request.method == "POST" and form.is_valid():
+        try:
+            actions.start_sampling(actor=request.user, project=project, plan=form.plan())
+            messages.info(request, _("Sampling has begun. You can leave this page; it goes on."))
+            return redirect("project-sample", project.slug)
+        except Refusal as refusal:
+            problems = list(refusal.problems)
+    context = {
+        "project": project,
+        "tab": "sample",
+        "form": form,
+        "problems": problems,
+        "prompts": project.prompts.count(),
+        "any_version": form.fields["versions"].queryset.exists(),
+        "job": latest(queries.subject_of(project), "sample"),
+    }
+    return render(request, "labeling/sample.html", context, status=400 if form.is_bound else 200)
