@@ -55,6 +55,7 @@ document.addEventListener("click", (event) => {
   if (theme) setTheme(theme.dataset.setTheme);
   const copyButton = event.target.closest("[data-copy]");
   if (copyButton) copy(copyButton);
+  if (event.target.closest("[data-close]")) event.target.closest("dialog").close();
   for (const menu of document.querySelectorAll("details.menu[open]"))
     if (!menu.contains(event.target)) menu.open = false;
 });

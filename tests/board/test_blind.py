@@ -16,12 +16,12 @@ NEXT = {"ranking": "A > B > C > D", "client_key": "key"}
 
 @pytest.fixture
 def project():
-    """Outputs of a registered model and of a named source, with ids far from any other number on the page."""
+    """Outputs of a registered model and of a named source."""
     made = factories.project(tasks=3)
     writer = Version.objects.create(
         model=Model.objects.create(name="secret-writer"), number=77, kind=Kind.FULL, digest="d1e5" * 16
     )
-    for number, completion in enumerate(Completion.objects.order_by("-pk")):
+    for completion in Completion.objects.all():
         completion.version, completion.source = writer, "hidden-source"
         completion.sampling = {"seed": 424242, "temperature": 0.7}
         completion.save()

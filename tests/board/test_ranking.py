@@ -217,7 +217,7 @@ def test_flag_says_what_is_wrong(open_page, annotator):
     before = present(page)
     page.keyboard.press("x")
     page.check("#flag input[value=garbled]")
-    page.click("#flag button.primary")
+    page.keyboard.press("Enter")
     wait_for_next(page, before)
     flagged = Assignment.objects.get(pk=before)
     assert (flagged.state, flagged.reason) == ("flagged", "garbled")

@@ -45,6 +45,7 @@ function bind({ focus = true } = {}) {
   }
   state = { ...state, past: [], focus: unranked(state)[0] ?? 0 };
   foldLongTexts();
+  if (find(".turns")) find(".prompt").scrollTop = find(".prompt").scrollHeight; // the turn that is answered is the last one
   render();
   if (focus) focusCard();
 }
