@@ -12,6 +12,7 @@ import torch
 import transformers
 from peft import PeftConfig, PeftModel, set_peft_model_state_dict
 from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils import ModulesToSaveWrapper
 from safetensors.torch import load_file
 from transformers import (
     AutoModelForCausalLM,
@@ -71,8 +72,13 @@ class Loaded:
 
     @cached_property
     def eos_ids(self) -> tuple[int, ...]:
-        """Every token that ends a text, by the tokenizer or by the model's generation settings."""
-        ids = {self.tokenizer.eos_token_id, self.model.config.get_text_config().eos_token_id}
+        """Every token that ends a text: EOS by the tokenizer or by the model's generation settings, and BOS, since a model that begins
+        another text has ended this one (stories260K was trained with BOS alone between its stories)."""
+        ids = {
+            self.tokenizer.eos_token_id,
+            self.tokenizer.bos_token_id,
+            self.model.config.get_text_config().eos_token_id,
+        }
         if (settings := getattr(self.model, "generation_config", None)) is not None:
             ids.add(tuple(settings.eos_token_id) if isinstance(settings.eos_token_id, list) else settings.eos_token_id)
         flat = {i for item in ids for i in (item if isinstance(item, (tuple, list)) else (item,))}
@@ -171,10 +177,15 @@ def replace_model(loaded: Loaded, model: PreTrainedModel, head: Head) -> None:
 
 
 def use(loaded: Loaded, names: Sequence[str]) -> None:
-    """Switch exactly these adapters on. Touches no requires_grad flag, unlike PEFT's set_adapter."""
+    """Switch exactly these adapters on. Touches no requires_grad flag, unlike PEFT's set_adapter.
+
+    A head that several of them bring is that of the uppermost; the model's own where none does.
+    """
     for module in loaded.model.modules():
         if isinstance(module, BaseTunerLayer):
             module._active_adapter = list(names)
+        elif isinstance(module, ModulesToSaveWrapper):
+            module._active_adapter = [name for name in names if name in module.modules_to_save][-1:]
 
 
 @contextmanager

@@ -40,18 +40,18 @@ def causal_lm(shape: str, *, seed: int = 0, **changes: object) -> PreTrainedMode
         case "mistral":
             model = MistralForCausalLM(MistralConfig(**sizes | {"sliding_window": 8} | changes))
         case "gpt2":
-            config = GPT2Config(
-                vocab_size=VOCABULARY,
-                n_embd=32,
-                n_layer=2,
-                n_head=4,
-                n_positions=128,
-                initializer_range=0.2,
-                bos_token_id=1,
-                eos_token_id=2,
-                pad_token_id=2,  # as people set it for GPT-2, which has no pad token of its own
-                **changes,
-            )
+            gpt2: dict = {
+                "vocab_size": VOCABULARY,
+                "n_embd": 32,
+                "n_layer": 2,
+                "n_head": 4,
+                "n_positions": 128,
+                "initializer_range": 0.2,
+                "bos_token_id": 1,
+                "eos_token_id": 2,
+                "pad_token_id": 2,  # as people set it for GPT-2, which has no pad token of its own
+            }
+            config = GPT2Config(**gpt2 | changes)
             model = GPT2LMHeadModel(config)
         case _:
             raise ValueError(shape)

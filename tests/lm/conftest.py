@@ -1,0 +1,22 @@
+"""Tiny model folders, one of each architecture, and the real one where it is present."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from . import tiny
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    base = tmp_path_factory.mktemp("models")
+    return {shape: tiny.folder(base / shape, shape) for shape in tiny.SHAPES}
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    path = os.environ.get("PERINGKAT_REAL_DATA")
+    if not path or not Path(path, "models", "stories260K").is_dir():
+        pytest.skip("needs PERINGKAT_REAL_DATA")
+    return Path(path)
