@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 from django_htmx.http import HttpResponseClientRedirect
 from rest_framework.permissions import BasePermission
 
+from .backends import may_sign_in
 from .errors import Refusal
 from .models import Role, User
 
@@ -97,6 +98,7 @@ def requires(right: str) -> Callable:
         def guarded(request: HttpRequest, *args, **kwargs) -> HttpResponse:
             if not request.user.is_authenticated:
                 return _sign_in_first(request)
+            _check_place(request)
             check(request.user, right)
             return view(request, *args, **kwargs)
 
@@ -113,10 +115,17 @@ def signed_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     def guarded(request: HttpRequest, *args, **kwargs) -> HttpResponse:
         if not request.user.is_authenticated:
             return _sign_in_first(request)
+        _check_place(request)
         return view(request, *args, **kwargs)
 
     guarded.required_right = "signed_in"  # type: ignore[attr-defined]
     return guarded
+
+
+def _check_place(request: HttpRequest) -> None:
+    """A demo person's session or token that has left this machine is worth nothing."""
+    if not may_sign_in(request.user, request):
+        raise Refusal(_("This demo sign-in works in a browser on the server's own computer only."), status=403)
 
 
 def _sign_in_first(request: HttpRequest) -> HttpResponse:
@@ -142,4 +151,4 @@ class HasRight(BasePermission):
         right = getattr(view, "required_right", None)
         if isinstance(right, dict):
             right = right.get(request.method)
-        return right is not None and can(request.user, right)
+        return right is not None and can(request.user, right) and may_sign_in(request.user, request)

@@ -11,8 +11,7 @@ _numbers = count(1)
 
 
 def user(role: str = Role.ANNOTATOR, **fields: object) -> User:
-    number = next(_numbers)
-    made = User(username=f"{role}{number}", role=role, **fields)
+    made = User(**{"username": f"{role}{next(_numbers)}", "role": role, **fields})
     made.set_password("correct horse")
     made.save()
     return made
