@@ -11,7 +11,10 @@ _TAGS = {
 
 
 def as_html(text: str) -> str:
-    """No images: a card from elsewhere must not make a reader's browser call another server."""
-    return nh3.clean(
-        _markdown.render(text), tags=_TAGS, attributes={"a": {"href"}}, url_schemes={"http", "https", "mailto"}
-    )
+    """No images: a card from elsewhere must not make a reader's browser call another server. Headings stand below the page's own."""
+    tokens = _markdown.parse(text)
+    for token in tokens:
+        if token.type in ("heading_open", "heading_close"):
+            token.tag = f"h{min(int(token.tag[1]) + 2, 6)}"
+    html = _markdown.renderer.render(tokens, _markdown.options, {})
+    return nh3.clean(html, tags=_TAGS, attributes={"a": {"href"}}, url_schemes={"http", "https", "mailto"})

@@ -1,6 +1,8 @@
 """Forms of the registry's pages. What is allowed is decided by the verbs; forms only read the input."""
 
 from django import forms
+from django.conf import settings
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from . import queries
@@ -59,6 +61,8 @@ class ImportForm(forms.Form):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.fields["parent"].queryset = queries.usable_parents()
+        places = ", ".join(map(str, settings.IMPORT_ROOTS))
+        self.fields["path"].help_text = gettext("It must lie under one of these: %(places)s.") % {"places": places}
 
     def clean(self) -> dict:
         data = super().clean()

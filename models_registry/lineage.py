@@ -1,13 +1,14 @@
 """The lineage of a version as a drawing: what it was made of to the left, what was made of it to the right."""
 
 from collections import defaultdict
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
 from . import queries
 from .models import Version
 
 WIDTH, HEIGHT = 190, 46  # of a box, in SVG units
-ACROSS, DOWN = 74, 14  # the space between boxes
+ACROSS, DOWN = 96, 14  # the space between boxes
 MOST = 40  # boxes; a base that hundreds descend from says how many are not drawn
 
 
@@ -45,13 +46,15 @@ def draw(version: Version) -> Drawing:
         known.setdefault(source.pk, source)
     shown = dict(list(known.items())[:MOST])
     up, down = ([link for link in links if link[0].pk in shown and link[2].pk in shown] for links in (up, down))
+    links = [*up, *down]
     columns = _columns(version, up, down)
-    boxes = _boxes(shown, columns, version)
+    places = _places(shown, columns, links)
+    boxes = {pk: Box(each, *places[pk], here=pk == version.pk) for pk, each in shown.items()}
     return Drawing(
         boxes=list(boxes.values()),
-        lines=[_line(boxes[source.pk], boxes[made.pk], role) for made, role, source in [*up, *down]],
-        width=max(box.x for box in boxes.values()) + WIDTH,
-        height=max(box.y for box in boxes.values()) + HEIGHT,
+        lines=[_line(link, number, columns, places) for number, link in enumerate(links)],
+        width=max(x for x, _y in places.values()) + WIDTH,
+        height=max(y for _x, y in places.values()) + HEIGHT,
         hidden=len(known) - len(shown),
     )
 
@@ -67,26 +70,44 @@ def _columns(version: Version, up: list[queries.Link], down: list[queries.Link])
     return columns
 
 
-def _boxes(shown: dict[int, Version], columns: dict[int, int], version: Version) -> dict[int, Box]:
-    """Each column is centred on the tallest one."""
-    members = defaultdict(list)
+def _places(
+    shown: Iterable[int], columns: dict[int, int], links: list[queries.Link]
+) -> dict[Hashable, tuple[int, int]]:
+    """Where everything stands: a version by its pk; and under (link number, column) the room that a link needs to pass a column.
+
+    Each column is centred on the tallest one.
+    """
+    members: dict[int, list[Hashable]] = defaultdict(list)
     for pk in sorted(shown):
         members[columns[pk]].append(pk)
+    for number, (made, _role, source) in enumerate(links):
+        for column in range(columns[source.pk] + 1, columns[made.pk]):
+            members[column].append((number, column))
     tallest = max(map(len, members.values()))
     first = min(members)
-    boxes = {}
-    for column, pks in members.items():
-        top = (tallest - len(pks)) * (HEIGHT + DOWN) // 2
-        for row, pk in enumerate(pks):
-            boxes[pk] = Box(
-                shown[pk], (column - first) * (WIDTH + ACROSS), top + row * (HEIGHT + DOWN), pk == version.pk
-            )
-    return boxes
+    places: dict[Hashable, tuple[int, int]] = {}
+    for column, keys in members.items():
+        top = (tallest - len(keys)) * (HEIGHT + DOWN) // 2
+        for row, key in enumerate(keys):
+            places[key] = ((column - first) * (WIDTH + ACROSS), top + row * (HEIGHT + DOWN))
+    return places
 
 
-def _line(source: Box, made: Box, role: str) -> Line:
-    """A curve from the right edge of the source to the left edge of what was made of it."""
-    x1, y1 = source.x + WIDTH, source.y + HEIGHT / 2
-    x2, y2 = made.x, made.y + HEIGHT / 2
-    middle = (x1 + x2) / 2
-    return Line(f"M{x1} {y1}C{middle} {y1} {middle} {y2} {x2} {y2}", role, middle, (y1 + y2) / 2)
+def _line(link: queries.Link, number: int, columns: dict[int, int], places: dict[Hashable, tuple[int, int]]) -> Line:
+    """Curves between the columns, straight through the room it was given; its role is written on the first curve."""
+    made, role, source = link
+    stops = [(number, column) for column in range(columns[source.pk] + 1, columns[made.pk])]
+    x, y = places[source.pk]
+    x, y = x + WIDTH, y + HEIGHT / 2
+    path, written = f"M{x} {y}", (0.0, 0.0)
+    for place, key in enumerate([*stops, made.pk]):
+        end_x, end_y = places[key]
+        end_y += HEIGHT / 2
+        middle = (x + end_x) / 2
+        path += f"C{middle} {y} {middle} {end_y} {end_x} {end_y}"
+        if place == 0:
+            written = (middle, (y + end_y) / 2)
+        x, y = end_x + WIDTH, end_y
+        if key != made.pk:
+            path += f"L{x} {y}"
+    return Line(path, role, *written)

@@ -1,6 +1,5 @@
 """Pages of the registry: the table, a version, importing. Trying a model has a file of its own: trying.py."""
 
-from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
@@ -119,7 +118,7 @@ def import_model(request: HttpRequest) -> HttpResponse:
             return redirect("job", _begin_import(request, form).pk)
         except Refusal as refusal:
             problems = list(refusal.problems)
-    context = {"section": "models", "form": form, "problems": problems, "roots": settings.IMPORT_ROOTS}
+    context = {"section": "models", "form": form, "problems": problems}
     return render(request, "models_registry/import.html", context, status=400 if form.is_bound else 200)
 
 

@@ -47,7 +47,7 @@ def made_how(version: Version) -> str:
     if origin.get("imported_from"):
         return _("Imported from the folder “%(folder)s”.") % {"folder": origin["imported_from"]}
     if origin.get("method"):
-        return _("Made by %(method)s.") % {"method": origin["method"]}
+        return _("Made with the method %(method)s.") % {"method": origin["method"]}
     return ""
 
 

@@ -1,5 +1,6 @@
 """What the registry's tests share: small real models as folders, a model server as a process of its own, a browser."""
 
+import json
 import os
 import shutil
 import socket
@@ -77,6 +78,20 @@ def tiny(db, tiny_model) -> Version:
 @pytest.fixture
 def tiny_tuned(tiny, tiny_adapter) -> Version:
     return actions.import_folder(actor=None, name="tiny-tuned", path=tiny_adapter, parent=tiny).version
+
+
+@pytest.fixture
+def endless(db, tiny_model, copy_of) -> Version:
+    """A model that knows no end and has room for a million tokens: it keeps the one thread busy for minutes."""
+    folder = copy_of(tiny_model, "endless")
+    for file, changes in {
+        "config.json": {"max_position_embeddings": 2**20, "eos_token_id": None},
+        "generation_config.json": {"eos_token_id": None},
+        "tokenizer_config.json": {"eos_token": None},
+    }.items():
+        content = json.loads((folder / file).read_text()) | changes
+        (folder / file).write_text(json.dumps(content))
+    return actions.import_folder(actor=None, name="endless", path=folder).version
 
 
 @pytest.fixture(scope="session")

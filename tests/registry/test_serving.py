@@ -152,18 +152,7 @@ def test_many_at_once_get_what_each_would_get_alone(server, tiny, tiny_tuned):
     assert len(set(alone)) == len(alone)
 
 
-def test_a_client_that_hangs_up_frees_the_model(server, tiny_model, db, copy_of):
-    """A context of a million tokens would keep the one thread busy for minutes."""
-    folder = copy_of(tiny_model)
-    config = json.loads((folder / "config.json").read_text()) | {"max_position_embeddings": 2**20}
-    config["eos_token_id"] = None
-    (folder / "config.json").write_text(json.dumps(config))
-    settings = json.loads((folder / "generation_config.json").read_text()) | {"eos_token_id": None}
-    (folder / "generation_config.json").write_text(json.dumps(settings))
-    tokenizer = json.loads((folder / "tokenizer_config.json").read_text())
-    tokenizer.pop("eos_token")
-    (folder / "tokenizer_config.json").write_text(json.dumps(tokenizer))
-    actions.import_folder(actor=None, name="endless", path=folder)
+def test_a_client_that_hangs_up_frees_the_model(server, endless):
     body = {"model": "endless:v1", "prompt": "Hello", "max_tokens": 16_000, "stream": True}
     with httpx.stream("POST", f"{server}/v1/completions", json=body, timeout=60) as response:
         next(response.iter_lines())
