@@ -1,0 +1,259 @@
+"""Reward models from rankings: they learn, they say how well, they refuse what they cannot learn from, and they resume exactly."""
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from labeling.ranking import WeakOrder
+from models_registry.lm import inspect
+from models_registry.lm.chain import load
+from models_registry.lm.heads import read_scale
+from models_registry.lm.score import rewards
+from training.engine.methods import config_of
+
+from . import rankings, runs
+
+QUICK = {"lr": 3e-3, "epochs": 8, "batch_size": 8, "patience": None}
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory) -> Path:
+    return runs.write_rows(tmp_path_factory.mktemp("data") / "rankings.jsonl", rankings.rows())
+
+
+def reward_run(folder: Path, base: list[Path], data: Path, **config: Any) -> Path:
+    return runs.write_run(
+        folder, "reward", QUICK | config, {"base": [str(link) for link in base], "dataset": str(data)}
+    )
+
+
+def metrics(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "output" / "metrics.json").read_text())
+
+
+def notes(folder: Path) -> list[str]:
+    return [event["message"]["id"] for event in runs.events(folder) if event.get("kind") == "note"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, pretrained, snapshot) -> Path:
+    """A finished reward run on all weights."""
+    folder = reward_run(tmp_path_factory.mktemp("runs") / "reward", [pretrained / "output"], snapshot)
+    assert runs.go(folder) == 0
+    return folder
+
+
+def test_it_learns_the_hidden_taste(trained):
+    found = metrics(trained)
+    assert found["accuracy"] > 0.9
+    assert found["accuracy_low"] <= found["accuracy"] <= found["accuracy_high"]
+    assert found["tie_aware_accuracy"] > 0.7
+    assert found["log_loss_three_way"] < found["log_loss_chance"]
+    assert found["theta"] > 1
+    assert found["train_rankings"] == 48
+    assert found["heldout_rankings"] == 12
+    assert notes(trained) == ["prompt-shared"]
+
+
+def test_its_scores_have_mean_zero_and_deviation_one_on_the_training_set(trained, snapshot):
+    judge = load([trained / "output"])
+    assert judge.head == "reward"
+    train = [row for row in map(json.loads, snapshot.open()) if row["split"] == "train"]
+    pairs = [(row["prompt"], text) for row in train for text in row["completions"]]
+    scores = np.array(rewards(judge, pairs))
+    assert scores.mean() == pytest.approx(0, abs=1e-4)
+    assert scores.std() == pytest.approx(1, abs=1e-4)
+    scale = read_scale(trained / "output")
+    assert (scale.mean, scale.std) == (metrics(trained)["score_mean"], metrics(trained)["score_std"])
+    liked = [score for (_prompt, text), score in zip(pairs, scores, strict=True) if rankings.taste(text) == 2]
+    others = [score for (_prompt, text), score in zip(pairs, scores, strict=True) if rankings.taste(text) == 0]
+    assert min(liked) > np.mean(others)
+
+
+def test_the_result_is_a_folder_that_the_registry_knows_as_a_reward_model(trained):
+    about = inspect.describe(trained / "output")
+    assert (about.kind, about.head, about.problems) == ("full", "reward", [])
+    assert about.architecture.endswith("ForSequenceClassification")
+
+
+@pytest.mark.parametrize("loss", ["bradley_terry", "soft"])
+def test_every_loss_learns_and_gets_a_tie_model(loss, tmp_path, pretrained, snapshot):
+    folder = reward_run(tmp_path / "run", [pretrained / "output"], snapshot, loss=loss)
+    assert runs.go(folder) == 0
+    found = metrics(folder)
+    assert found["accuracy"] > 0.85
+    assert found["theta"] > 1
+    assert found["log_loss_three_way"] < found["log_loss_chance"]
+
+
+def test_an_adapter_keeps_its_head_and_scores_the_same_from_disk(tmp_path, pretrained, snapshot):
+    """On a chain whose own adapter (a language model's) stays on below it."""
+    language = runs.write_run(
+        tmp_path / "language",
+        "finetune",
+        {"max_steps": 5, "batch_size": 4, "lr": 1e-2, "tune": {"kind": "lora", "rank": 2}},
+        {"base": [str(pretrained / "output")], "dataset": str(write_sft(tmp_path))},
+    )
+    assert runs.go(language) == 0
+    chain = [pretrained / "output", language / "output"]
+    folder = reward_run(tmp_path / "run", chain, snapshot, tune={"kind": "lora", "rank": 8, "alpha": 16}, epochs=12)
+    assert runs.go(folder) == 0
+    found = metrics(folder)
+    assert found["accuracy"] > 0.8
+    assert found["trained_parameters"] < 0.5 * found["total_parameters"]
+    about = inspect.describe(folder / "output")
+    assert (about.kind, about.head) == ("adapter", "reward")
+
+    judge = load([*chain, folder / "output"])
+    heldout = [row for row in map(json.loads, snapshot.open()) if row["split"] == "heldout"]
+    right = strict = 0
+    for row in heldout:
+        scores = rewards(judge, [(row["prompt"], text) for text in row["completions"]])
+        tastes = [rankings.taste(text) for text in row["completions"]]
+        pairs = [(a, b) for a in range(4) for b in range(4) if tastes[a] > tastes[b]]
+        right, strict = right + sum(scores[a] > scores[b] for a, b in pairs), strict + len(pairs)
+    assert right / strict == pytest.approx(found["accuracy"], abs=1e-9)
+
+
+def write_sft(folder: Path) -> Path:
+    return runs.write_rows(folder / "questions.jsonl", runs.questions())
+
+
+def test_a_reward_model_can_be_trained_further(tmp_path, trained, snapshot):
+    folder = reward_run(tmp_path / "run", [trained / "output"], snapshot, lr=1e-5, epochs=1)
+    assert runs.go(folder) == 0
+    first = next(event for event in runs.events(folder) if "heldout_accuracy" in event)
+    assert first["heldout_accuracy"] == pytest.approx(metrics(trained)["accuracy"])
+
+
+def test_outputs_scored_one_by_one_give_the_same_model(tmp_path, trained, pretrained, snapshot):
+    folder = reward_run(tmp_path / "run", [pretrained / "output"], snapshot, share_prompt=False)
+    assert runs.go(folder) == 0
+    assert not metrics(folder)["prompt_shared"]
+    shared, separate = (
+        [e["heldout_log_loss"] for e in runs.events(f) if "heldout_log_loss" in e] for f in (trained, folder)
+    )
+    assert shared[0] == pytest.approx(separate[0], abs=1e-5)
+    assert metrics(trained)["log_loss"] == pytest.approx(metrics(folder)["log_loss"], abs=0.05)
+
+
+def test_the_best_weights_are_kept_and_the_run_ends_early(tmp_path, pretrained):
+    """Rankings by dice: what is learned of them makes the held-out loss worse."""
+    data = runs.write_rows(tmp_path / "rankings.jsonl", rankings.meaningless())
+    folder = reward_run(tmp_path / "run", [pretrained / "output"], data, lr=0.01, epochs=30, patience=2, eval_every=3)
+    assert runs.go(folder) == 0
+    looks = [(e["step"], e["heldout_log_loss"]) for e in runs.events(folder) if "heldout_log_loss" in e]
+    best = min(looks, key=lambda look: look[1])
+    found = metrics(folder)
+    assert (found["best_step"], found["log_loss"]) == best
+    assert looks[-1][0] == best[0] + 6 < found["steps"]
+    assert "ended-early" in notes(folder)
+    # What is saved are the weights of then.
+    assert slow_log_loss(folder, data) == pytest.approx(found["log_loss_three_way"], abs=1e-3)
+    assert slow_log_loss(folder, data) == pytest.approx(best[1], abs=1e-3)
+
+
+def slow_log_loss(folder: Path, data: Path) -> float:
+    """Held-out three-way log-loss from the saved model, its scale and θ, pair by pair."""
+    judge, found = load([folder / "output"]), metrics(folder)
+    losses = []
+    for row in map(json.loads, data.open()):
+        if row["split"] == "heldout":
+            scores = rewards(judge, [(row["prompt"], text) for text in row["completions"]])
+            order = WeakOrder.parse(row["ranking"])
+            for better, worse in order.strict_pairs():
+                d = (scores[better] - scores[worse]) * found["score_std"]
+                losses.append(np.log(1 + found["theta"] * np.exp(-d)))
+            assert not order.tied_pairs()
+    return float(np.mean(losses))
+
+
+@pytest.mark.parametrize(
+    ("change", "config", "problem"),
+    [
+        (lambda row: row | {"split": "train"}, {}, "no-heldout"),
+        (lambda row: row | {"split": "heldout"}, {}, "no-rankings"),
+        (lambda row: row | {"ranking": "A = B = C = D"}, {"loss": "bradley_terry"}, "all-tied"),
+        (lambda row: row | {"weight": 0}, {}, "no-weight"),
+        (lambda row: row | {"prompt": row["prompt"] + " and then" * 60}, {}, "too-long"),
+        (lambda row: row | {"ranking": "A > B > E"}, {}, "bad-row"),
+    ],
+)
+def test_what_cannot_be_learned_from_is_refused_with_its_reason(
+    change, config, problem, tmp_path, pretrained, snapshot
+):
+    data = runs.write_rows(tmp_path / "rankings.jsonl", [change(row) for row in map(json.loads, snapshot.open())])
+    folder = reward_run(tmp_path / "run", [pretrained / "output"], data, **config)
+    assert runs.go(folder) == 2
+    problems = runs.status(folder)["problems"]
+    assert problem in [found["id"] for found in problems]
+    assert not (folder / "output").exists()
+    if problem == "too-long":
+        params = next(found["params"] for found in problems if found["id"] == problem)
+        assert params["number"] == params["all"] == 60
+        assert params["longest"] > params["limit"] == 64
+    if problem == "bad-row":
+        assert "line 1" in problems[0]["text"] % problems[0]["params"]
+        assert "E" in problems[0]["text"] % problems[0]["params"]
+
+
+def test_all_problems_are_told_at_once(tmp_path, pretrained, snapshot):
+    """Nothing held out, and too long as well."""
+    changed = [
+        row | {"split": "train", "prompt": row["prompt"] + " and then" * 60}
+        for row in map(json.loads, snapshot.open())
+    ]
+    data = runs.write_rows(tmp_path / "rankings.jsonl", changed)
+    folder = reward_run(tmp_path / "run", [pretrained / "output"], data)
+    assert runs.go(folder) == 2
+    assert {found["id"] for found in runs.status(folder)["problems"]} == {"no-heldout", "too-long"}
+
+
+def test_too_long_texts_are_cut_when_allowed_and_it_says_so(tmp_path, pretrained, snapshot):
+    changed = [row | {"prompt": "and then " * 60 + row["prompt"]} for row in map(json.loads, snapshot.open())]
+    data = runs.write_rows(tmp_path / "rankings.jsonl", changed)
+    folder = reward_run(tmp_path / "run", [pretrained / "output"], data, truncate=True, epochs=4)
+    assert runs.go(folder) == 0
+    assert "cut" in notes(folder)
+
+
+def test_a_prompt_in_both_splits_and_rankings_that_say_nothing_are_pointed_out(tmp_path, pretrained, snapshot):
+    changed = list(map(json.loads, snapshot.open()))
+    changed[0]["prompt"] = changed[1]["prompt"]
+    changed[2]["ranking"] = "B"
+    data = runs.write_rows(tmp_path / "rankings.jsonl", changed)
+    folder = reward_run(tmp_path / "run", [pretrained / "output"], data, epochs=1)
+    assert runs.go(folder) == 0
+    assert {"prompt-in-both", "silent-rankings"} <= set(notes(folder))
+    assert metrics(folder)["train_rankings"] == 47
+
+
+def test_the_config_bounds_hold():
+    config = config_of("reward")
+    with pytest.raises(ValueError, match="theta"):
+        config(theta=1.0)
+    with pytest.raises(ValueError, match="loss"):
+        config(loss="pairwise")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tune", [{"kind": "all"}, {"kind": "lora", "rank": 4, "dropout": 0.2}])
+def test_stopped_and_resumed_is_the_same_as_never_stopped(tune, tmp_path, pretrained, snapshot):
+    """With a learned θ and early stopping, whose memory is part of the checkpoint."""
+    config = {"tune": tune, "lr": 0.01, "epochs": 10, "patience": 8, "eval_every": 5, "log_every": 1}
+    whole = reward_run(tmp_path / "whole", [pretrained / "output"], snapshot, **config)
+    assert runs.go(whole) == 0
+    stopped = reward_run(tmp_path / "stopped", [pretrained / "output"], snapshot, **config)
+    process = runs.start(stopped)
+    runs.wait_for_step(stopped, process, 12)
+    os.killpg(process.pid, signal.SIGTERM)
+    assert process.wait(60) == 75, process.stderr.read()
+    assert runs.go(stopped) == 0
+    assert runs.weights(stopped) == runs.weights(whole)
+    assert runs.curves(stopped) == runs.curves(whole)
+    assert metrics(stopped) == metrics(whole)
