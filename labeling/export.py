@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 
+from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from labeling.datasets import pairs, snapshot, store
@@ -40,6 +41,11 @@ def export_turns(*, actor: User, project: Project) -> Iterator[bytes]:
     check(actor, Right.EXPORT)
     audit(actor, "project.export_turns", project)
     return _lines(snapshot.turns(project))
+
+
+def file_name(dataset: Dataset, *parts: str | None) -> str:
+    """What a download of a data set is called, without its ending: it can be traced back by the digest."""
+    return "-".join([slugify(dataset.name) or dataset.kind, dataset.digest[:8], *(part for part in parts if part)])
 
 
 def _allow(actor: User, dataset: Dataset, split: str | None, what: str, **noted: object) -> None:

@@ -465,6 +465,7 @@ def _next_task(desk: Desk, actor: User, project: Project) -> Task | None:
             cursor = task.position
             # Another person may have taken the last slot between the two statements (PostgreSQL): then walk on.
             if take_one(Task.objects.filter(pk=task.pk, position=cursor)):
+                task.free_slots -= 1
                 break
         # `project` was read before the queue was: all that had joined by then lies behind.
         desk.cursors[str(priority)] = cursor if task else max(cursor, project.next_position - 1)

@@ -74,7 +74,7 @@ def read(path: Path, reading: Reading, name: str | None = None) -> Iterator[tupl
         if isinstance(row, Problem):
             yield line, row
             continue
-        row = {own: row[theirs] for own, theirs in reading.rename.items() if theirs in row} | row
+        row = row | {own: row[theirs] for own, theirs in reading.rename.items() if theirs in row}
         try:
             read_row, split = kinds.read(reading.kind, row)
         except BadRow as error:

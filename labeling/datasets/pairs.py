@@ -4,7 +4,7 @@
     both   a tie is two rows, one each way, which a loss reads as one half; same columns
     rows   no winner's column at all:    {"prompt", "completion_a", "completion_b", "label": ">" or "<" or "="}
 
-`margin` adds the distance in tiers of a strict pair (0 for a tie). Each row says which task, annotator and split it comes from.
+`margin` adds the distance in tiers of a strict pair (0 for a tie). Each row says where it comes from (TRACE).
 """
 
 from collections import Counter
@@ -15,6 +15,8 @@ from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
 from labeling.ranking import WeakOrder
+
+TRACE = ("task", "annotator", "ranking_id", "split")
 
 
 class Ties(TextChoices):
@@ -67,7 +69,7 @@ def pairs(rows: Iterable[dict], ties: str, *, margin: bool = False) -> Iterator[
         order, texts = _order(row), row["completions"]
         chat = not isinstance(row["prompt"], str)
         said = [[{"role": "assistant", "content": text}] for text in texts] if chat else texts
-        tail = {key: row[key] for key in ("task", "annotator", "split") if key in row}
+        tail = {key: row[key] for key in TRACE if key in row}
 
         def pair(better: int, worse: int, distance: int) -> dict:
             found = {"prompt": row["prompt"], "chosen": said[better], "rejected": said[worse]}  # noqa: B023
@@ -100,7 +102,7 @@ def acceptable(rows: Iterable[dict]) -> Iterator[dict]:
         for text, good in zip(row["completions"], _order(row).acceptable(), strict=True):
             if good is not None:
                 completion = [{"role": "assistant", "content": text}] if chat else text
-                tail = {key: row[key] for key in ("task", "annotator", "split") if key in row}
+                tail = {key: row[key] for key in TRACE if key in row}
                 yield {"prompt": row["prompt"], "completion": completion, "label": good} | tail
 
 

@@ -72,7 +72,7 @@ def _rows(chosen: list[int]) -> Iterator[Row]:
             "ranking": ranking.notation,
             "annotator": assignment.annotator_id,
             "weight": 1.0,
-            "label": label_of(ranking),
+            "ranking_id": ranking_id(ranking),
         }
         if order.unranked:
             row["unranked"] = [LETTERS[item] for item in order.unranked]
@@ -85,7 +85,7 @@ def _rows(chosen: list[int]) -> Iterator[Row]:
         yield Row(ranking.pk, assignment.annotator_id, task.prompt.split, order, row)
 
 
-def label_of(ranking: Ranking) -> str:
+def ranking_id(ranking: Ranking) -> str:
     """The name of a ranking outside the database: it says nothing, and stays the same in every snapshot."""
     return digest_of(ranking.client_key)[:16]
 
@@ -110,14 +110,14 @@ class About:
         self.tasks: set[int] = set()
         self.annotators: Counter[int] = Counter()
         self.pairs = PairCounts()
-        self.labels: list[str] = []
+        self.ids: list[str] = []
         self.counts: Counter[str] = Counter()
 
     def add(self, row: Row) -> None:
         order = row.order
         self.tasks.add(row.row["task"])
         self.annotators[row.annotator] += 1
-        self.labels.append(row.row["label"])
+        self.ids.append(row.row["ranking_id"])
         self.pairs.add(row.row, order, row.split)
         self.counts["with_ties"] += bool(order.tied_pairs())
         self.counts["all_tied"] += order.is_all_tied
@@ -155,5 +155,5 @@ class About:
             "left_out": left_out,
             "pairs": self.pairs.as_json(),
             "flagged_tasks": [{"task": task, "flags": flags} for task, flags in flagged.items()],
-            "labels_sha256": digest_of(sorted(self.labels)),
+            "ranking_ids_sha256": digest_of(sorted(self.ids)),
         }

@@ -1,0 +1,420 @@
+"""REST: claim and submit, data sets, snapshots, exports. Each endpoint calls the verb that the pages call."""
+
+from django.http import StreamingHttpResponse
+from django.shortcuts import get_object_or_404
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field
+from rest_framework import serializers
+from rest_framework.generics import ListAPIView, RetrieveAPIView
+from rest_framework.parsers import MultiPartParser
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from jobs.api_urls import JobSerializer
+from labeling import actions, export, queries, uploads
+from labeling.datasets import files, pairs, snapshot
+from labeling.importing.load import look
+from labeling.models import Assignment, Dataset, Project
+from labeling.ranking import MAX_ITEMS
+from labeling.sampling import Plan
+from people.permissions import HasRight, Right, can
+
+PROBLEMS = OpenApiResponse(
+    {"type": "object", "properties": {"problems": {"type": "array", "items": {"type": "string"}}}},
+    description="What is wrong, all of it, in words; nothing was changed.",
+)
+JSON_LINES = {(200, "application/x-ndjson"): OpenApiTypes.STR, 400: PROBLEMS}
+SPLIT = OpenApiParameter("split", enum=["train", "heldout"], description="One split alone; without it, both.")
+
+
+# Shapes
+
+
+@extend_schema_field({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]})
+class PromptField(serializers.JSONField):
+    """A text, or chat messages."""
+
+
+class OutputSerializer(serializers.Serializer):
+    letter = serializers.CharField()
+    text = serializers.CharField()
+
+
+class ProgressSerializer(serializers.Serializer):
+    today = serializers.IntegerField(help_text="Rankings submitted today.")
+    done = serializers.IntegerField(help_text="Rankings submitted at all.")
+    available = serializers.IntegerField(help_text=f"Tasks ahead, counted up to {queries.COUNT_AHEAD}.")
+
+
+class OptionsSerializer(serializers.Serializer):
+    partial = serializers.BooleanField(help_text="Outputs may be left out, and * may stand for the rest.")
+    line = serializers.BooleanField(help_text="The acceptability line | may be drawn.")
+
+
+class BoardSerializer(serializers.Serializer):
+    """A task as its annotator sees it: letters, never who wrote what."""
+
+    assignment = serializers.UUIDField()
+    project = serializers.SlugField()
+    prompt = PromptField()
+    outputs = OutputSerializer(many=True)
+    progress = ProgressSerializer()
+    options = OptionsSerializer()
+    ranking = serializers.CharField(help_text="What was said before, if the task was called back.")
+    lease_until = serializers.CharField()
+
+
+class OutcomeSerializer(serializers.Serializer):
+    assignment = serializers.UUIDField()
+    state = serializers.ChoiceField(Assignment.State.choices)
+    ranking = serializers.CharField(allow_null=True, help_text="As it is stored, in the letters of the board.")
+    revision = serializers.IntegerField(allow_null=True)
+    repeated = serializers.BooleanField(help_text="This very request had arrived before; nothing was stored again.")
+    next = BoardSerializer(allow_null=True)
+
+
+class SubmitSerializer(serializers.Serializer):
+    notation = serializers.CharField(allow_blank=True, help_text="In the letters shown, best first: C > B = D > A.")
+    client_key = serializers.CharField(
+        max_length=64, help_text="Made by the client, one for each ranking: a repeated request is stored once."
+    )
+    seconds = serializers.FloatField(required=False, allow_null=True, help_text="Of active work.")
+    comment = serializers.CharField(required=False, allow_blank=True, default="")
+
+
+class SkipSerializer(serializers.Serializer):
+    reason = serializers.CharField(allow_blank=True)
+
+
+class FlagSerializer(serializers.Serializer):
+    flag = serializers.ChoiceField(Assignment.Flag.choices)
+    note = serializers.CharField(required=False, allow_blank=True, default="")
+
+
+class ProjectSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Project
+        fields = [
+            "slug", "name", "description", "guidelines", "state", "outputs_per_task", "overlap",
+            "allow_partial", "acceptability_line",
+        ]  # fmt: skip
+
+
+class DatasetSerializer(serializers.ModelSerializer):
+    project = serializers.SlugRelatedField("slug", read_only=True)
+
+    class Meta:
+        model = Dataset
+        fields = ["id", "name", "kind", "digest", "rows", "splits", "size", "project", "created_at"]
+
+
+class DatasetDetailSerializer(DatasetSerializer):
+    """With its manifest; that of a snapshot also counts pairs, ties and annotators."""
+
+    class Meta(DatasetSerializer.Meta):
+        fields = [*DatasetSerializer.Meta.fields, "manifest"]
+
+
+class UploadDatasetSerializer(serializers.Serializer):
+    file = serializers.FileField()
+    name = serializers.CharField(max_length=120)
+    kind = serializers.ChoiceField(Dataset.Kind.choices)
+    separator = serializers.CharField(
+        default="blank", help_text="Of plain text: blank, line, whole, or the text that stands between documents."
+    )
+    columns = serializers.CharField(
+        default="", allow_blank=True, help_text="Of CSV and TSV without a first line of names: text,label"
+    )
+    heldout_percent = serializers.IntegerField(default=10, min_value=0, max_value=90)
+    skip_bad = serializers.BooleanField(default=False, help_text="Leave out rows that cannot be read.")
+
+
+class ImportPromptsSerializer(serializers.Serializer):
+    file = serializers.FileField()
+    dry_run = serializers.BooleanField(default=False, help_text="Say what would be imported; change nothing.")
+    skip_bad = serializers.BooleanField(default=False, help_text="Leave out rows that cannot be read.")
+
+
+class SampleSerializer(serializers.Serializer):
+    versions = serializers.ListField(child=serializers.IntegerField(), help_text="Ids of model versions.")
+    outputs = serializers.IntegerField(default=4, min_value=2, max_value=MAX_ITEMS)
+    seed = serializers.IntegerField(default=0)
+    temperature = serializers.FloatField(default=1.0)
+    top_p = serializers.FloatField(default=1.0)
+    max_tokens = serializers.IntegerField(default=128)
+    resample = serializers.IntegerField(default=3, help_text="Tries to get another text for a duplicate.")
+
+
+class SnapshotSerializer(serializers.Serializer):
+    name = serializers.CharField(required=False, default="", allow_blank=True, max_length=120)
+    spare = serializers.BooleanField(default=False, help_text="With rankings that came after their slot had gone.")
+    reviewed = serializers.BooleanField(default=False, help_text="With tasks that two flags have closed.")
+    turns = serializers.BooleanField(default=False, help_text="With a file of skips and flags.")
+
+
+# Ranking
+
+
+class Ranks(APIView):
+    permission_classes = [HasRight]
+    required_right = Right.RANK
+
+    def valid(self, serializer: type[serializers.Serializer]) -> dict:
+        given = serializer(data=self.request.data)
+        given.is_valid(raise_exception=True)
+        return given.validated_data
+
+
+def outcome(done: actions.Outcome) -> dict:
+    ranking = done.ranking
+    return {
+        "assignment": str(done.assignment.pk),
+        "state": done.assignment.state,
+        "ranking": queries.as_shown(done.assignment, ranking) if ranking else None,
+        "revision": ranking.revision if ranking else None,
+        "repeated": done.repeated,
+        "next": queries.board_state(done.next) if done.next else None,
+    }
+
+
+class ProjectList(ListAPIView):
+    """The projects in which you may rank; with the right to see projects, all of them."""
+
+    permission_classes = [HasRight]
+    required_right = Right.RANK
+    serializer_class = ProjectSerializer
+
+    def get_queryset(self):
+        user = self.request.user
+        return Project.objects.all() if can(user, Right.SEE_PROJECTS) else queries.projects_to_rank(user)
+
+
+class Claim(Ranks):
+    @extend_schema(request=None, responses={200: BoardSerializer, 204: None, 403: PROBLEMS})
+    def post(self, request, slug):
+        """The task that you should rank now: the one you hold, else the next. 204: none waits for you."""
+        assignment = actions.claim_task(actor=request.user, project=get_object_or_404(Project, slug=slug))
+        return Response(queries.board_state(assignment)) if assignment else Response(status=204)
+
+
+TURN = {200: OutcomeSerializer, 400: PROBLEMS, 404: PROBLEMS, 409: PROBLEMS}
+
+
+class Submit(Ranks):
+    @extend_schema(request=SubmitSerializer, responses=TURN)
+    def post(self, request, pk):
+        """Store a ranking and claim the next task. Late rankings are kept. 409: overtaken, the problem says by what."""
+        given = self.valid(SubmitSerializer)
+        return Response(outcome(actions.submit_ranking(actor=request.user, assignment=pk, **given)))
+
+
+class Revise(Ranks):
+    @extend_schema(request=SubmitSerializer, responses=TURN)
+    def post(self, request, pk):
+        """A changed mind: a new revision; the old one stays."""
+        given = self.valid(SubmitSerializer)
+        return Response(outcome(actions.revise_ranking(actor=request.user, assignment=pk, **given)))
+
+
+class Skip(Ranks):
+    @extend_schema(request=SkipSerializer, responses=TURN)
+    def post(self, request, pk):
+        """You cannot judge this task; it goes to others and does not come back to you."""
+        given = self.valid(SkipSerializer)
+        return Response(outcome(actions.skip_task(actor=request.user, assignment=pk, **given)))
+
+
+class Flag(Ranks):
+    @extend_schema(request=FlagSerializer, responses=TURN)
+    def post(self, request, pk):
+        """Something is wrong with the task itself; two people's flags close it for review."""
+        given = self.valid(FlagSerializer)
+        return Response(outcome(actions.flag_task(actor=request.user, assignment=pk, **given)))
+
+
+class Undo(Ranks):
+    @extend_schema(request=None, responses={200: BoardSerializer, 404: PROBLEMS, 409: PROBLEMS})
+    def post(self, request, pk):
+        """Call back what you submitted, skipped or flagged in the last ten seconds."""
+        return Response(queries.board_state(actions.undo(actor=request.user, assignment=pk)))
+
+
+class Extend(Ranks):
+    @extend_schema(
+        request=None,
+        responses={200: {"type": "object", "properties": {"held": {"type": "boolean"}}}, 404: PROBLEMS},
+    )
+    def post(self, request, pk):
+        """A sign of life: keeps the lease. `held` false: the lease had ended; a submit is kept all the same."""
+        return Response({"held": actions.extend_lease(actor=request.user, assignment=pk)})
+
+
+# Filling a project
+
+
+class ImportIntoProject(APIView):
+    permission_classes = [HasRight]
+    required_right = Right.MANAGE_PROJECTS
+    parser_classes = [MultiPartParser]
+
+    @extend_schema(
+        request={"multipart/form-data": ImportPromptsSerializer},
+        responses={200: OpenApiTypes.OBJECT, 202: JobSerializer, 400: PROBLEMS},
+    )
+    def post(self, request, slug):
+        """Import prompts, completions and rankings (JSONL, JSON, CSV, TSV, Parquet). 200: the dry run's report; 202: the job."""
+        project = get_object_or_404(Project, slug=slug)
+        given = ImportPromptsSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        file = given.validated_data["file"]
+        upload = uploads.keep(request.user, file.name, file.chunks())
+        if given.validated_data["dry_run"]:
+            try:
+                report = look(project, upload.path)
+            finally:
+                uploads.discard(upload)
+            return Response(report.as_json() | {"sentences": report.sentences()})
+        skip_bad = given.validated_data["skip_bad"]
+        job = actions.start_import(actor=request.user, project=project, upload=upload, skip_bad=skip_bad)
+        return Response(JobSerializer(job).data, status=202)
+
+
+class SampleForProject(APIView):
+    permission_classes = [HasRight]
+    required_right = Right.MANAGE_PROJECTS
+
+    @extend_schema(request=SampleSerializer, responses={202: JobSerializer, 400: PROBLEMS})
+    def post(self, request, slug):
+        """Sample outputs of registered models for every prompt, and make tasks of them, as a job."""
+        project = get_object_or_404(Project, slug=slug)
+        given = SampleSerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        plan = Plan(**given.validated_data | {"versions": tuple(given.validated_data["versions"])})
+        return Response(
+            JobSerializer(actions.start_sampling(actor=request.user, project=project, plan=plan)).data, status=202
+        )
+
+
+# Data sets
+
+
+class DatasetList(ListAPIView):
+    """All data sets, newest first."""
+
+    permission_classes = [HasRight]
+    required_right = {"GET": Right.SEE_DATA, "POST": Right.UPLOAD_DATA}
+    serializer_class = DatasetSerializer
+    queryset = Dataset.objects.select_related("project")
+    parser_classes = [MultiPartParser]
+
+    @extend_schema(
+        request={"multipart/form-data": UploadDatasetSerializer},
+        responses={200: DatasetDetailSerializer, 201: DatasetDetailSerializer, 400: PROBLEMS},
+    )
+    def post(self, request):
+        """Upload a data set. 200: these very rows were there already; 400: every row that cannot be read, by its line."""
+        serializer = UploadDatasetSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        given = serializer.validated_data
+        reading = files.Reading(
+            kind=given["kind"],
+            separator=given["separator"],
+            columns=tuple(name.strip() for name in given["columns"].split(",") if name.strip()),
+            heldout_percent=given["heldout_percent"],
+        )
+        upload = uploads.keep(request.user, given["file"].name, given["file"].chunks())
+        try:
+            dataset, new = actions.upload_dataset(
+                actor=request.user,
+                name=given["name"],
+                path=upload.path,
+                reading=reading,
+                skip_bad=given["skip_bad"],
+            )
+        finally:
+            uploads.discard(upload)
+        return Response(DatasetDetailSerializer(dataset).data, status=201 if new else 200)
+
+
+class DatasetDetail(RetrieveAPIView):
+    permission_classes = [HasRight]
+    required_right = Right.SEE_DATA
+    serializer_class = DatasetDetailSerializer
+    queryset = Dataset.objects.select_related("project")
+
+
+class Exports(APIView):
+    permission_classes = [HasRight]
+    required_right = Right.EXPORT
+
+    def stream(self, lines, name: str) -> StreamingHttpResponse:
+        headers = {"Content-Disposition": f'attachment; filename="{name}.jsonl"'}
+        return StreamingHttpResponse(lines, content_type="application/x-ndjson", headers=headers)
+
+
+class DatasetRows(Exports):
+    @extend_schema(parameters=[SPLIT], responses=JSON_LINES)
+    def get(self, request, pk):
+        """The rows, one JSON object a line."""
+        dataset = get_object_or_404(Dataset, pk=pk)
+        split = request.query_params.get("split")
+        lines = export.export_rows(actor=request.user, dataset=dataset, split=split)
+        return self.stream(lines, export.file_name(dataset, split))
+
+
+class DatasetPairs(Exports):
+    @extend_schema(
+        parameters=[
+            OpenApiParameter("ties", enum=pairs.Ties.values, default=pairs.Ties.DROP.value),
+            OpenApiParameter("margin", bool, default=False, description="With the distance in tiers."),
+            SPLIT,
+        ],
+        responses=JSON_LINES,
+    )
+    def get(self, request, pk):
+        """Preference pairs for TRL. How many there are is in the data set's manifest, under `pairs`."""
+        dataset = get_object_or_404(Dataset, pk=pk)
+        asked = request.query_params
+        split, ties = asked.get("split"), asked.get("ties", pairs.Ties.DROP.value)
+        margin = asked.get("margin", "").lower() in ("1", "true", "yes")
+        lines = export.export_pairs(actor=request.user, dataset=dataset, ties=ties, margin=margin, split=split)
+        return self.stream(lines, export.file_name(dataset, f"pairs-{ties}", split))
+
+
+class DatasetAcceptable(Exports):
+    @extend_schema(parameters=[SPLIT], responses=JSON_LINES)
+    def get(self, request, pk):
+        """Each output above or below the acceptability line, for KTO."""
+        dataset = get_object_or_404(Dataset, pk=pk)
+        split = request.query_params.get("split")
+        lines = export.export_acceptable(actor=request.user, dataset=dataset, split=split)
+        return self.stream(lines, export.file_name(dataset, "acceptable", split))
+
+
+class ProjectTurns(Exports):
+    @extend_schema(responses=JSON_LINES)
+    def get(self, request, slug):
+        """Every skip and flag of a project, with its reason."""
+        project = get_object_or_404(Project, slug=slug)
+        return self.stream(export.export_turns(actor=request.user, project=project), f"{project.slug}-turns")
+
+
+class Snapshots(APIView):
+    permission_classes = [HasRight]
+    required_right = Right.FREEZE
+
+    @extend_schema(
+        request=SnapshotSerializer,
+        responses={200: DatasetDetailSerializer, 201: DatasetDetailSerializer, 400: PROBLEMS},
+    )
+    def post(self, request, slug):
+        """Freeze a project's rankings into an immutable data set. 200: nothing has changed since the last one."""
+        project = get_object_or_404(Project, slug=slug)
+        serializer = SnapshotSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        given = dict(serializer.validated_data)
+        name = given.pop("name")
+        dataset, new = actions.freeze_snapshot(
+            actor=request.user, project=project, name=name, options=snapshot.Options(**given)
+        )
+        return Response(DatasetDetailSerializer(dataset).data, status=201 if new else 200)

@@ -1,0 +1,27 @@
+"""What the labeling tests share: files to bring, a small registered model."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests import factories
+from tests.registry.conftest import tiny, tiny_adapter, tiny_model, tiny_tuned  # noqa: F401
+
+
+@pytest.fixture
+def admin(db):
+    return factories.admin()
+
+
+@pytest.fixture
+def jsonl(tmp_path):
+    """`jsonl([row, …])`: a file with these rows; a text is written as it is."""
+
+    def write(rows: list, name: str = "rows.jsonl") -> Path:
+        path = tmp_path / name
+        lines = [row if isinstance(row, str) else json.dumps(row, ensure_ascii=False) for row in rows]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
+
+    return write
