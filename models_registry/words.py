@@ -24,15 +24,11 @@ _ROLES = {
     "reference": gettext_lazy("reference"),
 }
 
+# What a method's metrics.json may hold, the most telling first.
 _RESULTS = {
     "win_rate": gettext_lazy("win rate"),
-    "pair_accuracy": gettext_lazy("pair accuracy"),
-    "strict_accuracy": gettext_lazy("pair accuracy"),
-    "macro_f1": gettext_lazy("macro-F1"),
     "accuracy": gettext_lazy("accuracy"),
-    "reward": gettext_lazy("reward"),
     "heldout_loss": gettext_lazy("loss"),
-    "loss": gettext_lazy("loss"),
 }
 
 
@@ -57,14 +53,18 @@ def role(name: str) -> str:
 
 
 def result(version: Version) -> str:
-    """The held-out result that says most: "pair accuracy 0.71"."""
-    heldout = version.metrics.get("heldout")
-    numbers = {**version.metrics, **(heldout if isinstance(heldout, dict) else {})}
-    for name, label in _RESULTS.items():
-        value = numbers.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return f"{label} {number_format(value, 3)}"
-    return ""
+    """The held-out result that says most, with its interval: "win rate 0.84 (0.72–0.91)"."""
+    numbers = {name: value for name, value in version.metrics.items() if isinstance(value, int | float)}
+    name = next((name for name in _RESULTS if name in numbers), None)
+    if name is None:
+        return ""
+    decimals = 3 if "loss" in name else 2
+    label = _("pair accuracy") if (name, version.head) == ("accuracy", Head.REWARD) else _RESULTS[name]
+    text = f"{label} {number_format(numbers[name], decimals)}"
+    low, high = (numbers.get(f"{name}_{end}") for end in ("low", "high"))
+    if low is None or high is None:
+        return text
+    return f"{text} ({number_format(low, decimals)}–{number_format(high, decimals)})"
 
 
 def loading(version: Version) -> str:

@@ -113,6 +113,20 @@ def test_a_version_page_tells_what_it_is(client, admin, tiny, tiny_tuned):
     assert tiny_tuned.get_absolute_url() in client.get(tiny.get_absolute_url()).content.decode()
 
 
+@pytest.mark.parametrize(
+    ("head", "metrics", "said"),
+    [
+        ("lm", {"win_rate": 0.84, "win_rate_low": 0.72, "win_rate_high": 0.914, "kl": 9}, "win rate 0.84 (0.72–0.91)"),
+        ("reward", {"accuracy": 0.69, "loss": "rao_kupper"}, "pair accuracy 0.69"),
+        ("classes", {"accuracy": 0.5}, "accuracy 0.50"),
+        ("lm", {"heldout_loss": 1.2968, "steps": 5}, "loss 1.297"),
+        ("lm", {"steps": 5}, ""),
+    ],
+)
+def test_the_held_out_result_that_says_most_is_told_with_its_interval(head, metrics, said):
+    assert words.result(Version(head=head, metrics=metrics)) == said
+
+
 def test_the_three_lines_of_python_load_the_model(tiny, tiny_tuned):
     import torch
 
