@@ -175,7 +175,4 @@ def _texts() -> dict[str, object]:
         "sign_in": _("Sign in"),
         "revise": _("Replace it by this ranking"),
         "next": _("Go to the next task"),
-        "single_keys_off": _("Single keys are off"),
-        "single_keys_on": _("Single keys are on"),
-        "copied": _("Copied"),
     }  # fmt: skip

@@ -179,3 +179,20 @@ def test_active_time_is_measured_without_the_time_away(open_page, annotator):
     page.keyboard.press("Enter")
     wait_for_next(page, before)
     assert Ranking.objects.get().seconds == pytest.approx(20 + 60 + 5, abs=3)
+
+
+def test_the_task_that_goes_back_to_the_queue_keeps_its_draft(open_page, annotator):
+    page = open_board(open_page, annotator, factories.project(tasks=2))
+    first = present(page)
+    rank(page)
+    page.keyboard.press("Enter")
+    wait_for_next(page, first)
+    second = present(page)
+    for key in ["1", "1"]:
+        page.keyboard.press(key)
+    page.click("#toast button")
+    wait_for_next(page, second)
+    assert present(page) == first
+    page.keyboard.press("Enter")
+    wait_for_next(page, first)
+    assert (present(page), page.input_value("#notation")) == (second, "A = B")

@@ -87,6 +87,7 @@ function render({ typing = false } = {}) {
     find("#notation").value = format(state);
     showTypingError(null);
   }
+  find("#copy-notation").dataset.copy = format(state);
   find("[data-do=rest]")?.setAttribute("aria-pressed", String(state.rest));
   find("[data-do=line]")?.setAttribute("aria-pressed", String(state.line !== null));
   const ready = format(state) && (!many.length || task.dataset.partial);
@@ -456,7 +457,6 @@ document.addEventListener("click", (event) => {
     unfold(event.target.closest(".card"));
     focusCard();
   }
-  if (event.target.closest("#copy-notation")) copyNotation(event.target);
   const layout = event.target.closest("button[data-layout]")?.dataset.layout;
   if (layout) {
     setLayout(layout);
@@ -479,13 +479,6 @@ watchDrags(board, {
     else dispatch({ type: "unrank", item });
   },
 });
-
-async function copyNotation(node) {
-  await navigator.clipboard?.writeText(find("#notation").value).then(
-    () => showToast(texts.copied),
-    () => find("#notation").select(),
-  );
-}
 
 function setLayout(layout) {
   localStorage.setItem("peringkat:layout", layout);

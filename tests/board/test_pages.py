@@ -1,4 +1,4 @@
-"""The board is blind: neither its page nor its answers hold anything that could tell who wrote what."""
+"""The board as the server gives it: blind, closed to strangers, small, and plain about what it refuses."""
 
 import json
 import re
@@ -116,3 +116,24 @@ def test_the_first_page_is_small(client, project):
     from pathlib import Path
 
     assert len(page) + sum(Path(file).stat().st_size for file in files) < 150_000
+
+
+def test_a_sign_of_life_keeps_the_task(client, project):
+    person = factories.user()
+    mine = factories.claim(person, project)
+    type(mine).objects.filter(pk=mine.pk).update(lease_until=mine.claimed_at)
+    client.force_login(person)
+    answer = client.post(f"/rank/turn/{mine.pk}/extend/", headers={"accept": "application/json"})
+    assert answer.json() == {"held": True}
+    mine.refresh_from_db()
+    assert mine.lease_until > mine.claimed_at
+
+
+def test_a_paused_project_says_so_and_gives_no_task(client, project):
+    from labeling import actions
+
+    actions.change_project(actor=factories.admin(), project=project, state="paused")
+    client.force_login(factories.user())
+    page = client.get(f"/rank/{project.slug}/").content.decode()
+    assert "This project is paused" in page
+    assert "data-assignment" not in page
