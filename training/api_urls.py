@@ -1,5 +1,16 @@
-"""REST endpoints."""
+"""REST endpoints of the runs, under /api/v1/."""
 
 from django.urls import path
 
-urlpatterns: list = []
+from . import actions, api
+
+urlpatterns = [
+    path("runs/", api.RunList.as_view(), name="api-runs"),
+    path("runs/<uuid:pk>/", api.RunDetail.as_view(), name="api-run"),
+    path("runs/<uuid:pk>/events/", api.RunEvents.as_view(), name="api-run-events"),
+    path("runs/<uuid:pk>/stop/", api.RunVerb.as_view(verb=actions.stop_run), name="api-run-stop"),
+    path("runs/<uuid:pk>/resume/", api.RunVerb.as_view(verb=actions.resume_run), name="api-run-resume"),
+    path("runs/<uuid:pk>/register/", api.RunVerb.as_view(verb=actions.register_result), name="api-run-register"),
+    path("methods/", api.MethodList.as_view(), name="api-methods"),
+    path("methods/<slug:name>/", api.MethodDetail.as_view(), name="api-method"),
+]

@@ -3,3 +3,6 @@ from django.apps import AppConfig
 
 class TrainingConfig(AppConfig):
     name = "training"
+
+    def ready(self) -> None:
+        from . import sections  # noqa: F401  what the runs add to the pages of versions and data sets

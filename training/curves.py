@@ -85,7 +85,7 @@ def curves(events: Events) -> list[Curve]:
     return [
         Curve(
             name=name,
-            title=title_of(name),
+            title=title_of(name if name in groups[name] else HELDOUT + name),
             hint=_(NAMES[name][1]) if NAMES.get(name, ("", ""))[1] else "",
             lines=dict(sorted(groups[name].items(), key=lambda line: line[0].startswith(HELDOUT))),
             last_step=events.step,

@@ -3,6 +3,7 @@
 Nothing here knows any method: a field that is added to a Config appears everywhere by itself.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -37,7 +38,10 @@ class Field:
 
     @property
     def range(self) -> str:
-        """The bounds in words: "greater than 0, at most 1"."""
+        """The bounds in words: "0 to 1", "greater than 0, at most 1"."""
+        if self.bounds.keys() == {"minimum", "maximum"}:
+            low, high = localize(self.bounds["minimum"]), localize(self.bounds["maximum"])
+            return _("%(low)s to %(high)s") % {"low": low, "high": high}
         words = {
             "minimum": _("at least %s"),
             "exclusiveMinimum": _("greater than %s"),
@@ -167,3 +171,74 @@ def _resolved(schema: Mapping, defs: Mapping) -> tuple[dict, bool]:
 def words(value: Any) -> str:
     """A choice as people read it: `rao_kupper` is "rao kupper", translated where the texts know it."""
     return _(str(value).replace("_", " "))
+
+
+def as_text(each: Field, value: Any) -> Any:
+    """A value as a form or a command line writes it."""
+    if each.kind == "boolean":
+        return bool(value)
+    if value is None:
+        return ""
+    if each.kind == "list":
+        return "\n".join(map(str, value))
+    if each.kind == "json":
+        return json.dumps(value, ensure_ascii=False)
+    return f"{value:g}" if isinstance(value, float) and float(f"{value:g}") == value else str(value)
+
+
+def convert(each: Field, text: Any) -> Any:
+    """The value that `text` writes; `text` itself where it writes none, for the Config to say what is wrong."""
+    if not isinstance(text, str):
+        return text
+    text = text.replace("\r\n", "\n") if each.kind in ("text", "list") else text.strip()
+    if text == "" and each.nullable:
+        return None
+    try:
+        if each.kind == "integer":
+            return int(text)
+        if each.kind == "number":
+            return float(text)
+        if each.kind == "boolean":
+            return {"true": True, "false": False}.get(text, text)
+        if each.kind == "json":
+            return json.loads(text)
+    except ValueError:
+        return text
+    if each.kind == "choice":
+        return next((choice for choice in each.choices if str(choice) == text), text)
+    if each.kind == "list":
+        return [line for line in text.split("\n") if line]
+    return text
+
+
+def config_of_texts(fields: list[Field], texts: Mapping[str, str]) -> dict[str, Any]:
+    """{"tune.kind": "lora", "tune.rank": "4"} as {"tune": {"kind": "lora", "rank": 4}}, for `check_config` to judge.
+
+    A union of which only some fields are given keeps its default's kind and values; fields of the kinds that were not
+    chosen are left out. Names that the Config does not know are passed on, so that it can name them.
+    """
+    config: dict[str, Any] = {}
+    known = {each.path: each for each in all_leaves(fields)}
+    unions = {each.path: each for each in fields if each.kind == "union"}
+    for path, union in unions.items():
+        given = {key for key in texts if key.startswith(f"{path}.")}
+        if not given:
+            continue
+        default = union.default or {}
+        kind = texts.get(f"{path}.{union.tag}") or default.get(union.tag)
+        config[path] = dict(default) if kind == default.get(union.tag) else {union.tag: kind}
+        variant = next((one for one in union.variants if one.default == kind), None)
+        own = {leaf.path: leaf for leaf in variant.leaves()} if variant else {}
+        elsewhere = {leaf.path for one in union.variants for leaf in one.leaves()} - own.keys()
+        for key in given - elsewhere - {f"{path}.{union.tag}"}:
+            value = convert(own[key], texts[key]) if key in own else texts[key]
+            config[path][key.removeprefix(f"{path}.")] = value
+    for key, text in texts.items():
+        if any(key.startswith(f"{path}.") for path in unions):
+            continue
+        *groups, name = key.split(".")
+        place = config
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[name] = convert(known[key], text) if key in known else text
+    return config

@@ -10,11 +10,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from . import charts, queries, reading
-from .curves import Curve, curves, title_of
+from .curves import HELDOUT, Curve, curves, title_of
 from .engine import methods
 from .failures import said
-from .fields import Field, all_leaves, default_values, fields_of, flat
-from .forms import as_text
+from .fields import Field, all_leaves, as_text, default_values, fields_of, flat
 from .models import Run
 
 SAMPLE_STEPS = 5  # shown side by side
@@ -152,8 +151,12 @@ class Page:
 
     @property
     def metrics(self) -> list[tuple[str, Any]]:
-        """The figures of the result, nested ones by their path."""
-        return list(flat(reading.metrics(self.run.folder)))
+        """(name, value) of the figures of the result; those on held-out data first."""
+        figures = flat(reading.metrics(self.run.folder))
+        named = [
+            (" · ".join(title_of(part) for part in path.split(".")), value, HELDOUT in path) for path, value in figures
+        ]
+        return [(name, value) for name, value, _heldout in sorted(named, key=lambda figure: not figure[2])]
 
     @property
     def facts(self) -> list[tuple[str, str]]:

@@ -2,15 +2,18 @@
 
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
 
 from labeling.models import Dataset
 from models_registry.models import Version
-from models_registry.queries import ancestors
+from models_registry.queries import ancestors, find
+from people.errors import Refusal
 
 from .engine import contract, methods
 from .models import Run, RunInput
@@ -121,8 +124,13 @@ def models_from(dataset: Dataset) -> QuerySet[Version]:
 
 
 def all_methods() -> dict[str, Any]:
-    """{name: engine.config.Method} of every method there is."""
-    return {name: methods.facts_of(name) for name in methods.names()}
+    """{name: engine.config.Method} of every method there is; those that need fewer models first, as one climbs from text to PPO."""
+    facts = {name: methods.facts_of(name) for name in methods.names()}
+
+    def models_needed(name: str) -> int:
+        return sum(each.required and each.kind == "version" for each in facts[name].inputs.values())
+
+    return {name: facts[name] for name in sorted(facts, key=lambda name: (models_needed(name), name))}
 
 
 def status(run: Run) -> dict[str, Any]:
@@ -149,3 +157,29 @@ def is_supervised() -> bool:
 def supervisor_lock() -> Path:
     """Held by the one supervisor of this data folder, which touches it as long as it works."""
     return Path(settings.RUNS) / "supervisor.lock"
+
+
+def find_dataset(reference: str) -> Dataset:
+    """The data set with this number, this beginning of its digest, or this name (the newest of that name). Refusal (404) if there is none."""
+    by_key = Q(pk=int(reference)) if reference.isdecimal() and len(reference) < 8 else Q(pk=None)
+    by_digest = Q(digest__startswith=reference) if len(reference) >= 6 else Q(pk=None)
+    found = Dataset.objects.filter(by_key | by_digest | Q(name=reference)).order_by("-created_at").first()
+    if found is None:
+        raise Refusal(_("There is no data set “%(reference)s”.") % {"reference": reference}, status=404)
+    return found
+
+
+def find_inputs(method: str, references: Mapping[str, Any]) -> dict[str, Version | Dataset]:
+    """The inputs that are named: versions as "name:v3", data sets by number, digest or name. Refusal with all that are not there."""
+    found: dict[str, Version | Dataset] = {}
+    problems: list[str] = []
+    for role, takes in methods.facts_of(method).inputs.items():
+        if not (reference := references.get(role)):
+            continue
+        try:
+            found[role] = find(str(reference)) if takes.kind == "version" else find_dataset(str(reference))
+        except Refusal as refusal:
+            problems += refusal.problems
+    if problems:
+        raise Refusal(problems)
+    return found

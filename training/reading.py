@@ -144,6 +144,27 @@ def _read_on(path: Path, known: Events) -> Events:
     return known
 
 
+def raw_events(folder: Path, after: int, most: int = 10_000) -> tuple[list[dict], int]:
+    """(the events from byte `after` on, where the next look begins). Reading starts anew when the file is shorter than that."""
+    path = folder / "events.jsonl"
+    if not path.exists():
+        return [], 0
+    with open(path, "rb") as file:
+        if after > file.seek(0, os.SEEK_END):
+            after = 0
+        file.seek(after)
+        found = []
+        for line in file:
+            if not line.endswith(b"\n") or len(found) == most:
+                break
+            after += len(line)
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                continue
+    return found, after
+
+
 def log_tail(folder: Path, lines: int = 200) -> list[str]:
     """The last lines of what the process printed."""
     try:

@@ -1,7 +1,8 @@
 """Filters of the runs' pages."""
 
 from django import template
-from django.utils.formats import number_format
+from django.contrib.humanize.templatetags.humanize import intcomma
+from django.utils.formats import get_format, number_format
 from django.utils.translation import gettext
 
 register = template.Library()
@@ -14,9 +15,13 @@ def translated(text: str) -> str:
 
 
 @register.filter
-def figure(value: float) -> str:
-    """Four significant digits, in the reader's notation."""
+def figure(value: object) -> object:
+    """A number with four significant digits (whole numbers whole), in the reader's notation; anything else as it is."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return "–" if value is None else value
+    if float(value).is_integer() and abs(value) < 1e15:
+        return intcomma(int(value))
     text = f"{value:.4g}"
-    if "e" in text or "." not in text:
-        return text.replace(".", number_format(0.5, 1)[1]) if "e" in text else number_format(int(float(text)))
+    if "e" in text:
+        return text.replace(".", get_format("DECIMAL_SEPARATOR"))
     return number_format(text, len(text.partition(".")[2]))

@@ -1,0 +1,190 @@
+"""REST of the runs: what can be trained, start and stop it, follow it."""
+
+from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import serializers
+from rest_framework.generics import ListAPIView
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from people.errors import Refusal
+from people.permissions import HasRight, Right
+
+from . import actions, queries, reading
+from .engine import methods
+from .failures import said
+from .models import Run
+
+
+class RunSerializer(serializers.ModelSerializer):
+    inputs = serializers.SerializerMethodField()
+    produced = serializers.StringRelatedField()
+    created_by = serializers.StringRelatedField()
+    problems = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Run
+        fields = [
+            "id", "name", "method", "config", "seed", "inputs", "output_name", "state", "progress", "eta_seconds", "latest",
+            "problems", "attempt", "produced", "created_by", "created_at", "started_at", "finished_at",
+        ]  # fmt: skip
+
+    def get_inputs(self, run: Run) -> dict[str, str]:
+        return {each.role: str(each.version or each.dataset.digest) for each in run.inputs.all()}
+
+    def get_problems(self, run: Run) -> list[str]:
+        return said(run.errors)
+
+
+class RunDetailSerializer(RunSerializer):
+    metrics = serializers.SerializerMethodField(help_text="Figures of a complete run.")
+    status = serializers.SerializerMethodField(help_text="The engine's own status.json.")
+
+    class Meta(RunSerializer.Meta):
+        fields = [*RunSerializer.Meta.fields, "metrics", "status"]
+
+    def get_metrics(self, run: Run) -> dict:
+        return reading.metrics(run.folder)
+
+    def get_status(self, run: Run) -> dict:
+        return queries.status(run)
+
+
+class NewRunSerializer(serializers.Serializer):
+    method = serializers.CharField()
+    config = serializers.DictField(
+        default=dict, help_text="Settings; see the method's schema. What is left out has its default."
+    )
+    inputs = serializers.DictField(
+        child=serializers.CharField(),
+        default=dict,
+        help_text='Role → a version as "name:v3", or a data set by its number, digest or name.',
+    )
+    name = serializers.CharField(default="", allow_blank=True)
+    seed = serializers.IntegerField(default=0)
+    output_name = serializers.CharField(default="", allow_blank=True)
+
+
+class RunList(ListAPIView):
+    """The runs, newest first; `POST` starts one."""
+
+    permission_classes = [HasRight]
+    required_right = {"GET": Right.SEE_RUNS, "POST": Right.LAUNCH_RUNS}
+    serializer_class = RunSerializer
+
+    def get_queryset(self):
+        words = {name: self.request.query_params.get(name, "") for name in ("search", "state", "method")}
+        return queries.runs(**words)
+
+    @extend_schema(
+        parameters=[
+            OpenApiParameter(name, OpenApiTypes.STR, description=text)
+            for name, text in {
+                "search": "words of its name or inputs",
+                "state": "a state, or active",
+                "method": "",
+            }.items()
+        ]
+    )
+    def get(self, request, *args, **kwargs):
+        return super().get(request, *args, **kwargs)
+
+    @extend_schema(request=NewRunSerializer, responses={201: RunDetailSerializer})
+    def post(self, request):
+        sent = NewRunSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        wanted = dict(sent.validated_data)
+        if wanted["method"] not in methods.names():
+            raise Refusal(_("There is no method “%(method)s”.") % wanted)
+        references = wanted.pop("inputs")
+        known = methods.facts_of(wanted["method"]).inputs
+        if unknown := references.keys() - known.keys():
+            raise Refusal([_("This method takes no input “%(role)s”.") % {"role": role} for role in sorted(unknown)])
+        inputs = queries.find_inputs(wanted["method"], references)
+        run = actions.create_run(actor=request.user, inputs=inputs, **wanted)
+        return Response(RunDetailSerializer(run).data, status=201)
+
+
+class RunDetail(APIView):
+    permission_classes = [HasRight]
+    required_right = Right.SEE_RUNS
+
+    @extend_schema(responses=RunDetailSerializer)
+    def get(self, request, pk):
+        return Response(RunDetailSerializer(get_object_or_404(queries.runs(), pk=pk)).data)
+
+
+class RunVerb(APIView):
+    """`stop`, `resume` or `register`, with the same conditions as the buttons of the run's page."""
+
+    permission_classes = [HasRight]
+    required_right = Right.LAUNCH_RUNS
+    verb = staticmethod(actions.stop_run)
+
+    @extend_schema(request=None, responses=RunDetailSerializer)
+    def post(self, request, pk):
+        self.verb(actor=request.user, run=get_object_or_404(Run, pk=pk))
+        return Response(RunDetailSerializer(get_object_or_404(queries.runs(), pk=pk)).data)
+
+
+class RunEvents(APIView):
+    """The run's events as the engine wrote them, from a byte of `events.jsonl` on; ask again with `next` for what came since.
+
+    After a resume the file is shorter than what was read: `attempt` has grown, and reading starts again at 0.
+    """
+
+    permission_classes = [HasRight]
+    required_right = Right.SEE_RUNS
+
+    @extend_schema(
+        parameters=[OpenApiParameter("after", OpenApiTypes.INT, description="`next` of the last answer")],
+        responses=OpenApiTypes.OBJECT,
+    )
+    def get(self, request, pk):
+        folder = get_object_or_404(Run, pk=pk).folder
+        after = request.query_params.get("after", "0")
+        if not after.isdecimal():
+            raise Refusal(_("“after” must be a number."))
+        events, offset = reading.raw_events(folder, int(after))
+        return Response({"events": events, "next": offset, "attempt": reading.events(folder).attempt})
+
+
+class MethodList(APIView):
+    """What can be trained: each method with the inputs that it takes."""
+
+    permission_classes = [HasRight]
+    required_right = Right.SEE_RUNS
+
+    @extend_schema(operation_id="methods_list", responses=OpenApiTypes.OBJECT)
+    def get(self, request):
+        return Response([_facts(name) for name in queries.all_methods()])
+
+
+class MethodDetail(APIView):
+    """A method with the JSON Schema of its settings."""
+
+    permission_classes = [HasRight]
+    required_right = Right.SEE_RUNS
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request, name):
+        if name not in methods.names():
+            raise Refusal(_("There is no method “%(method)s”.") % {"method": name}, status=404)
+        return Response(_facts(name) | {"schema": methods.config_of(name).model_json_schema()})
+
+
+def _facts(name: str) -> dict:
+    facts = methods.facts_of(name)
+    inputs = {
+        role: {"kind": takes.kind, "title": _(takes.title), "accepts": takes.accepts, "required": takes.required}
+        for role, takes in facts.inputs.items()
+    }
+    return {
+        "name": name,
+        "title": _(facts.title),
+        "summary": _(facts.summary),
+        "inputs": inputs,
+        "result": facts.result,
+    }

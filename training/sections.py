@@ -1,0 +1,67 @@
+"""What the runs add to the pages below this floor: to a version's page its run and labels, to a data set's page what used it."""
+
+from collections.abc import Iterator
+
+from django.utils.translation import gettext as _
+
+from labeling import hooks as dataset_pages
+from labeling.models import Dataset
+from models_registry import hooks as version_pages
+from models_registry.models import Version
+from people.models import User
+from people.permissions import Right, can
+
+from . import queries
+
+MOST = 20
+
+
+@version_pages.version_section
+def run_of_version(version: Version, user: User) -> Iterator[version_pages.Section]:
+    """The run that made it, and the labels it learned from, also through its reward model and base."""
+    if not can(user, Right.SEE_RUNS):
+        return
+    if run := version.made_by.first():
+        yield version_pages.Section(_("The run that made it"), "training/parts/run_link.html", {"runs": [run]})
+    if labels := list(queries.labels_behind(version)):
+        yield version_pages.Section(_("The labels it learned from"), "training/parts/labels.html", {"labels": labels})
+
+
+@version_pages.version_section
+def runs_with_version(version: Version, user: User) -> Iterator[version_pages.Section]:
+    if not can(user, Right.SEE_RUNS):
+        return
+    runs = queries.runs().filter(inputs__version=version)[:MOST]
+    if runs:
+        yield version_pages.Section(
+            _("Runs that used it"), "training/parts/run_link.html", {"runs": runs}, place="use"
+        )
+
+
+@dataset_pages.dataset_section
+def runs_with_dataset(dataset: Dataset, user: User) -> Iterator[dataset_pages.Section]:
+    if not can(user, Right.SEE_RUNS):
+        return
+    if runs := queries.runs().filter(inputs__dataset=dataset)[:MOST]:
+        yield dataset_pages.Section(_("Runs that used it"), "training/parts/run_link.html", {"runs": runs})
+    if versions := queries.models_from(dataset)[:MOST]:
+        yield dataset_pages.Section(
+            _("Models that learned from it"), "training/parts/version_link.html", {"versions": versions}
+        )
+
+
+@dataset_pages.dataset_section
+def methods_for_dataset(dataset: Dataset, user: User) -> Iterator[dataset_pages.Section]:
+    """What can be trained on it."""
+    if not can(user, Right.LAUNCH_RUNS):
+        return
+    fitting = [
+        {"name": name, "facts": facts, "role": role}
+        for name, facts in queries.all_methods().items()
+        for role, takes in facts.inputs.items()
+        if takes.kind == "dataset" and dataset.kind in takes.accepts
+    ]
+    if fitting:
+        yield dataset_pages.Section(
+            _("Train on it"), "training/parts/train_on.html", {"methods": fitting, "dataset": dataset}, place="next"
+        )
