@@ -121,7 +121,20 @@ def check_import(
     if actor is not None:
         check(actor, Right.MANAGE_MODELS)
         roots = [Path(root).resolve() for root in roots or settings.IMPORT_ROOTS]
-    folder = Path(path).expanduser()
+    try:
+        checked = _look_into(Path(path).expanduser(), roots, parent, problems)
+    except (OSError, RuntimeError) as error:  # not readable, a name that is too long, a home folder of nobody
+        problems.append(
+            _("The server cannot read this folder: %(reason)s.")
+            % {"reason": getattr(error, "strerror", None) or error}
+        )
+    if problems:
+        raise Refusal(problems)
+    return checked
+
+
+def _look_into(folder: Path, roots: list[Path] | None, parent: Version | None, problems: list[str]) -> _Checked | None:
+    """What the folder holds; what is wrong with it goes into `problems`."""
     if not folder.is_absolute():
         problems.append(_("Give the whole path of the folder, from / on."))
     elif roots is not None and not store.allowed(folder, roots):
@@ -140,9 +153,8 @@ def check_import(
         problems += [_(problem.template) % problem.params for problem in facts.problems]
         if not facts.problems:
             problems += _parent_problems(folder, facts, parent)
-        if not problems:
-            return _Checked(files, left_out, facts)
-    raise Refusal(problems)
+        return _Checked(files, left_out, facts)
+    return None
 
 
 def name_problems(name: str) -> list[str]:

@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs.registry import job
+from jobs.tasks import Cancelled
 from people.errors import Refusal
 from people.permissions import Right
 
@@ -36,7 +37,7 @@ def import_model(
             roots=[Path(settings.UPLOADS)] if uploaded else None,
             progress=_megabytes(progress, _("copying, MB")),
         )
-    except Refusal:
+    except (Refusal, Cancelled):
         if uploaded:  # a stopped worker's upload stays, it will be needed again
             uploads.discard(Path(path))
         raise

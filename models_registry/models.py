@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from django.conf import settings
 from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from people.models import User
+
+from . import store
 
 
 class Kind(models.TextChoices):
@@ -95,7 +96,7 @@ class Version(models.Model):
     @property
     def folder(self) -> Path:
         """Where the store keeps this version's files."""
-        return Path(settings.ARTIFACTS) / self.digest[:2] / self.digest
+        return store.folder_of(self.digest)
 
     def chain(self) -> list["Version"]:
         """This version and what it stands on, root first."""

@@ -52,6 +52,11 @@ def role(name: str) -> str:
     return str(_ROLES.get(name, name.replace("_", " ")))
 
 
+def figure(value: float, decimals: int) -> str:
+    """A number in the figures of the language. Django alone would cut it off, not round it."""
+    return number_format(round(value, decimals), decimals)
+
+
 def result(version: Version) -> str:
     """The held-out result that says most, with its interval: "win rate 0.84 (0.72–0.91)"."""
     numbers = {name: value for name, value in version.metrics.items() if isinstance(value, int | float)}
@@ -60,11 +65,11 @@ def result(version: Version) -> str:
         return ""
     decimals = 3 if "loss" in name else 2
     label = _("pair accuracy") if (name, version.head) == ("accuracy", Head.REWARD) else _RESULTS[name]
-    text = f"{label} {number_format(numbers[name], decimals)}"
+    text = f"{label} {figure(numbers[name], decimals)}"
     low, high = (numbers.get(f"{name}_{end}") for end in ("low", "high"))
     if low is None or high is None:
         return text
-    return f"{text} ({number_format(low, decimals)}–{number_format(high, decimals)})"
+    return f"{text} ({figure(low, decimals)}–{figure(high, decimals)})"
 
 
 def loading(version: Version) -> str:

@@ -17,7 +17,7 @@ def count(number: int | None) -> str:
     for unit, size in (("T", 10**12), ("B", 10**9), ("M", 10**6), ("K", 10**3)):
         if number >= size:
             value = number / size
-            return f"{number_format(value, 1 if value < 100 else 0)} {unit}"
+            return f"{words.figure(value, 1 if value < 100 else 0)} {unit}"
     return number_format(number)
 
 
@@ -27,8 +27,10 @@ def share(part: int | None, whole: int) -> str:
     if part is None or not whole:
         return ""
     percent = 100 * part / whole
-    decimals = 0 if percent >= 10 else 1 if percent >= 1 else 2 if percent >= 0.01 else 4
-    return f"{number_format(percent, decimals)} %"
+    if 0 < percent < 0.0001:
+        return f"< {words.figure(0.0001, 4)} %"
+    decimals = 0 if percent >= 10 or not percent else 1 if percent >= 1 else 2 if percent >= 0.01 else 4
+    return f"{words.figure(percent, decimals)} %"
 
 
 @register.filter

@@ -189,6 +189,20 @@ def test_only_the_allowed_places_can_be_imported_from_the_site(admin, tiny_model
     refused(actions.import_folder, actor=admin, name="tiny", path=tmp_path / "way-out")
 
 
+@pytest.mark.parametrize("path", ["/{root}/" + "x" * 300, "~nobody-of-that-name/model", "{root}/locked"])
+def test_a_path_that_cannot_be_read_is_a_problem_and_no_crash(admin, tmp_path, path, monkeypatch):
+    (tmp_path / "locked").mkdir()
+    iterdir = Path.iterdir
+
+    def locked(folder):  # the tests may run as root, whom no mode stops
+        if folder.name == "locked":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return iterdir(folder)
+
+    monkeypatch.setattr(Path, "iterdir", locked)
+    refused(actions.import_folder, actor=admin, name="tiny", path=path.format(root=tmp_path))
+
+
 def test_links_are_followed_inside_the_allowed_places_and_never_out_of_them(admin, tiny_model, tmp_path, settings):
     """The Hugging Face cache is made of links from snapshots/ to blobs/."""
     settings.IMPORT_ROOTS = [tmp_path]
