@@ -76,11 +76,11 @@ def start(folder: Path) -> subprocess.Popen:
     )
 
 
-def wait_for_step(folder: Path, process: subprocess.Popen, step: int, seconds: float = 90) -> None:
-    """Until events.jsonl shows this step."""
+def wait_for_step(folder: Path, process: subprocess.Popen, step: int, seconds: float = 90, key: str = "loss") -> None:
+    """Until events.jsonl shows this step, in an event that has `key`."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        if any(event.get("step", 0) >= step for event in events(folder) if "loss" in event):
+        if any(event.get("step", 0) >= step for event in events(folder) if key in event):
             return
         assert process.poll() is None, process.communicate()[1]
         time.sleep(0.01)
