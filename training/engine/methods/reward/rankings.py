@@ -24,7 +24,7 @@ class Ranking:
     group: Group
     order: WeakOrder
     weight: float
-    tokens: tuple[int, ...]  # length of each completion before anything was cut
+    tokens: tuple[int, ...]  # length of each completion before anything was cut, at least 1
 
 
 def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ranking]]:
@@ -98,7 +98,7 @@ def tokenized(loaded: Loaded, row: RankingRow) -> Ranking | None:
     prompt = as_prompt(row.prompt)
     pairs = encode_pairs(loaded, [(prompt, row.completions[item]) for item in said])
     group = Group(pairs[0][0], [completion for _prompt, completion in pairs])
-    return Ranking(group, order, row.weight, tuple(map(len, group.completions)))
+    return Ranking(group, order, row.weight, tuple(max(len(ids), 1) for ids in group.completions))
 
 
 def cut(ranking: Ranking, limit: int) -> Ranking:

@@ -1,0 +1,144 @@
+"""The figures of a reward model against slow twins, and against cases whose answer is plain."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from labeling.ranking import WeakOrder
+from training.engine.diversity import distinct_ngrams
+from training.engine.intervals import clustered_share, wilson
+from training.engine.methods.reward.report import (
+    Pairs,
+    Scored,
+    chance_log_loss,
+    length_slope,
+    report,
+    three_way_log_loss,
+    tie_threshold,
+)
+from training.engine.preferences import RaoKupper
+
+
+def scored(text: str, scores: list[float], tokens: list[int] | None = None, prompt: object = None) -> Scored:
+    lengths = np.array(tokens or [10] * len(scores))
+    return Scored(WeakOrder.parse(text, items=len(scores)), np.array(scores), lengths, prompt)
+
+
+def some(n: int = 40, seed: int = 0) -> list[Scored]:
+    """Rankings of 2..5 outputs whose scores agree with them more often than not; every prompt is ranked twice."""
+    choose = np.random.default_rng(seed)
+    found = []
+    for number in range(n):
+        ranks = choose.integers(0, 3, size=int(choose.integers(2, 6)))
+        order = WeakOrder.from_ranks(list(ranks))
+        scores = -ranks + choose.normal(0, 0.8, size=len(ranks))
+        found.append(Scored(order, scores, choose.integers(5, 50, size=len(ranks)), number // 2))
+    return found
+
+
+def rao_kupper(theta: float):
+    def outcomes(d: np.ndarray) -> np.ndarray:
+        first, second = 1 / (1 + theta * np.exp(-d)), 1 / (1 + theta * np.exp(d))
+        return np.stack([first, 1 - first - second, second], -1)
+
+    return outcomes
+
+
+def pairs_of(rankings: list[Scored]):
+    """(score difference, tied) of every pair, in plain Python."""
+    for ranking in rankings:
+        for a, b in itertools.combinations(range(ranking.order.items), 2):
+            said = ranking.order.compare(a, b)
+            if said is not None:
+                d = ranking.scores[a] - ranking.scores[b]
+                yield (-d if said < 0 else d), said == 0
+
+
+def test_accuracy_and_log_loss_equal_the_slow_twin():
+    train, heldout = some(seed=1), some(seed=2)
+    found = report(train, heldout, rao_kupper(1.6))
+    strict = [d for d, tied in pairs_of(heldout) if not tied]
+    tied = [d for d, tied in pairs_of(heldout) if tied]
+    assert found["heldout_strict_pairs"] == len(strict)
+    assert found["heldout_tied_pairs"] == len(tied)
+    assert found["accuracy"] == pytest.approx(sum(d > 0 for d in strict) / len(strict))
+    assert found["accuracy_low"] < found["accuracy"] < found["accuracy_high"]
+    losses = [math.log(1 + 1.6 * math.exp(-d)) for d in strict]
+    losses += [-math.log(1 - 1 / (1 + 1.6 * math.exp(-d)) - 1 / (1 + 1.6 * math.exp(d))) for d in tied]
+    assert found["log_loss_three_way"] == pytest.approx(sum(losses) / len(losses))
+    threshold = found["tie_threshold"]
+    right = sum(abs(d) <= threshold for d in tied) + sum(d > threshold for d in strict)
+    assert found["tie_aware_accuracy"] == pytest.approx(right / (len(strict) + len(tied)))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_tie_threshold_agrees_best_among_all(seed):
+    rankings = some(12, seed)
+    found = tie_threshold(Pairs.of(rankings))
+
+    def agreement(threshold: float) -> int:
+        return sum(abs(d) <= threshold if tied else d > threshold for d, tied in pairs_of(rankings))
+
+    candidates = [0.0, *(abs(d) for d, _tied in pairs_of(rankings))]
+    assert agreement(found) == max(agreement(threshold) for threshold in candidates)
+
+
+def test_where_nobody_ties_the_threshold_is_zero_and_where_all_do_it_takes_them_in():
+    assert tie_threshold(Pairs.of([scored("A > B", [1.0, 0.0]), scored("A > B > C", [3.0, 2.0, 0.5])])) == 0
+    assert tie_threshold(Pairs.of([scored("A = B", [1.0, 0.0])])) >= 1
+
+
+def test_equal_scores_are_half_right():
+    found = report([scored("A > B", [1.0, 0.0])], [scored("A > B", [2.0, 2.0])], rao_kupper(1.5))
+    assert found["accuracy"] == 0.5
+
+
+def test_one_who_knows_only_how_often_people_tie():
+    train = [scored("A = B", [0.0, 0.0]), scored("A > B", [0.0, 0.0]), scored("B > A", [0.0, 0.0])]
+    expected = -(1 / 3) * math.log(1 / 3) - (2 / 3) * math.log(1 / 3)
+    assert chance_log_loss(Pairs.of(train), Pairs.of(train)) == pytest.approx(expected)
+    # A model whose scores are all equal can do no better than that with the right θ: P(tie) = 1/3 at θ = 2.
+    assert three_way_log_loss(Pairs.of(train), rao_kupper(2.0)) == pytest.approx(expected)
+
+
+def test_the_engine_and_numpy_have_the_same_tie_model():
+    import torch
+
+    d = np.linspace(-4, 4, 9)
+    found = RaoKupper(1.8, learned=False).double().outcomes(torch.from_numpy(d)).detach().numpy()
+    assert found == pytest.approx(rao_kupper(1.8)(d), rel=1e-6)
+
+
+def test_the_length_slope_is_the_gain_per_doubling_within_a_prompt():
+    lengths = [8, 16, 32]
+    long_liked = [scored("A > B > C", [0.0 + base, 0.3 + base, 0.6 + base], lengths) for base in (0.0, 5.0, -9.0)]
+    assert length_slope(long_liked) == pytest.approx(0.3)
+    assert length_slope([scored("A > B", [1.0, 0.0])]) == 0
+    found = report(long_liked, long_liked, rao_kupper(1.5))
+    assert found["longer_accuracy"] == 0  # the shortest was the best here
+
+
+def test_pairs_of_one_prompt_do_not_count_as_many():
+    """The same hits: in prompts of their own the interval is narrow, hanging together it is wide."""
+    alone = clustered_share([1, 0] * 50, [1] * 100)
+    together = clustered_share([25, 0] * 2, [25] * 4)
+    assert alone[1] - alone[0] < 0.25 < together[1] - together[0]
+    assert clustered_share([3], [4]) == (0.0, 1.0)
+    assert clustered_share([1, 0] * 50, [1] * 100) == alone
+
+
+def test_wilson_intervals():
+    assert wilson(8, 10) == pytest.approx((0.4901625, 0.9433178), abs=1e-6)
+    assert wilson(0, 10)[0] == 0
+    assert wilson(10, 10)[1] == pytest.approx(1)
+    assert wilson(5.5, 11) == pytest.approx((1 - wilson(5.5, 11)[1], wilson(5.5, 11)[1]))
+
+
+def test_distinct_runs_of_words():
+    assert distinct_ngrams(["a b c d"]) == (1.0, 1.0)
+    within, across = distinct_ngrams(["a b c", "A b  c"])
+    assert (within, across) == (1.0, 0.5)
+    assert distinct_ngrams(["a a a a a"]) == (pytest.approx(1 / 3), pytest.approx(1 / 3))
+    assert distinct_ngrams(["too short", ""]) == (None, None)
