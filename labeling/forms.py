@@ -142,7 +142,7 @@ class ImportForm(forms.Form):
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["file"].one_of = self.fields["text"].one_of = True
+        self.fields["file"].unmarked = self.fields["text"].unmarked = True
 
     def clean(self) -> dict:
         data = super().clean()
@@ -274,6 +274,7 @@ class ReadingForm(forms.Form):
                 choices=[("", "—"), *((name, name) for name in columns)],
                 required=False,
             )
+            self.fields[f"column_{own}"].unmarked = True
 
     def reading(self) -> Reading:
         data = self.cleaned_data
@@ -363,6 +364,7 @@ class ExportForm(forms.Form):
     def __init__(self, data, *, rows: dict[str, dict[str, int]]) -> None:
         super().__init__(data)
         self.rows = rows
+        self.fields["split"].unmarked = True
 
     def clean(self) -> dict:
         data = super().clean()

@@ -12,7 +12,7 @@ from django.utils import timezone
 from labeling.datasets import snapshot
 from labeling.models import Assignment, Completion, Dataset, Project, Ranking, Split, Task, TaskItem
 from labeling.ranking import LETTERS
-from people.models import User
+from people.models import AuditEntry, User
 
 State = Assignment.State
 RANKED = (State.SUBMITTED, State.SPARE)
@@ -210,6 +210,14 @@ def dataset_list(*, search: str = "", kind: str = "", origin: str = "") -> Query
             Q(name__icontains=word) | Q(project__name__icontains=word) | Q(digest__startswith=word.lower())
         )
     return found
+
+
+def uploaded_as(dataset: Dataset) -> str:
+    """The name of the file it came from; "" for a snapshot."""
+    entry = AuditEntry.objects.filter(
+        object_type=dataset._meta.label, object_id=str(dataset.pk), verb="dataset.upload"
+    ).first()
+    return entry.data.get("file", "") if entry else ""
 
 
 def snapshot_counts(project: Project, options: snapshot.Options) -> dict[str, int]:

@@ -35,11 +35,15 @@ def addresses(resolver: URLResolver | None = None, before: str = "/") -> Iterato
         part = str(entry.pattern)
         for name, converter in entry.pattern.converters.items():
             sample = SAMPLES[type(converter)]
-            part = next(
-                part.replace(written, sample)
-                for written in (f"<{kind}:{name}>" for kind in ("int", "uuid", "slug", "str", "path"))
-                if written in part
-            ) if f":{name}>" in part else part.replace(f"<{name}>", sample)
+            part = (
+                next(
+                    part.replace(written, sample)
+                    for written in (f"<{kind}:{name}>" for kind in ("int", "uuid", "slug", "str", "path"))
+                    if written in part
+                )
+                if f":{name}>" in part
+                else part.replace(f"<{name}>", sample)
+            )
         if isinstance(entry, URLResolver):
             yield from addresses(entry, before + part)
         else:

@@ -1,7 +1,8 @@
 """What the runs add to the pages below this floor: to a version's page its run and labels, to a data set's page what used it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from django.db.models import Count
 from django.utils.translation import gettext as _
 
 from labeling import hooks as dataset_pages
@@ -12,6 +13,7 @@ from people.models import User
 from people.permissions import Right, can
 
 from . import queries
+from .models import RunInput
 
 MOST = 20
 
@@ -48,6 +50,13 @@ def runs_with_dataset(dataset: Dataset, user: User) -> Iterator[dataset_pages.Se
         yield dataset_pages.Section(
             _("Models that learned from it"), "training/parts/version_link.html", {"versions": versions}
         )
+
+
+@dataset_pages.dataset_usage
+def runs_counted(datasets: Sequence[Dataset]) -> dict[int, int]:
+    """How many runs used each."""
+    counted = RunInput.objects.filter(dataset__in=datasets).order_by().values_list("dataset")
+    return dict(counted.annotate(runs=Count("run", distinct=True)))
 
 
 @dataset_pages.dataset_section

@@ -3,7 +3,11 @@
 from datetime import date
 
 from django import template
+from django.utils.formats import number_format
 from django.utils.text import Truncator
+from django.utils.translation import ngettext
+
+from labeling.files import Problem
 
 register = template.Library()
 
@@ -37,3 +41,22 @@ def daily_bars(days: list[tuple[date, int]]) -> dict:
         "height": height,
         "first": days[0][0],
     }
+
+
+@register.filter
+def by_reason(problems: list[Problem]) -> list[str]:
+    """A sentence for each reason, the most frequent first, with the first lines where it stands."""
+    lines: dict[str, list[int]] = {}
+    for problem in problems:
+        lines.setdefault(str(problem.reason), []).append(problem.line)
+    sentences = []
+    for reason, where in sorted(lines.items(), key=lambda item: -len(item[1])):
+        shown, more = ", ".join(map(str, where[:5])), len(where) - 5
+        if more > 0:
+            shown = ngettext("%(lines)s and %(n)s more", "%(lines)s and %(n)s more", more) % {
+                "lines": shown,
+                "n": number_format(more, force_grouping=True),
+            }
+        where_it_stands = ngettext("Line %(lines)s: %(reason)s", "Lines %(lines)s: %(reason)s", len(where))
+        sentences.append(where_it_stands % {"lines": shown, "reason": reason})
+    return sentences

@@ -18,13 +18,14 @@ from labeling.datasets.kinds import COLUMNS
 from labeling.files import Problem, rows
 from labeling.forms import ReadingForm, UploadForm
 from labeling.models import Dataset, Split
-from labeling.project_queries import dataset_list
-from labeling.views.lists import filter_of, page_of, search_of
+from labeling.project_queries import dataset_list, uploaded_as
+from labeling.views.lists import filter_of, page_of, posted, search_of
 from people.errors import Refusal
 from people.permissions import Right, requires
 
 STORED_AT_ONCE = 8 * 1024 * 1024  # bytes; a larger file becomes a job
 
+OWN_COLUMNS = sorted({own for columns in COLUMNS.values() for own in columns})
 # What other files call our columns.
 ALIASES = {
     "text": ["content", "body", "story", "document", "sentence"],
@@ -81,6 +82,7 @@ def dataset(request: HttpRequest, pk: int) -> HttpResponse:
         "about": dataset.manifest,
         "simulated": sum(person["simulated"] for person in dataset.manifest.get("annotators", {}).values()),
         "left_out": _left_out(dataset),
+        "uploaded_as": uploaded_as(dataset),
         "next_sections": [each for each in sections if each.place == "next"],
         "use_sections": [each for each in sections if each.place == "use"],
         "filters": [split],
@@ -92,9 +94,17 @@ def dataset(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _left_out(dataset: Dataset) -> str:
-    """The rankings of the project that a snapshot does not hold, in words; "" if it holds all."""
+    """The rankings of the project, or the rows of the file, that it does not hold, in words; "" if it holds all."""
     left_out = dataset.manifest.get("left_out", {})
     said = [
+        (
+            dataset.manifest.get("rows_left_out", 0),
+            ngettext(
+                "%(n)d row that could not be read",
+                "%(n)d rows that could not be read",
+                dataset.manifest.get("rows_left_out", 0),
+            ),
+        ),
         (left_out.get("spare", 0), ngettext("%(n)d spare ranking", "%(n)d spare rankings", left_out.get("spare", 0))),
         (
             left_out.get("of_closed_tasks", 0),
@@ -129,7 +139,7 @@ def file(request: HttpRequest, pk: int, name: str) -> HttpResponse:
 @requires(Right.UPLOAD_DATA)
 def new(request: HttpRequest) -> HttpResponse:
     """Choose a file; it is kept, and the next page shows how it is read."""
-    form = UploadForm(request.POST or None, request.FILES or None)
+    form = UploadForm(*posted(request))
     if request.method == "POST" and form.is_valid():
         file = form.cleaned_data["file"]
         return redirect("dataset-reading", uploads.keep(request.user, file.name, file.chunks()).id)
@@ -181,11 +191,15 @@ def _reading_form(request: HttpRequest, kept: uploads.Upload) -> ReadingForm:
     plain_text = suffix not in files.TABLES
     header = tuple(name.strip() for name in sent.get("header", "").split(",") if name.strip())
     columns = [] if plain_text else _columns(kept.path, header)
-    kind = Dataset.Kind.TEXT.value if plain_text else sent.get("kind") or _kind_by(columns)
+    called = {own: next((name for name in [own, *ALIASES.get(own, [])] if name in columns), "") for own in OWN_COLUMNS}
+    kind = (
+        Dataset.Kind.TEXT.value if plain_text else sent.get("kind") or _kind_by({own for own in called if called[own]})
+    )
     separator = sent.get("separator") or (_separator_of(kept.path) if plain_text else "")
+    # A column that the file does not have, as it is read now, was chosen for another reading of it.
+    sent = {name: value for name, value in sent.items() if not name.startswith("column_") or value in columns}
     guess = {"name": Path(kept.name).stem[:120], "kind": kind, "heldout_percent": 10, "separator": separator}
-    for own, others in ALIASES.items():
-        guess[f"column_{own}"] = next((name for name in [own, *others] if name in columns), "")
+    guess |= {f"column_{own}": theirs for own, theirs in called.items()}
     return ReadingForm(
         {**guess, **sent},
         plain_text=plain_text,
@@ -206,9 +220,9 @@ def _columns(path: Path, header: tuple[str, ...]) -> list[str]:
         return []
 
 
-def _kind_by(columns: list[str]) -> str:
+def _kind_by(columns: set[str]) -> str:
     """The most demanding kind whose columns are all there."""
-    fitting = [kind for kind, needed in COLUMNS.items() if set(needed) <= set(columns)]
+    fitting = [kind for kind, needed in COLUMNS.items() if set(needed) <= columns]
     return max(fitting, key=lambda kind: len(COLUMNS[kind]), default=Dataset.Kind.TEXT).value
 
 

@@ -15,6 +15,7 @@ from labeling.forms import ImportForm
 from labeling.importing.formats import Item, recognise
 from labeling.importing.load import look
 from labeling.models import Project
+from labeling.views.lists import posted
 from people.errors import Refusal
 from people.permissions import Right, requires
 
@@ -41,7 +42,7 @@ EXAMPLES = {
 def start(request: HttpRequest, slug: str) -> HttpResponse:
     """Choose a file or paste; it is kept, and the next page shows what it holds."""
     project = get_object_or_404(Project, slug=slug)
-    form = ImportForm(request.POST or None, request.FILES or None)
+    form = ImportForm(*posted(request))
     if request.method == "POST" and form.is_valid():
         upload = uploads.keep(request.user, *form.content())
         return redirect("project-import-preview", project.slug, upload.id)

@@ -1,10 +1,11 @@
-"""What every list has: search, filters and a page number, all kept in the address."""
+"""What every list has: search, filters and a page number, all kept in the address. And what was posted."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.core.paginator import Page, Paginator
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
+from django.utils.datastructures import MultiValueDict
 
 
 @dataclass(frozen=True)
@@ -30,3 +31,8 @@ def search_of(request: HttpRequest) -> str:
 
 def page_of(request: HttpRequest, rows, size: int = 25) -> Page:
     return Paginator(rows, size).get_page(request.GET.get("page"))
+
+
+def posted(request: HttpRequest) -> tuple[QueryDict | None, MultiValueDict | None]:
+    """Data and files for a form: none of either unless something was posted, be it empty."""
+    return (request.POST, request.FILES) if request.method == "POST" else (None, None)

@@ -12,7 +12,7 @@ from jobs.models import Job
 from labeling import actions, hooks, project_queries, queries
 from labeling.forms import MembersForm, ProjectForm
 from labeling.models import Assignment, Project, Split, Task
-from labeling.views.lists import filter_of, page_of, search_of
+from labeling.views.lists import filter_of, page_of, posted, search_of
 from people.actions import add_person
 from people.errors import Refusal
 from people.forms import AddPersonForm
@@ -37,7 +37,7 @@ def projects(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @requires(Right.MANAGE_PROJECTS)
 def new(request: HttpRequest) -> HttpResponse:
-    form = ProjectForm(request.POST or None)
+    form = ProjectForm(*posted(request))
     problems: list[str] = []
     if request.method == "POST" and form.is_valid():
         try:
@@ -93,7 +93,7 @@ def project(request: HttpRequest, slug: str) -> HttpResponse:
 def settings(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(Project, slug=slug)
     # The form writes what was typed into its instance; the page around it shows what holds.
-    form = ProjectForm(request.POST or None, instance=Project.objects.get(pk=project.pk))
+    form = ProjectForm(*posted(request), instance=Project.objects.get(pk=project.pk))
     problems: list[str] = []
     if request.method == "POST" and form.is_valid():
         try:

@@ -10,6 +10,7 @@ from jobs.queries import latest
 from labeling import actions, queries
 from labeling.forms import SampleForm
 from labeling.models import Project
+from labeling.views.lists import posted
 from people.errors import Refusal
 from people.permissions import Right, requires
 
@@ -19,7 +20,7 @@ from people.permissions import Right, requires
 def sample(request: HttpRequest, slug: str) -> HttpResponse:
     """What to sample, and how the last sampling goes or went."""
     project = get_object_or_404(Project, slug=slug)
-    form = SampleForm(request.POST or None, project=project)
+    form = SampleForm(*posted(request), project=project)
     problems: list[str] = []
     if request.method == "POST" and form.is_valid():
         try:
