@@ -5,7 +5,8 @@ from typing import TypedDict
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
-from labeling.models import Assignment, Desk, Membership, Project, Ranking, Task, TaskItem
+from labeling import statements
+from labeling.models import Assignment, Desk, Membership, Project, Ranking, Task
 from labeling.ranking import LETTERS, WeakOrder
 from people.models import User
 from people.permissions import Right, can
@@ -85,7 +86,7 @@ def board_state(assignment: Assignment) -> BoardState:
     ahead of them, up to COUNT_AHEAD.
     """
     project, task = assignment.project, assignment.task
-    texts = list(TaskItem.objects.filter(task=task).order_by("position").values_list("completion__text", flat=True))
+    texts = statements.texts(task.pk)
     before = assignment.rankings.order_by("-revision").first() if assignment.revisions else None
     return {
         "assignment": str(assignment.pk),
@@ -107,24 +108,16 @@ def as_shown(assignment: Assignment, ranking: Ranking) -> str:
 
 
 def progress(annotator_id: int, project: Project) -> Progress:
-    desk = Desk.objects.filter(project=project, annotator=annotator_id).first()
-    if desk is None:
-        return {"today": 0, "done": 0, "available": _ahead(project, {})}
+    desk = statements.desk(annotator_id, project.pk, lock=False) or Desk()
+    available = 0
+    for priority in project.priorities:
+        behind = desk.cursors.get(str(priority), 0)
+        available += statements.waiting(project.pk, priority, behind, COUNT_AHEAD - available)
     return {
         "today": desk.done_that_day if desk.day == timezone.localdate() else 0,
         "done": desk.done,
-        "available": _ahead(project, desk.cursors),
+        "available": available,
     }
-
-
-def _ahead(project: Project, cursors: dict[str, int]) -> int:
-    count = 0
-    for priority in project.priorities:
-        ahead = Task.objects.filter(project=project, priority=priority, position__gt=cursors.get(str(priority), 0))
-        count += len(ahead.values_list("pk", flat=True)[: COUNT_AHEAD - count])
-        if count >= COUNT_AHEAD:
-            break
-    return count
 
 
 def history(user: User, project: Project) -> QuerySet[Assignment]:

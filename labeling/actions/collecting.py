@@ -19,13 +19,12 @@ from uuid import UUID
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, OperationalError, connection, transaction
-from django.db.models import Case, Exists, F, OuterRef, Subquery, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from labeling import queries
-from labeling.actions.queue import free_number, settle, take_one, take_slot
-from labeling.models import Assignment, Desk, Project, Ranking, Task, TaskItem
+from labeling import queries, sql, statements
+from labeling.actions.queue import free_number, settle, take_slot
+from labeling.models import Assignment, Desk, Project, Ranking, Task
 from labeling.ranking import LETTERS, RankingError, WeakOrder
 from people.errors import Refusal
 from people.models import User, audit
@@ -136,15 +135,9 @@ def _submit(
     ranking = _store(assignment, order, client_key, seconds, comment)
     assignment.state = State.SPARE if assignment.slot is None else State.SUBMITTED
     assignment.finished_at, assignment.lease_until, assignment.reason = now, None, ""
-    assignment.save(update_fields=["state", "slot", "finished_at", "lease_until", "revisions", "reason"])
+    sql.update(assignment, ["state", "slot", "finished_at", "lease_until", "revisions", "reason"])
     if assignment.slot is not None:
-        Task.objects.filter(pk=assignment.task_id).update(
-            submitted=F("submitted") + 1,
-            state=Case(
-                When(state=Task.State.OPEN, overlap=F("submitted") + 1, then=Value(Task.State.COMPLETE)),
-                default=F("state"),
-            ),
-        )
+        statements.count_submitted(assignment.task_id)
     _count(desk, now, 1)
     following = (_held(actor, project) if late else None) or _claim_next(desk, actor, project)
     audit(
@@ -326,13 +319,13 @@ def expire_leases(*, project: Project, limit: int = EXPIRE_AT_ONCE) -> int:
 
 def _own(actor: User, assignment: Assignment | UUID | str, *, lock: bool = True) -> Assignment:
     check(actor, Right.RANK)
-    found = Assignment.objects.select_related("task", "project")
-    if lock:
-        found = found.select_for_update(of=("self",))
     try:
-        return found.get(pk=getattr(assignment, "pk", assignment), annotator=actor)
-    except (Assignment.DoesNotExist, ValidationError):
-        raise Refusal(_("This task is not yours, or it does not exist."), status=404) from None
+        found = statements.own(getattr(assignment, "pk", assignment), actor.pk, lock=lock)
+    except ValidationError:  # no UUID
+        found = None
+    if found is None:
+        raise Refusal(_("This task is not yours, or it does not exist."), status=404)
+    return found
 
 
 def _read(notation: str, assignment: Assignment) -> WeakOrder:
@@ -393,13 +386,11 @@ def _key_used() -> Refusal:
 
 def _desk(actor: User, project: Project) -> Desk:
     """The person's desk, locked; whether they may take tasks is on it as `member`."""
-    member = Exists(queries.memberships_of(actor).filter(project=OuterRef("project")))
-    desks = Desk.objects.select_for_update(of=("self",)).annotate(member=member)
-    try:
-        return desks.get(project=project, annotator=actor)
-    except Desk.DoesNotExist:
+    desk = statements.desk(actor.pk, project.pk)
+    if desk is None:
         Desk.objects.bulk_create([Desk(project=project, annotator=actor)], ignore_conflicts=True)
-        return desks.get(project=project, annotator=actor)
+        desk = statements.desk(actor.pk, project.pk)
+    return desk
 
 
 def _count(desk: Desk, at: datetime, by: int) -> None:
@@ -431,7 +422,7 @@ def _claim_next(desk: Desk, actor: User, project: Project) -> Assignment | None:
     if allowed and task is None and expire_leases(project=project):
         project.refresh_from_db(fields=["next_position"])
         task = _next_task(desk, actor, project)
-    desk.save(update_fields=["cursors", "done", "day", "done_that_day"])
+    sql.update(desk, ["cursors", "done", "day", "done_that_day"])
     if task is None:
         return None
     slot = free_number(task)
@@ -445,26 +436,19 @@ def _claim_next(desk: Desk, actor: User, project: Project) -> Assignment | None:
         random.shuffle(display)
         assignment = Assignment(project=project, task=task, annotator=actor, slot=slot, display=display)
         _hold(assignment, project)
-        assignment.save(force_insert=True)
+        sql.insert(assignment)
     assignment.task, assignment.project = task, project
     return assignment
 
 
 def _next_task(desk: Desk, actor: User, project: Project) -> Task | None:
     """Walk down the queue from the desk's cursor to the first task for `actor`, and take one of its free slots."""
-    mine = Assignment.objects.filter(task=OuterRef("pk"), annotator=actor, repeat=0)
-    waiting = (
-        Task.objects.filter(~Exists(mine.exclude(state=State.EXPIRED)), project=project)
-        .annotate(lapsed=Subquery(mine.values("pk")[:1]))
-        .select_related("prompt")
-        .order_by("position")
-    )
     for priority in project.priorities:
         cursor = desk.cursors.get(str(priority), 0)
-        while task := waiting.filter(priority=priority, position__gt=cursor).first():
+        while task := statements.next_task(project.pk, actor.pk, priority, cursor):
             cursor = task.position
             # Another person may have taken the last slot between the two statements (PostgreSQL): then walk on.
-            if take_one(Task.objects.filter(pk=task.pk, position=cursor)):
+            if statements.take(task.pk, position=cursor):
                 task.free_slots -= 1
                 break
         # `project` was read before the queue was: all that had joined by then lies behind.
@@ -499,18 +483,18 @@ def _leave(assignment: Assignment, state: str, reason: str = "") -> None:
 
 def _store(assignment: Assignment, order: WeakOrder, client_key: str, seconds: float | None, comment: str) -> Ranking:
     """The next revision; counts it on the assignment, which the caller saves."""
-    completions = list(
-        TaskItem.objects.filter(task=assignment.task_id).order_by("position").values_list("completion_id", flat=True)
-    )
+    completions = statements.completions(assignment.task_id)
     assignment.revisions += 1
-    return Ranking.objects.create(
-        assignment=assignment,
-        revision=assignment.revisions,
-        tiers=[[completions[item] for item in tier] for tier in order.tiers],
-        line=order.line,
-        rest=[completions[item] for item in order.rest],
-        notation=str(order),
-        client_key=client_key,
-        seconds=seconds,
-        comment=comment,
+    return sql.insert(
+        Ranking(
+            assignment=assignment,
+            revision=assignment.revisions,
+            tiers=[[completions[item] for item in tier] for tier in order.tiers],
+            line=order.line,
+            rest=[completions[item] for item in order.rest],
+            notation=str(order),
+            client_key=client_key,
+            seconds=seconds,
+            comment=comment,
+        )
     )

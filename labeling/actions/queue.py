@@ -1,33 +1,24 @@
 """A task's slots and its place in the project's queue. Off the hot path, `settle` works out both anew."""
 
-from django.db.models import Case, F, QuerySet, When
+from django.db.models import F
 
+from labeling import statements
 from labeling.models import Assignment, Project, Task
 
 FLAGS_THAT_CLOSE = 2
 
 
-def take_one(tasks: QuerySet[Task]) -> bool:
-    """Take a free slot of the one task in `tasks`, if there is one: the atomic step of a claim."""
-    return bool(
-        tasks.filter(free_slots__gt=0).update(
-            free_slots=F("free_slots") - 1,
-            position=Case(When(free_slots=1, then=None), default=F("position")),
-        )
-    )
-
-
 def free_number(task: Task) -> int:
-    """The lowest slot number that nobody holds; call it behind `take_one`, which locked the task."""
+    """The lowest slot number that nobody holds; call it behind `statements.take`, which locked the task."""
     if task.overlap == 1:
         return 1
-    held = set(task.assignments.filter(slot__isnull=False).values_list("slot", flat=True))
+    held = statements.held_slots(task.pk)
     return next(number for number in range(1, task.overlap + 1) if number not in held)
 
 
 def take_slot(task: Task) -> int | None:
     """A slot for someone who comes late, whatever has become of the task; None if all are held."""
-    return free_number(task) if take_one(Task.objects.filter(pk=task.pk)) else None
+    return free_number(task) if statements.take(task.pk) else None
 
 
 def settle(task: Task) -> None:

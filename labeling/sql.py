@@ -1,0 +1,92 @@
+"""Rows in and out by plain SQL, for the few statements that the board runs all day (labeling/statements.py).
+
+Building a query through the ORM costs about ten times what the database needs to run it, and on SQLite all of that time counts
+twice: it is spent inside the one write transaction. What is hot is therefore written out as SQL, for SQLite and PostgreSQL alike; fields,
+columns and conversions still come from the models.
+"""
+
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import TypeVar
+
+from django.db import connection, models
+
+Row = TypeVar("Row", bound=models.Model)
+
+
+def table(model: type[models.Model]) -> str:
+    return connection.ops.quote_name(model._meta.db_table)
+
+
+def columns(model: type[models.Model], alias: str) -> str:
+    """All columns of a model, for a SELECT; `instance` reads them."""
+    return ", ".join(f"{alias}.{connection.ops.quote_name(field.column)}" for field in model._meta.concrete_fields)
+
+
+def width(model: type[models.Model]) -> int:
+    return len(model._meta.concrete_fields)
+
+
+def instance(model: type[Row], values: Sequence) -> Row:
+    """A model instance from the values of `columns`."""
+    names, converters = _reading(model, connection.vendor)
+    values = list(values)
+    for place, convert, expression in converters:
+        values[place] = convert(values[place], expression, connection)
+    return model.from_db(connection.alias, names, values)
+
+
+@cache
+def _reading(model: type[models.Model], vendor: str) -> tuple[list[str], list[tuple]]:
+    fields = model._meta.concrete_fields
+    converters = []
+    for place, field in enumerate(fields):
+        expression = field.get_col(model._meta.db_table)
+        for convert in [*connection.ops.get_db_converters(expression), *field.get_db_converters(connection)]:
+            converters.append((place, convert, expression))
+    return [field.attname for field in fields], converters
+
+
+def fetch(sql: str, parameters: Sequence) -> list[tuple]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchall()
+
+
+def execute(sql: str, parameters: Sequence) -> int:
+    """How many rows it changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.rowcount
+
+
+def insert(row: Row) -> Row:
+    """INSERT a new instance; a key that the database makes is filled in."""
+    key = row._meta.pk
+    made = row.pk is None
+    sql, fields = _insertion(type(row), made, connection.vendor)
+    values = [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        if made:
+            setattr(row, key.attname, cursor.fetchone()[0])
+    row._state.adding, row._state.db = False, connection.alias
+    return row
+
+
+@cache
+def _insertion(model: type[models.Model], made: bool, vendor: str) -> tuple[str, list[models.Field]]:
+    fields = [field for field in model._meta.concrete_fields if not (made and field.primary_key)]
+    quote = connection.ops.quote_name
+    names = ", ".join(quote(field.column) for field in fields)
+    returning = f" RETURNING {quote(model._meta.pk.column)}" if made else ""
+    return f"INSERT INTO {table(model)} ({names}) VALUES ({', '.join(['%s'] * len(fields))}){returning}", fields
+
+
+def update(row: models.Model, names: Iterable[str]) -> None:
+    """UPDATE some fields of an instance that is there already."""
+    fields = [row._meta.get_field(name) for name in names]
+    quote, key = connection.ops.quote_name, row._meta.pk
+    assignments = ", ".join(f"{quote(field.column)} = %s" for field in fields)
+    values = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in [*fields, key]]
+    execute(f"UPDATE {table(type(row))} SET {assignments} WHERE {quote(key.column)} = %s", values)
