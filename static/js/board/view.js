@@ -23,16 +23,16 @@ let draft = null;
 let sending = false;
 let askedUnread = false;
 let recall = null; // {url, until}: the last submit, as long as it can be called back
-let aliveSince = 0; // when the person last did something since the lease was extended; 0: nothing since
+let alive = false; // has the person done anything since the lease was last extended?
 
 // ── a task comes, a task goes ──────────────────────────────────────────────────────────────────────────────
 
-function bind({ focus = true } = {}) {
+function bind() {
   task = find("#task[data-items]");
   askedUnread = false;
   if (!task) {
     state = draft = null;
-    if (focus) find("#task [tabindex]")?.focus({ preventScroll: true });
+    find("#task [tabindex]")?.focus({ preventScroll: true });
     return;
   }
   state = initial(Number(task.dataset.items));
@@ -47,7 +47,7 @@ function bind({ focus = true } = {}) {
   foldLongTexts();
   if (find(".turns")) find(".prompt").scrollTop = find(".prompt").scrollHeight; // the turn that is answered is the last one
   render();
-  if (focus) focusCard();
+  focusCard();
 }
 
 function show(answer) {
@@ -71,18 +71,16 @@ function dispatch(action) {
 }
 
 function render({ typing = false } = {}) {
-  const many = unranked(state);
+  const unnamed = unranked(state);
   for (const card of findAll(".card")) {
     const item = Number(card.dataset.item);
     const tier = tierOf(state, item);
     card.toggleAttribute("data-focused", item === state.focus);
     card.tabIndex = item === state.focus ? 0 : -1;
-    card.toggleAttribute("data-ranked", tier >= 0);
-    if (state.line !== null && tier >= 0) card.dataset.side = tier < state.line ? "above" : "below";
-    else delete card.dataset.side;
+    card.toggleAttribute("data-below-line", state.line !== null && tier >= state.line);
     for (const radio of card.querySelectorAll(".ranks input")) radio.checked = Number(radio.value) === tier + 1;
   }
-  find(".tiers").replaceChildren(...tierStrip(many));
+  find(".tiers").replaceChildren(...tierStrip(unnamed));
   if (!typing) {
     find("#notation").value = format(state);
     showTypingError(null);
@@ -90,11 +88,11 @@ function render({ typing = false } = {}) {
   find("#copy-notation").dataset.copy = format(state);
   find("[data-do=rest]")?.setAttribute("aria-pressed", String(state.rest));
   find("[data-do=line]")?.setAttribute("aria-pressed", String(state.line !== null));
-  const ready = format(state) && (!many.length || task.dataset.partial);
+  const ready = format(state) && (!unnamed.length || task.dataset.partial);
   find("[data-do=submit]").classList.toggle("waiting", !ready);
 }
 
-function tierStrip(many) {
+function tierStrip(unnamed) {
   const parts = [];
   const { tiers, line } = state;
   const gap = (at, above) => element("div", { class: "gap", "data-drop": "insert", "data-at": at, "data-above": above });
@@ -118,13 +116,13 @@ function tierStrip(many) {
     parts.at(-1).append(element("span", { class: "hint short" }, texts.start_here_by_touch));
   }
   parts.at(-1).classList.add("last");
-  if (state.rest && many.length) {
+  if (state.rest && unnamed.length) {
     const afterRest = line !== null && line > tiers.length;
-    parts.push(element("div", { class: "tray rest", "data-drop": "unrank" }, element("span", { class: "ordinal" }, texts.rest_label), ...many.map(chip)));
+    parts.push(element("div", { class: "tray rest", "data-drop": "unrank" }, element("span", { class: "ordinal" }, texts.rest_label), ...unnamed.map(chip)));
     if (afterRest) parts.push(lineMark());
-  } else if (many.length) {
+  } else if (unnamed.length) {
     const label = element("span", { class: "ordinal" }, texts.unranked_label);
-    parts.push(element("div", { class: "tray", "data-drop": "unrank" }, label, ...many.map(chip)));
+    parts.push(element("div", { class: "tray", "data-drop": "unrank" }, label, ...unnamed.map(chip)));
   } else {
     parts.push(element("div", { class: "tray", "data-drop": "unrank" }));
   }
@@ -498,15 +496,15 @@ for (const sign of ["keydown", "pointerdown", "wheel", "scroll"])
     sign,
     () => {
       draft?.clock.sign();
-      aliveSince ||= Date.now();
+      alive = true;
     },
     { passive: true, capture: true },
   );
 document.addEventListener("visibilitychange", () => draft?.clock.sign());
 setInterval(() => {
   // The lease goes on only while someone is at work.
-  if (task && aliveSince) send(task.dataset.extendUrl, {});
-  aliveSince = 0;
+  if (task && alive) send(task.dataset.extendUrl, {});
+  alive = false;
 }, EXTEND_MS);
 
 sweepDrafts();
