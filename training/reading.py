@@ -175,7 +175,8 @@ def log_tail(folder: Path, lines: int = 200) -> list[str]:
     except FileNotFoundError:
         return []
     # A progress bar rewrites its line with carriage returns; what it said last is what counts.
-    return [line.rsplit("\r", 1)[-1] for line in text.splitlines()][-lines:]
+    said = text.rstrip("\n").split("\n") if text else []
+    return [line.rstrip("\r").rsplit("\r", 1)[-1] for line in said][-lines:]
 
 
 def metrics(folder: Path) -> dict:
