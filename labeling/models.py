@@ -286,7 +286,8 @@ class Dataset(models.Model):
     splits = models.JSONField(default=dict)  # {"train": n, "heldout": n}
     size = models.PositiveBigIntegerField(default=0)
     project = models.ForeignKey(Project, null=True, blank=True, on_delete=models.PROTECT, related_name="snapshots")
-    rankings = models.ManyToManyField(Ranking, related_name="snapshots")  # of a snapshot: "which models used this label?"
+    # Those in a snapshot: "which models used this label?"
+    rankings = models.ManyToManyField(Ranking, related_name="snapshots")
     created_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 

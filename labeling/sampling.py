@@ -20,6 +20,7 @@ from labeling.actions.tasks import MOST_OUTPUTS, make_tasks
 from labeling.identity import digest_of
 from labeling.models import Completion, Project, Prompt
 from models_registry.models import Head, Kind, Version
+from models_registry.queries import folders
 from people.errors import Refusal
 
 if TYPE_CHECKING:
@@ -243,7 +244,7 @@ class _Writer:
             from models_registry.lm.chain import load
 
             device = "cuda" if torch.cuda.is_available() else "cpu"
-            self.loaded = load([link.folder for link in self.version.chain()], device=device)
+            self.loaded = load(folders(self.version), device=device)
         return self.loaded
 
     @transaction.atomic

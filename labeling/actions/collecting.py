@@ -474,7 +474,7 @@ def _leave(assignment: Assignment, state: str, reason: str = "") -> None:
     """End a turn without a ranking: its slot, if it still holds one, is free again."""
     held_slot = assignment.slot is not None
     assignment.state, assignment.slot, assignment.reason, assignment.lease_until = state, None, reason, None
-    assignment.finished_at = timezone.now()
+    assignment.finished_at = None if state == State.EXPIRED else timezone.now()
     assignment.save(update_fields=["state", "slot", "reason", "lease_until", "finished_at"])
     task = Task.objects.select_for_update().get(pk=assignment.task_id)
     task.free_slots += held_slot

@@ -15,6 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from labeling import sql
 from labeling.actions.tasks import Added, NewTask, add_tasks, task_key
 from labeling.files import BadRow, Problem, refuse, rows
 from labeling.identity import digest_of
@@ -295,8 +296,7 @@ def _write_rankings(
             task.state = Task.State.COMPLETE
         if task.state != Task.State.OPEN or not task.free_slots:
             task.position = None
-    Task.objects.bulk_update(
-        tasks.values(), ["overlap", "free_slots", "submitted", "state", "position"], batch_size=100
-    )
+        # One by one: bulk_update takes ten times as long to build its statement.
+        sql.update(task, ["overlap", "free_slots", "submitted", "state", "position"])
     Assignment.objects.bulk_create(assignments)
     Ranking.objects.bulk_create(rankings)

@@ -414,6 +414,18 @@ def test_a_revision_that_arrives_twice_or_changes_nothing_is_stored_once(ana):
     assert assignment.rankings.count() == 2
 
 
+def test_ones_own_history_holds_what_one_finished_newest_first(ana, ben):
+    project = factories.project(tasks=4)
+    first = factories.claim(ana, project)
+    second = factories.submit(ana, first).next
+    third = actions.skip_task(actor=ana, assignment=second, reason="cannot judge").next
+    let_lease_end(third)
+    actions.expire_leases(project=project)
+    factories.submit(ben, factories.claim(ben, project))
+    factories.claim(ana, project)
+    assert [turn.pk for turn in queries.history(ana, project)] == [second.pk, first.pk]
+
+
 def test_undo_of_a_skip_fails_if_another_has_the_task_now(ana, ben):
     project = factories.project(tasks=1)
     assignment = factories.claim(ana, project)
