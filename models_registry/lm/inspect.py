@@ -164,13 +164,14 @@ def _full(folder: Path, refused: list[tuple[str, str]]) -> Facts:
     architecture = (config.get("architectures") or [""])[0]
     head, labels = _head(architecture, config, weights)
     if architecture and head is None:
-        text = _("%(architecture)s neither writes text nor classifies it; it cannot be used here.")
-        problems.append(Problem(text, architecture=architecture))
+        useless = _("%(architecture)s neither writes text nor classifies it; it cannot be used here.")
+        problems.append(Problem(useless, architecture=architecture))
     if not any(
         (folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model")
     ):
         problems.append(Problem(_("There is no tokenizer in it: tokenizer.json is missing.")))
-    text = config.get("text_config") if isinstance(config.get("text_config"), dict) else config
+    inner = config.get("text_config")  # of models that also see or hear
+    text: dict[str, Any] = inner if isinstance(inner, dict) else config
     return Facts(
         kind="full",
         head=head,

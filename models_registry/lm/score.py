@@ -75,7 +75,8 @@ def logprobs(
     encoded = encode_pairs(loaded, pairs)
     found: list[list[float]] = [[] for _ in pairs]
     for places in _by_length([len(prompt) + len(completion) for prompt, completion in encoded], batch_size):
-        batch = padded(*zip(*(encoded[i] for i in places), strict=True), loaded.device)
+        some = [encoded[i] for i in places]
+        batch = padded([prompt for prompt, _ in some], [completion for _, completion in some], loaded.device)
         values = completion_logprobs(loaded.model, batch, temperature=temperature)
         for i, row in zip(places, values.tolist(), strict=True):
             found[i] = row[: len(encoded[i][1])]
@@ -132,8 +133,12 @@ def documents_loss(loaded: Loaded, texts: Sequence[str], *, batch_size: int = 16
 
 @torch.inference_mode()
 def rewards(loaded: Loaded, pairs: Sequence[tuple[Prompt, str]], *, batch_size: int = 32) -> list[float]:
-    """The reward model's score of each (prompt, completion), on the scale that lies beside its weights; the completion is closed by EOS."""
-    groups = [Group(prompt, [completion]) for prompt, completion in encode_pairs(loaded, pairs)]
+    """The reward model's score of each (prompt, completion), on the scale that lies beside its weights; the completion is closed by EOS.
+
+    What is longer than the model's context loses the start of its prompt.
+    """
+    limit = loaded.context_length
+    groups = [Group(prompt, [completion]).cut(limit) for prompt, completion in encode_pairs(loaded, pairs)]
     scale = read_scale(loaded.folders[-1])
     found = [0.0] * len(groups)
     for places in _by_length([group.longest for group in groups], batch_size):

@@ -8,9 +8,13 @@ import sys
 import threading
 import traceback
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import contract, methods
 from .messages import Message, Refused, Stopped, _
+
+if TYPE_CHECKING:
+    from .context import Context
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -88,11 +92,14 @@ def run(run_dir: Path) -> int:
         detail = traceback.format_exc()[-8000:]
         status.end("failed", error={"cause": cause.as_json(), "detail": detail}, **_figures(context))
         return contract.FAILED
+    finally:
+        if context is not None:
+            context.close()
     status.end("complete", **_figures(context), **last)
     return contract.COMPLETE
 
 
-def _figures(context: object) -> dict:
+def _figures(context: "Context | None") -> dict:
     return context.figures() if context is not None else {}
 
 

@@ -57,7 +57,7 @@ class Context:
         if self.device.type == "cpu":
             # Interrupted must equal uninterrupted bit for bit.
             torch.use_deterministic_algorithms(True, warn_only=True)
-            torch.utils.deterministic.fill_uninitialized_memory = False
+            torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         status.set(device=str(self.device), dtype=str(self.dtype).removeprefix("torch."))
 
     # Numbers and texts -------------------------------------------------------------------------------------------------------------
@@ -110,7 +110,9 @@ class Context:
         for left in self._checkpoints.glob("*.tmp"):
             shutil.rmtree(left)
         found = max(self._checkpoints.glob("step-*"), key=_step_of, default=None)
-        self._state = json.loads((found / "context.json").read_text()) if found else {"step": 0, "events": 0}
+        self._state: dict[str, Any] = {"step": 0, "events": 0}
+        if found:
+            self._state = json.loads((found / "context.json").read_text())
         if found and self._state["order"] != self._order:
             text = _(
                 "run.json was changed after the run had begun. Put it back, or start a new run with the new settings."
@@ -202,6 +204,10 @@ class Context:
         shutil.rmtree(self.cache, ignore_errors=True)
         return {"progress": 1.0, "eta_s": 0.0}
 
+    def close(self) -> None:
+        """For the engine: the attempt is over."""
+        os.close(self._events)
+
     def figures(self) -> dict[str, Any]:
         """For the engine: what status.json tells about any attempt that reached the method."""
         return {"tokens_seen": self.tokens_seen, **memory(self.device)}
@@ -224,14 +230,17 @@ def _dtype(precision: str, device: torch.device) -> torch.dtype:
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if native and precision != "fp32" else torch.float32
     if precision == "bf16":
-        if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-            raise Refused(
-                Message(
-                    "no-bf16", _("This machine's processor does not compute in bf16. Set precision to fp32 or auto.")
-                )
-            )
+        if not _processor_has_bf16():
+            text = _("This machine's processor does not compute in bf16. Set precision to fp32 or auto.")
+            raise Refused(Message("no-bf16", text))
         return torch.bfloat16
     return torch.float32
+
+
+def _processor_has_bf16() -> bool:
+    """AVX512-BF16 or AMX; torch has no public question for it."""
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in checks)
 
 
 def _seed(seed: int) -> None:
@@ -242,10 +251,10 @@ def _seed(seed: int) -> None:
 
 def _random_state() -> dict[str, Any]:
     version, values, gauss = random.getstate()
-    name, keys, *rest = np.random.get_state()
+    name, keys, *rest = np.random.get_state(legacy=True)
     state = {
         "python": [version, list(values), gauss],
-        "numpy": [name, keys.tolist(), *rest],
+        "numpy": [name, np.asarray(keys).tolist(), *rest],
         "torch": bytes(torch.get_rng_state().tolist()).hex(),
     }
     if torch.cuda.is_available():

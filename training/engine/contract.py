@@ -68,7 +68,7 @@ def read(run_dir: Path) -> Order:
         ) from None
 
     problems: list[Message] = []
-    file = RunFile(method="")
+    file = RunFile(method="", seed=0)
     try:
         file = RunFile.model_validate(raw)
     except ValidationError as error:
@@ -76,7 +76,7 @@ def read(run_dir: Path) -> Order:
         # Go on with what can be read, so that one answer names everything that is wrong.
         if isinstance(raw, dict):
             file = RunFile.model_construct(
-                method=raw.get("method"),
+                method=raw.get("method", ""),
                 config=raw["config"] if isinstance(raw.get("config"), dict) else {},
                 inputs=raw["inputs"] if isinstance(raw.get("inputs"), dict) else {},
                 seed=0,
@@ -146,7 +146,7 @@ _TYPES = {
 
 def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Message]:
     """Each error of a pydantic validation as a sentence for people."""
-    return [_problem(item, model) for item in error.errors(include_url=False)]
+    return [_problem(dict(item), model) for item in error.errors(include_url=False)]
 
 
 def _problem(item: dict[str, Any], model: type[BaseModel]) -> Message:
@@ -208,11 +208,13 @@ def _check_inputs(
         elif facts.kind == "version":
             folders = [value] if isinstance(value, str) else value
             if isinstance(folders, list) and all(isinstance(folder, str) for folder in folders):
-                inputs[role] = [run_dir / folder for folder in folders]
-                problems += _check_chain(role, facts, inputs[role])
+                chain = [run_dir / folder for folder in folders]
+                inputs[role] = chain
+                problems += _check_chain(role, facts, chain)
         elif isinstance(value, str):
-            inputs[role] = run_dir / value
-            problems += _check_dataset(role, inputs[role])
+            path = run_dir / value
+            inputs[role] = path
+            problems += _check_dataset(role, path)
         else:
             params = {"field": f"inputs.{role}", "value": json.dumps(value)[:80]}
             problems.append(Message("wrong-type", _NO_TEXT, params))
@@ -286,12 +288,10 @@ class Lock:
     """Held by the one process that works on a run; the kernel lets go of it when the process ends, however it ends."""
 
     def __init__(self, run_dir: Path) -> None:
-        self._path = run_dir / "lock"
-        self._file = None
+        self._file = open(run_dir / "lock", "a")  # noqa: SIM115 - open as long as the process lives
 
     def acquire(self) -> bool:
         """False when another process works on this run."""
-        self._file = open(self._path, "a")  # noqa: SIM115 - open as long as the process lives
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -377,15 +377,16 @@ class Status:
     def _write(self) -> None:
         now = time.monotonic()
         self._fields |= {"heartbeat": time.time(), "wall_s": round(self._wall_before + now - self._started, 3)}
-        write_json(self._path, self._fields)
+        write_json(self._path, self._fields, to_disk=self._over.is_set())
         self._written = now
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write aside, flush to the disk, rename: a reader sees the old file or the new one."""
+def write_json(path: Path, value: Any, *, to_disk: bool = True) -> None:
+    """Write aside and rename: a reader sees the old file or the new one. `to_disk`: and so it is after a power cut."""
     aside = path.with_name(f".{path.name}.part")
     with open(aside, "w", encoding="utf-8") as file:
         json.dump(value, file, ensure_ascii=False, indent=1, allow_nan=False)
         file.flush()
-        os.fsync(file.fileno())
+        if to_disk:
+            os.fsync(file.fileno())
     os.replace(aside, path)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -27,12 +27,18 @@ from .messages import Failed, Message, _
 class MicroBatch(Protocol):
     """What goes through the model at once. `weight`: how many tokens (rankings, …) its loss sums over; `tokens`: how many the model reads."""
 
-    weight: float
-    tokens: int
+    @property
+    def weight(self) -> float: ...
+
+    @property
+    def tokens(self) -> int: ...
+
+
+M = TypeVar("M", bound=MicroBatch)
 
 
 @dataclass
-class Job:
+class Job(Generic[M]):
     """What a method brings to the loop.
 
     batch(step) → micro-batches of update `step` (from 1), a function of the step alone.
@@ -44,8 +50,8 @@ class Job:
 
     steps: int
     parameters: dict[str, nn.Parameter]
-    batch: Callable[[int], Sequence[MicroBatch]]
-    loss: Callable[[MicroBatch], tuple[Tensor, dict[str, Tensor]]]
+    batch: Callable[[int], Sequence[M]]
+    loss: Callable[[M], tuple[Tensor, dict[str, Tensor]]]
     evaluate: Callable[[], dict[str, float]] | None = None
     sample: Callable[[int], None] | None = None
     best: Best | None = None
@@ -71,7 +77,7 @@ def train(ctx: Context, model: nn.Module, job: Job) -> dict[str, float]:
         if job.best is not None:
             job.best.load(checkpoint)
     elif job.evaluate is not None:
-        heldout = _look(ctx, model, job, 0)
+        heldout = _look(ctx, model, job, job.evaluate, 0)
 
     def save(folder: Path) -> None:
         save_state(folder, job.parameters, optimizer)
@@ -88,16 +94,15 @@ def train(ctx: Context, model: nn.Module, job: Job) -> dict[str, float]:
             group["lr"] = rate * group["factor"]
         batch = job.batch(step)
         weight = sum(micro.weight for micro in batch)
-        totals: dict[str, Tensor] = defaultdict(float)
+        totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros(()))
         for micro in batch:
             with ctx.autocast():
                 loss, numbers = job.loss(micro)
             (loss / weight).backward()
-            totals["loss"] += loss.detach()
-            for name, number in numbers.items():
-                totals[name] += number.detach()
+            for name, number in {"loss": loss, **numbers}.items():
+                totals[name] = totals[name] + number.detach()
         norm = nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf)
-        _must_be_finite(norm, step)
+        must_be_finite(norm, step)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
 
@@ -117,24 +122,25 @@ def train(ctx: Context, model: nn.Module, job: Job) -> dict[str, float]:
             )
             seen, since = 0, now
         if job.evaluate is not None and (step % eval_every == 0 or step == job.steps):
-            heldout = _look(ctx, model, job, step)
+            heldout = _look(ctx, model, job, job.evaluate, step)
             since = time.monotonic()
         ctx.boundary(step, save)
     if job.best is not None:
         job.best.put_back()
         return job.best.numbers
-    if (
-        not heldout and job.evaluate is not None
-    ):  # resumed behind the last step: the numbers were told in an earlier attempt
+    if not heldout and job.evaluate is not None:
+        # Resumed behind the last step: the numbers were told in an earlier attempt.
         with evaluating(model):
             heldout = job.evaluate()
     return heldout
 
 
-def _look(ctx: Context, model: nn.Module, job: Job, step: int) -> dict[str, float]:
+def _look(
+    ctx: Context, model: nn.Module, job: Job, evaluate: Callable[[], dict[str, float]], step: int
+) -> dict[str, float]:
     """Evaluate on the held-out rows and write samples."""
     with evaluating(model):
-        numbers = job.evaluate()
+        numbers = evaluate()
         ctx.event(step, **{f"heldout_{name}": number for name, number in numbers.items()})
         if job.sample is not None:
             job.sample(step)
@@ -228,7 +234,7 @@ def load_state(folder: Path, parameters: dict[str, nn.Parameter], optimizer: tor
     optimizer.load_state_dict(torch.load(folder / "optimizer.pt", weights_only=True))
 
 
-def _must_be_finite(norm: Tensor, step: int) -> None:
+def must_be_finite(norm: Tensor, step: int) -> None:
     if not torch.isfinite(norm):
         text = _(
             "The loss stopped being a number at update %(step)s. A smaller learning rate or a longer warm-up usually helps; "

@@ -168,7 +168,13 @@ def batch(corpus: Corpus, rows: Sequence[Sequence[int]]) -> Batch:
     positions[row, column] = within
     learned = within >= np.repeat(corpus.skips[pieces], lengths)
     targets[row[learned], column[learned]] = corpus.tokens[source[learned] + 1]
-    return Batch(*map(torch.from_numpy, (ids, positions, targets)), weight=int(learned.sum()), tokens=total)
+    return Batch(
+        ids=torch.from_numpy(ids),
+        positions=torch.from_numpy(positions),
+        targets=torch.from_numpy(targets),
+        weight=int(learned.sum()),
+        tokens=total,
+    )
 
 
 def summed_loss(model: PreTrainedModel, rows: Batch, *, all_logits: bool = False) -> Tensor:

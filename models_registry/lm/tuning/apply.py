@@ -8,6 +8,7 @@ from peft import LoraConfig, get_peft_model_state_dict
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import save_file
 from torch import nn
+from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from ..chain import Loaded, adapter_off, use, wrap
@@ -65,11 +66,12 @@ def _inner(module: nn.Module) -> nn.Module:
     return module.get_base_layer() if isinstance(module, BaseTunerLayer) else module
 
 
-def _linear_layers(model: nn.Module, target: str) -> list[str]:
+def _linear_layers(model: PreTrainedModel, target: str) -> list[str]:
     """Names of the trunk's linear layers; output layer, score head and the insides of adapters are left out."""
     names: list[str] = []
     wrapped = ""
-    for name, module in model.base_model.named_modules(prefix=model.base_model_prefix):
+    prefix = model.base_model_prefix
+    for name, module in getattr(model, prefix).named_modules(prefix=prefix):
         if wrapped and name.startswith(wrapped):
             continue
         if isinstance(module, BaseTunerLayer):
@@ -102,7 +104,7 @@ def save(loaded: Loaded, folder: Path) -> None:
     tune = all: a full model with its tokenizer. An adapter: adapter_config.json and adapter_model.safetensors, nothing of the base.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if loaded.trainable is None:
+    if loaded.trainable is None or loaded.peft is None:
         loaded.model.save_pretrained(folder)
         loaded.tokenizer.save_pretrained(folder)
         return

@@ -23,12 +23,12 @@ def run(ctx: Context) -> None:
     length = min(config.max_length or context + 1, context + 1) - 1
 
     def encode(rows: Sequence[SftRow | TextRow]) -> Iterator[Text]:
-        if isinstance(rows[0], TextRow):
-            texts = [row.text for row in rows]
+        texts = [row.text for row in rows if isinstance(row, TextRow)]
+        if texts:
             for ids, text in zip(encode_documents(loaded, texts), texts, strict=True):
                 yield Text(ids, bytes=len(text.encode()))
             return
-        pairs = [(as_prompt(row.prompt), as_prompt(row.completion)) for row in rows]
+        pairs = [(as_prompt(row.prompt), as_prompt(row.completion)) for row in rows if isinstance(row, SftRow)]
         for (prompt, answer), (prompt_ids, answer_ids) in zip(pairs, encode_pairs(loaded, pairs), strict=True):
             parts = (prompt, answer) if config.learn_prompts else (answer,)
             yield Text(
