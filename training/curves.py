@@ -52,6 +52,10 @@ class Curve:
     last_step: int
 
     @property
+    def is_machinery(self) -> bool:
+        return self.name in MACHINERY
+
+    @property
     def plot(self) -> Plot:
         return Plot(tuple(tuple(series.points) for series in self.lines.values()), self.last_step)
 

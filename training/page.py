@@ -66,8 +66,9 @@ class Page:
         return self._changed("events", "silent")
 
     @property
-    def has_new_curves(self) -> bool:
-        return self._changed("curves")
+    def known_curves(self) -> list[str]:
+        """The charts that the browser has already."""
+        return [name for name in self._last.get("curves", "").split(".") if name]
 
     @property
     def has_new_samples(self) -> bool:

@@ -20,7 +20,10 @@ def dataset(kind: str = "text", rows: list[dict] | None = None, name: str = "") 
     number = next(_numbers)
     if rows is None:
         rows = [
-            {"text": f"The cat number {n} sat on the mat number {number}.", "split": "heldout" if n % 10 == 0 else "train"}
+            {
+                "text": f"The cat number {n} sat on the mat number {number}.",
+                "split": "heldout" if n % 10 == 0 else "train",
+            }
             for n in range(60)
         ]
     text = "".join(json.dumps(row) + "\n" for row in rows)

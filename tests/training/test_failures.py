@@ -15,7 +15,10 @@ def sentences(death: Death) -> str:
 @pytest.mark.parametrize(
     ("death", "words"),
     [
-        (Death(-signal.SIGKILL, peak_bytes=3 * 2**30, out_of_memory=True), "Memory ran out; the run held up to 3.0 GiB"),
+        (
+            Death(-signal.SIGKILL, peak_bytes=3 * 2**30, out_of_memory=True),
+            "Memory ran out; the run held up to 3.0 GiB",
+        ),
         (Death(-signal.SIGKILL, peak_bytes=2**30), "ended the process without warning when it held up to 1.0 GiB"),
         (Death(1, log=("MemoryError",)), "Memory ran out"),
         (Death(1, log=("OSError: [Errno 28] No space left on device",)), "The disk is full"),

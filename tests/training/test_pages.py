@@ -106,7 +106,10 @@ def test_a_poll_brings_only_what_is_new(client, running):
     assert "<details" not in fragment  # folds that a person opened stay open
 
     write_events(running.folder, {"step": 6, "entropy": 2.0})
-    assert 'id="run-curves"' in text(client.get(address, headers=HTMX))
+    fragment = text(client.get(address, headers=HTMX))
+    assert fragment.count('hx-swap-oob="beforeend:#curves"') == 1  # the new chart joins the others
+    assert 'id="table-entropy"' in fragment
+    assert 'id="table-loss"' not in fragment
 
     Run.objects.update(state=Run.State.FAILED)
     assert client.get(address, headers=HTMX)["HX-Refresh"] == "true"
@@ -127,9 +130,7 @@ def test_a_silent_run_and_a_missing_supervisor_are_said(client, running):
 
 
 def test_a_failure_is_told_with_what_to_do(client, running):
-    Run.objects.update(
-        state=Run.State.FAILED, errors=[{"id": "m", "text": "Memory ran out.", "params": {}}]
-    )
+    Run.objects.update(state=Run.State.FAILED, errors=[{"id": "m", "text": "Memory ran out.", "params": {}}])
     (running.folder / "status.json").write_text(json.dumps({"error": {"cause": {}, "detail": "Traceback: deep"}}))
     page = text(client.get(running.get_absolute_url()))
     assert "Memory ran out." in page

@@ -51,7 +51,12 @@ class Started:
         command = [sys.executable, "manage.py", "start", "--no-demo", "--no-models", *options]
         log = open(self.folder / f"start{len(self.processes)}.log", "wb")
         process = subprocess.Popen(
-            command, cwd=settings.BASE_DIR, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            command,
+            cwd=settings.BASE_DIR,
+            env=self.environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         self.processes.append(process)
         return process

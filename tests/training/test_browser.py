@@ -1,0 +1,96 @@
+"""The runs in a real browser: a run is started from the form, its curves grow on the page, folds stay open, it is stopped and resumed."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from tests import factories
+from training.models import Run
+from training.supervisor import Supervisor
+
+from . import make
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+@pytest.fixture
+def supervised(live_server) -> Iterator[None]:
+    """A supervisor beside the live server, in a thread of its own."""
+    over = threading.Event()
+    Path(settings.RUNS).mkdir(parents=True, exist_ok=True)
+    (Path(settings.RUNS) / "supervisor.lock").touch()
+    supervisor = Supervisor(at_a_time=1)
+
+    def work() -> None:
+        while not over.wait(0.1):
+            supervisor.step()
+        for watched in supervisor.watched.values():
+            watched.signal_group(signal.SIGKILL)
+        connection.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+def test_a_run_is_started_watched_stopped_and_resumed(open_page, supervised):
+    data = make.dataset(name="Cats and mats")
+    page = open_page("/runs/", factories.admin())
+    page.set_default_timeout(60_000)
+    page.get_by_role("link", name="Start the first run").click()
+    page.get_by_role("link", name="Pretrain").click()
+    page.get_by_label("Cats and mats").check()
+
+    # Choosing another kind brings its fields, and keeps what was typed.
+    page.get_by_label("Epochs").fill("9999")
+    page.get_by_text("LoRA adapter", exact=True).click()
+    page.get_by_label("Rank").wait_for()
+    page.get_by_text("All weights", exact=True).click()
+    page.get_by_label("Rank").wait_for(state="detached")
+    assert page.get_by_label("Epochs").input_value() == "9999"
+
+    page.get_by_label("Batch size").fill("none")
+    page.get_by_role("button", name="Start run").click()
+    page.get_by_text("“Batch size” must be a whole number").wait_for()
+    page.get_by_label("Batch size").fill("2")
+    page.get_by_label("Size", exact=True).select_option("nano")
+    page.get_by_label("Name of the run").fill("Watched")
+    page.get_by_role("button", name="Start run").click()
+
+    page.get_by_role("heading", name="Watched").wait_for()
+    page.locator("#plot-loss svg").wait_for()
+    assert page.evaluate("getComputedStyle(document.querySelector('#plot-loss path[stroke^=var]')).stroke").startswith(
+        "rgb"
+    )
+
+    # The values behind a curve stay open while the page goes on living.
+    page.locator("#table-loss summary").click()
+    newest = page.locator("#values-loss tbody tr").first.inner_text()
+    page.wait_for_function("text => document.querySelector('#values-loss tbody tr').innerText !== text", arg=newest)
+    assert page.locator("#table-loss").evaluate("fold => fold.open")
+    page.reload()
+    page.locator("#plot-loss svg").wait_for()
+
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_text("stopped", exact=True).wait_for()
+    assert Run.objects.get().state == Run.State.STOPPED
+    page.get_by_role("button", name="Resume").click()
+    page.get_by_text("running", exact=True).wait_for()
+    run = Run.objects.get()
+    assert run.attempt == 2
+    assert run.inputs.get().dataset == data
+
+
+def test_a_run_can_be_read_on_a_phone(open_page):
+    run = make.run(name="A run with a name that is a good deal longer than a phone is wide")
+    make.write_events(run.folder, *({"step": step, "loss": 3 / step, "progress": 0.2} for step in range(1, 40)))
+    for path in ("/runs/", run.get_absolute_url(), "/runs/new/", "/runs/new/?method=ppo"):
+        page = open_page(path, run.created_by, viewport={"width": 360, "height": 740})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
