@@ -71,7 +71,7 @@ def test_a_model_of_the_wrong_kind_is_refused_with_the_reason(fields, words):
 
 
 def test_data_of_the_wrong_kind_is_refused_with_the_reason():
-    with pytest.raises(Refusal, match="must be a data set of text, and .* holds rankings"):
+    with pytest.raises(Refusal, match=r"must be a data set of text, and .* holds rankings"):
         make.run(inputs={"dataset": make.dataset("rankings", [])})
 
 
