@@ -9,6 +9,9 @@ from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Cast, Coalesce, TruncDate
 from django.utils import timezone
 
+from jobs.models import Job
+from jobs.queries import latest
+from labeling import queries
 from labeling.datasets import snapshot
 from labeling.models import Assignment, Completion, Dataset, Project, Ranking, Split, Task, TaskItem
 from labeling.ranking import LETTERS
@@ -72,14 +75,16 @@ def throughput(project: Project, *, wanted: int, ranked: int, days: int = 28) ->
 
 @dataclass
 class Participant:
-    """A person in a project: a member, or somebody who has ranked."""
+    """A person in a project: a member, or somebody who has ranked here, or whose rankings were imported."""
 
     user: User
+    name: str  # without the project, where an import made it
     is_member: bool
     ranked: int = 0
+    imported_rankings: int = 0
     skipped: int = 0
     flagged: int = 0
-    last_activity: datetime | None = None
+    last_activity: datetime | None = None  # here; the day of an import says nothing about a person
 
 
 def participants(project: Project) -> list[Participant]:
@@ -89,15 +94,27 @@ def participants(project: Project) -> list[Participant]:
         row.pop("annotator"): row
         for row in turns.annotate(
             ranked=Count("pk", filter=Q(state__in=RANKED)),
+            imported_rankings=Count("pk", filter=Q(imported=True)),
             skipped=Count("pk", filter=Q(state=State.SKIPPED)),
             flagged=Count("pk", filter=Q(state=State.FLAGGED)),
-            last_activity=Max("finished_at"),
+            last_activity=Max("finished_at", filter=Q(imported=False)),
         )
     }
     members = set(project.memberships.values_list("user", flat=True))
     users = User.objects.in_bulk(members | set(did))
-    people = [Participant(user, pk in members, **did.get(pk, {})) for pk, user in users.items()]
+    people = [
+        Participant(user, str(user).removeprefix(f"{project.slug}/"), pk in members, **did.get(pk, {}))
+        for pk, user in users.items()
+    ]
     return sorted(people, key=lambda person: (-person.ranked, person.user.username))
+
+
+def recent_job(project: Project, what: str) -> Job | None:
+    """The newest job of this kind if it is under way, or ended so recently that people want to know how."""
+    job = latest(queries.subject_of(project), what)
+    if job and (job.is_active or timezone.now() - job.created_at < timedelta(hours=24)):
+        return job
+    return None
 
 
 def people_to_add(project: Project) -> QuerySet[User]:

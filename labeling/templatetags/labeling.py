@@ -4,10 +4,12 @@ from datetime import date
 
 from django import template
 from django.utils.formats import number_format
+from django.utils.safestring import mark_safe
 from django.utils.text import Truncator
 from django.utils.translation import ngettext
 
 from labeling.files import Problem
+from models_registry.cards import as_html
 
 register = template.Library()
 
@@ -17,6 +19,19 @@ def excerpt(content: str | list, length: int = 120) -> str:
     """A prompt in one line: of a chat, what was said last."""
     text = content if isinstance(content, str) else str(content[-1].get("content", "")) if content else ""
     return Truncator(" ".join(text.split())).chars(length) or "…"
+
+
+@register.filter
+def markdown(text: str) -> str:
+    """What people wrote in Markdown, as HTML that is safe to show."""
+    return mark_safe(as_html(text))  # as_html has cleaned it
+
+
+@register.filter
+def name_in(annotator: int | str, manifest: dict | None) -> str:
+    """Of an annotator in a snapshot's row: the name that its manifest gives, else what the row says."""
+    known = manifest.get("annotators", {}) if manifest else {}
+    return known.get(str(annotator), {}).get("name") or str(annotator)
 
 
 @register.inclusion_tag("labeling/parts/daily_bars.html")

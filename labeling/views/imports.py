@@ -8,13 +8,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from jobs.queries import latest
-from labeling import actions, queries, uploads
+from labeling import actions, uploads
 from labeling.files import BadRow, Problem, rows
 from labeling.forms import ImportForm
 from labeling.importing.formats import Item, recognise
 from labeling.importing.load import look
 from labeling.models import Project
+from labeling.project_queries import recent_job
 from labeling.views.lists import posted
 from people.errors import Refusal
 from people.permissions import Right, requires
@@ -51,7 +51,7 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
         "tab": "import",
         "form": form,
         "examples": EXAMPLES,
-        "job": latest(queries.subject_of(project), "import"),
+        "job": recent_job(project, "import"),
     }
     return render(request, "labeling/import.html", context, status=400 if form.is_bound else 200)
 

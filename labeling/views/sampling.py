@@ -6,10 +6,10 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from jobs.queries import latest
-from labeling import actions, queries
+from labeling import actions
 from labeling.forms import SampleForm
 from labeling.models import Project
+from labeling.project_queries import recent_job
 from labeling.views.lists import posted
 from people.errors import Refusal
 from people.permissions import Right, requires
@@ -36,6 +36,6 @@ def sample(request: HttpRequest, slug: str) -> HttpResponse:
         "problems": problems,
         "prompts": project.prompts.count(),
         "any_version": form.fields["versions"].queryset.exists(),
-        "job": latest(queries.subject_of(project), "sample"),
+        "job": recent_job(project, "sample"),
     }
     return render(request, "labeling/sample.html", context, status=400 if form.is_bound else 200)

@@ -62,7 +62,7 @@ def test_the_layout_is_remembered(open_page, annotator):
 def test_guidelines_open_and_close_by_key_and_the_board_goes_on(open_page, annotator):
     page = open_board(open_page, annotator, factories.project(tasks=1, guidelines="Be <b>fair</b>."))
     page.keyboard.press("u")
-    assert page.inner_text("#guidelines .reading") == "Be <b>fair</b>."
+    assert page.inner_text("#guidelines .prose") == "Be <b>fair</b>."
     page.keyboard.press("1")  # not meant for the board now
     page.keyboard.press("Escape")
     page.keyboard.press("2")

@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from labeling import actions
 from labeling.actions.tasks import NewTask, add_tasks
+from labeling.importing.load import import_prompts
 from labeling.models import Project
 from models_registry.models import Kind, Model, Version
 from people.models import User
@@ -150,6 +151,21 @@ def test_a_researcher_sees_the_overview_without_what_only_admins_do(researcher, 
     text = said(signed_in(researcher).get(project.get_absolute_url()))
     assert "An admin does this." in text
     assert "Settings" not in text
+
+
+def test_guidelines_are_markdown_and_nothing_in_them_runs(page):
+    project = factories.project(guidelines="**Polite** first. <script>alert(1)</script>")
+    body = page.get(project.get_absolute_url()).content.decode()
+    assert "<strong>Polite</strong>" in body
+    assert "<script>alert" not in body
+
+
+def test_whoever_came_with_an_import_is_named_as_in_the_file(page, admin, said, tmp_path):
+    project = factories.project(actor=admin)
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"prompt": "Why?", "completions": ["a", "b"], "ranking": "A > B", "annotator": "J038"}')
+    import_prompts(actor=admin, project=project, path=rows)
+    assert "J038 imported 1 0 0" in said(page.get(project.get_absolute_url()))
 
 
 # Tasks
