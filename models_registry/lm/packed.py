@@ -32,6 +32,15 @@ class Group:
         """Tokens of the prompt with its longest completion: what must fit into the model."""
         return len(self.prompt) + max(map(len, self.completions))
 
+    def cut(self, limit: int | None) -> "Group":
+        """Without the start of the prompt, as far as needed for every completion to fit; a completion that does not fit alone loses its
+        end. None: no limit."""
+        if limit is None or self.longest <= limit:
+            return self
+        completions = [completion[:limit] for completion in self.completions]
+        room = limit - max(map(len, completions))
+        return Group(self.prompt[max(len(self.prompt) - room, 0) :], completions)
+
 
 @dataclass(frozen=True)
 class Rows:

@@ -157,6 +157,13 @@ def test_a_model_without_a_score_head_is_refused():
         score_head(causal_lm("llama"))
 
 
+def test_a_group_is_cut_at_the_start_of_its_prompt_and_only_then_at_the_end_of_a_completion():
+    group = Group([1, 2, 3, 4, 5], [[6, 7, 8], [9]])
+    assert group.cut(8) == group.cut(None) == group
+    assert group.cut(5) == Group([4, 5], [[6, 7, 8], [9]])
+    assert group.cut(2) == Group([], [[6, 7], [9]])
+
+
 def test_the_last_real_token_is_found_with_padding_on_either_side():
     mask = torch.tensor([[1, 1, 0, 0], [1, 1, 1, 1], [0, 0, 1, 1], [0, 1, 1, 0]])
     assert last_real(mask).tolist() == [1, 3, 3, 2]

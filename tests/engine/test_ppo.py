@@ -196,10 +196,10 @@ def test_rows_of_a_batch_are_cut_to_what_they_need():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("tune", "lr"), [(ALL, 2e-3), ({"kind": "lora", "rank": 8, "alpha": 16}, 2e-2)])
+@pytest.mark.parametrize(("tune", "lr"), [(ALL, 2e-3), ({"kind": "lora", "rank": 16, "alpha": 64}, 2e-2)])
 def test_it_learns_what_a_python_function_rewards(tune, lr, ppo_run):
     """Foxes again, counted by a function: the result writes more of them on prompts it has not seen."""
-    folder = ppo_run(tune=tune, updates=25, episodes=32, lr=lr, kl_coef=0.05, heldout_prompts=9)
+    folder = ppo_run(tune=tune, updates=25, episodes=32, lr=lr, kl_coef=0.03, heldout_prompts=9)
     calls = []
 
     def foxes(asked: Sequence[str], answers: Sequence[str]) -> list[float]:
@@ -281,6 +281,12 @@ def test_prompts_that_do_not_fit_are_left_out_and_told(ppo_run, tmp_path, pretra
     assert runs.go(folder) == 0
     assert {"prompts-too-long", "no-heldout-prompts"} <= set(notes(folder))
     assert "win_rate" not in metrics(folder)
+
+    long_answers = QUICK | {"updates": 1, "max_tokens": 40}
+    folder = runs.write_run(tmp_path / "judge", "ppo", long_answers, inputs)
+    assert runs.go(folder) == 0
+    left_out = [e["message"]["params"] for e in runs.events(folder) if e.get("kind") == "note"]
+    assert left_out[0] == {"number": 1, "answer": 40}
 
     folder = runs.write_run(tmp_path / "none", "ppo", QUICK | {"max_prompt_tokens": 2}, inputs)
     assert runs.go(folder) == 2

@@ -61,6 +61,10 @@ class BradleyTerry(nn.Module):
         """-log P(first wins), elementwise."""
         return -logsigmoid(d)
 
+    def tied(self, d: Tensor) -> Tensor:
+        """A tie teaches nothing: 0, elementwise."""
+        return torch.zeros_like(d)
+
     def outcomes(self, d: Tensor) -> Tensor:
         """(…, 3) probabilities of first wins, tie, second wins."""
         return torch.stack([torch.sigmoid(d), torch.zeros_like(d), torch.sigmoid(-d)], dim=-1)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -41,7 +42,7 @@ def compare(ctx: Context, actors: Actors, prompts: Sequence[Tokenized], reward: 
     n = len(prompts)
     wins, ties = int((scores_after > scores_before).sum()), int((scores_after == scores_before).sum())
     low, high = wilson(wins + ties / 2, n)
-    figures = {
+    figures: dict[str, Any] = {
         "heldout_prompts": n,
         "wins": wins,
         "ties": ties,
@@ -78,13 +79,14 @@ def compare(ctx: Context, actors: Actors, prompts: Sequence[Tokenized], reward: 
 def write(ctx: Context, actors: Actors, prompts: Sequence[Tokenized], *, start: bool) -> list[Output]:
     """One answer to each prompt, by the result or by its start."""
     config: Config = ctx.config
-    options = {"max_tokens": config.max_tokens, "temperature": config.temperature, "seed": ctx.seed}
-    ids = [p.ids for p in prompts]
-    with ctx.autocast():
-        if not start:
-            return generate_ids(actors.loaded, ids, **options)
-        with actors.reference() as reference:
-            return generate_ids(reference, ids, **options)
+    with ctx.autocast(), actors.reference() if start else nullcontext(actors.loaded) as writer:
+        return generate_ids(
+            writer,
+            [p.ids for p in prompts],
+            max_tokens=config.max_tokens,
+            temperature=config.temperature,
+            seed=ctx.seed,
+        )
 
 
 @torch.no_grad()

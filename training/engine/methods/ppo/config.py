@@ -163,7 +163,7 @@ class Config(OptimizerSettings, RunSettings):
     )  # fmt: skip
 
     lr: float = setting(
-        1e-4, _("Learning rate"), _("About 3e-4 for models below ten million parameters, 1e-4 for LoRA, 1e-5 or less for all weights of a large one."),
+        1e-4, _("Learning rate"), _("About 3e-4 for all weights of a model below a million parameters and three times that for LoRA; 1e-6 to 1e-5 and 1e-4 for a large one."),
         group="optimizer", gt=0, le=1,
     )  # fmt: skip
     schedule: Literal["cosine", "linear", "constant"] = setting(

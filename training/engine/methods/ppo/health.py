@@ -1,10 +1,11 @@
 """What a person should know about a PPO run, in plain words: looks at the numbers of each update and speaks once about each thing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ...messages import Message, _
 
+Numbers = Mapping[str, Any]  # of an update's event; what could not be measured is None
 WINDOW = 5  # updates; single ones are noisy
 
 
@@ -16,8 +17,8 @@ class Health:
 
     def __init__(self, *, kl_limit: float, kl_target: float | None) -> None:
         self.kl_limit, self.kl_target = kl_limit, kl_target
-        self.first: list[dict[str, float]] = []
-        self.latest: list[dict[str, float]] = []
+        self.first: list[Numbers] = []
+        self.latest: list[Numbers] = []
         self.said: list[str] = []
 
     def state(self) -> dict[str, Any]:
@@ -26,7 +27,7 @@ class Health:
     def restore(self, state: dict[str, Any]) -> None:
         self.first, self.latest, self.said = state["first"], state["latest"], state["said"]
 
-    def look(self, numbers: dict[str, float]) -> list[tuple[Message, str]]:
+    def look(self, numbers: Numbers) -> list[tuple[Message, str]]:
         """What is new after an update: (message, info or warning). `numbers` are those of the update's event."""
         if len(self.first) < WINDOW:
             self.first = [*self.first, numbers]
@@ -35,7 +36,7 @@ class Health:
         self.said = [*self.said, *(message.id for message, _level in new)]
         return new
 
-    def _mean(self, updates: list[dict[str, float]], name: str) -> float | None:
+    def _mean(self, updates: list[Numbers], name: str) -> float | None:
         values = [numbers[name] for numbers in updates if numbers.get(name) is not None]
         return sum(values) / len(values) if values else None
 
@@ -46,7 +47,7 @@ class Health:
             return 1.0
         return now / before
 
-    def _findings(self, numbers: dict[str, float]) -> Iterator[tuple[Message, str]]:
+    def _findings(self, numbers: Numbers) -> Iterator[tuple[Message, str]]:
         if len(self.first) == 1:
             yield from self._start(numbers)
         kl, per_token = self._mean(self.latest, "kl") or 0.0, self._mean(self.latest, "kl_per_token") or 0.0
@@ -78,7 +79,7 @@ class Health:
                 {"share": 100 * clipped},
             ), "warning"  # fmt: skip
 
-    def _start(self, numbers: dict[str, float]) -> Iterator[tuple[Message, str]]:
+    def _start(self, numbers: Numbers) -> Iterator[tuple[Message, str]]:
         ratio, kl = numbers["ratio_start"], numbers["kl"]
         if abs(ratio - 1) < 1e-4 and abs(kl) < 1e-3:
             text = _("At the start the ratio is %(ratio).2f and KL is %(kl).2f: policy, reference and sampling agree.")

@@ -1,5 +1,6 @@
 """The prompts of a run, tokenized once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from models_registry.lm.chain import Loaded
@@ -23,8 +24,11 @@ class Tokenized:
         return self.prompt if isinstance(self.prompt, str) else plain_chat(self.prompt)
 
 
-def tokenized_prompts(ctx: Context, loaded: Loaded) -> tuple[list[Tokenized], list[Tokenized]]:
-    """The prompts to train on and the held-out ones, each once. Those too long for the model and its answer are left out, and told."""
+def tokenized_prompts(
+    ctx: Context, loaded: Loaded, fits: Callable[[Prompt], bool]
+) -> tuple[list[Tokenized], list[Tokenized]]:
+    """The prompts to train on and the held-out ones, each once. Those that are too long with an answer, for the model or by `fits` for
+    what judges it, are left out, and told."""
     config: Config = ctx.config
     room = config.max_prompt_tokens
     if loaded.context_length is not None:
@@ -41,16 +45,16 @@ def tokenized_prompts(ctx: Context, loaded: Loaded) -> tuple[list[Tokenized], li
     for row in rows(ctx.inputs["dataset"], METHOD.inputs["dataset"].accepts):
         prompt = as_prompt(row.prompt)
         ids = encode_prompt(loaded, prompt)
-        if room is not None and len(ids) > room:
+        if (room is not None and len(ids) > room) or not fits(prompt):
             too_long += 1
         else:
             found[row.split].setdefault(tuple(ids), Tokenized(prompt, ids))
     if not found["train"]:
-        text = _("There is no prompt to train on: the data set has none in its training split, or all of them are longer than %(room)s tokens.")  # fmt: skip
-        raise Refused(Message("no-prompts", text, {"room": room}))
+        text = _("There is no prompt to train on: the data set has none in its training split, or with an answer of %(answer)s tokens they are all too long (%(number)s).")  # fmt: skip
+        raise Refused(Message("no-prompts", text, {"answer": config.max_tokens, "number": too_long}))
     if too_long:
-        text = _("%(number)s prompts are longer than %(room)s tokens and are left out.")
-        ctx.note(Message("prompts-too-long", text, {"number": too_long, "room": room}), "warning")
+        text = _("%(number)s prompts are left out: with an answer of %(answer)s tokens they are too long for the model, for the reward model, or for the longest prompt that is allowed.")  # fmt: skip
+        ctx.note(Message("prompts-too-long", text, {"number": too_long, "answer": config.max_tokens}), "warning")
     if not found["heldout"]:
         text = _(
             "No prompt is held out, so the result cannot be compared with its start on prompts that it has not seen."

@@ -5,9 +5,26 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from models_registry.lm.text import Prompt
+from models_registry.lm.chain import Loaded
+from models_registry.lm.score import rewards
+from models_registry.lm.text import Prompt, encode_prompt
 
 RewardFunction = Callable[[Sequence[Prompt], Sequence[str]], Sequence[float]]
+
+
+class ByModel:
+    """A reward model as a reward function. `answer`: the longest answer in tokens."""
+
+    def __init__(self, judge: Loaded, *, answer: int) -> None:
+        self.judge, self.answer = judge, answer
+
+    def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+        return rewards(self.judge, list(zip(prompts, completions, strict=True)))
+
+    def fits(self, prompt: Prompt) -> bool:
+        """Whether the model can see this prompt whole, with an answer and its EOS."""
+        limit = self.judge.context_length
+        return limit is None or len(encode_prompt(self.judge, prompt)) + self.answer + 1 <= limit
 
 
 def scored(reward: RewardFunction, prompts: Sequence[Prompt], texts: Sequence[str], device: torch.device) -> Tensor:

@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,12 +22,12 @@ from torch import Tensor, nn
 
 from models_registry.lm.chain import Loaded, load
 from models_registry.lm.generate import Output, generate_ids
-from models_registry.lm.score import Padded, padded, rewards
+from models_registry.lm.score import Padded, padded
 from models_registry.lm.tuning.apply import apply, counts, save
 
 from ...context import Context
 from ...diversity import distinct_ngrams
-from ...loop import Shuffle, adamw, load_state, save_state, schedule
+from ...loop import Shuffle, adamw, load_state, must_be_finite, save_state, schedule
 from .actors import Actors
 from .compare import compare
 from .config import Config
@@ -43,7 +44,7 @@ from .maths import (
     whiten,
 )
 from .prompts import Tokenized, tokenized_prompts
-from .scoring import RewardFunction, scored
+from .scoring import ByModel, RewardFunction, scored
 
 GENERATED_AT_ONCE = 128  # answers that are written side by side
 
@@ -51,14 +52,17 @@ GENERATED_AT_ONCE = 128  # answers that are written side by side
 def run(ctx: Context) -> None:
     """PPO against the reward model that the run names."""
     judge = load(ctx.inputs["reward_model"], device=ctx.device, dtype=ctx.dtype)
-    train(ctx, lambda prompts, completions: rewards(judge, list(zip(prompts, completions, strict=True))))
+    train(ctx, ByModel(judge, answer=ctx.config.max_tokens))
 
 
 def train(ctx: Context, reward: RewardFunction) -> None:
-    """PPO against any function from prompts and completions to scores; a standard deviation of about 1 suits the defaults."""
+    """PPO against any function from prompts and completions to scores; a standard deviation of about 1 suits the defaults.
+
+    The function may have a `fits(prompt)`, as ByModel has: prompts for which it says no are left out.
+    """
     config: Config = ctx.config
     loaded = load(ctx.inputs["base"], device=ctx.device)
-    prompts, heldout = tokenized_prompts(ctx, loaded)
+    prompts, heldout = tokenized_prompts(ctx, loaded, getattr(reward, "fits", lambda _prompt: True))
     apply(loaded, config.tune)
     trained, total = counts(loaded)
     ctx.facts(trained_parameters=trained, total_parameters=total)
@@ -97,7 +101,9 @@ def train(ctx: Context, reward: RewardFunction) -> None:
         chosen = [prompts[i] for i in shuffle(update)]
         rollout = roll_out(ctx, actors, chosen, reward, update)
         advantages, returns = estimate(rollout, controller.beta, config)
-        numbers = rollout.numbers() | learn(ctx, actors, optimizer, rollout, advantages, returns, update)
+        numbers: dict[str, Any] = rollout.numbers() | learn(
+            ctx, actors, optimizer, rollout, advantages, returns, update
+        )
 
         ctx.tokens_seen += rollout.tokens
         numbers["explained_variance"] = explained_variance(rollout.values, returns, rollout.mask)
@@ -153,7 +159,7 @@ class Rollout:
     def tokens(self) -> int:
         return int(self.batch.completion_mask.sum())
 
-    def numbers(self) -> dict[str, float | None]:
+    def numbers(self) -> dict[str, Any]:
         """Of the update's event. KL is k1 summed over an answer, whatever estimator the reward uses."""
         kl = torch.where(self.mask, self.logprobs - self.reference, 0).sum()
         within, across = distinct_ngrams([output.text for output in self.outputs])
@@ -197,7 +203,9 @@ def roll_out(
         for part in torch.arange(len(prompts)).split(micro_batch(config)):
             cut, width = taken(batch, part)
             judged = actors.judge(cut, temperature=config.temperature, entropy=True)
-            logprobs[part, :width], values[part, :width], entropy[part, :width] = judged
+            logprobs[part, :width], values[part, :width] = judged.logprobs, judged.values
+            if judged.entropy is not None:
+                entropy[part, :width] = judged.entropy
             reference[part, :width] = actors.reference_logprobs(cut, temperature=config.temperature)
     penalties = config.missing_eos_penalty * unfinished.float()
     return Rollout(outputs, batch, scores, penalties, logprobs, values, reference, entropy)
@@ -276,6 +284,7 @@ def learn(
             }.items():
                 numbers[name] += number.detach() * share
         numbers["grad_norm"] = nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf)
+        must_be_finite(numbers["grad_norm"], update)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         if not start:

@@ -57,24 +57,28 @@ def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ran
         )
         problems.append(Message("no-heldout", text))
     elif not any(ranking.order.strict_pairs() for ranking in heldout):
-        text = _("All %(number)s held-out rankings tie everything, so nothing could be said about how good the reward model is.")
+        text = _(
+            "All %(number)s held-out rankings tie everything, so nothing could be said about how good the reward model is."
+        )
         problems.append(Message("heldout-all-tied", text, {"number": len(heldout)}))
-    longer = [ranking for ranking in train + heldout if limit is not None and ranking.group.longest > limit]
-    if longer:
+    excess = [over for r in train + heldout if limit is not None and (over := r.group.longest - limit) > 0]
+    if limit is not None and excess:
         params = {
-            "number": len(longer),
+            "number": len(excess),
             "all": len(train) + len(heldout),
             "limit": limit,
-            "longest": max(ranking.group.longest for ranking in longer),
-            "tokens": sum(ranking.group.longest - limit for ranking in longer),
+            "longest": limit + max(excess),
+            "tokens": sum(excess),
         }
         if not config.truncate:
-            text = _("%(number)s of %(all)s rankings have texts longer than the model's %(limit)s tokens (the longest: %(longest)s). Cutting them would drop the first %(tokens)s tokens of their prompts in all: allow it, or take a model that holds more.")  # fmt: skip
+            text = _("%(number)s of %(all)s rankings have texts longer than the model's %(limit)s tokens (the longest: %(longest)s). Cutting them would drop %(tokens)s tokens in all, from the start of their prompts first: allow it, or take a model that holds more.")  # fmt: skip
             problems.append(Message("too-long", text, params))
         else:
-            text = _("%(number)s of %(all)s rankings are cut to %(limit)s tokens: %(tokens)s tokens at the start of their prompts are dropped.")  # fmt: skip
+            text = _("%(number)s of %(all)s rankings are cut to %(limit)s tokens: %(tokens)s tokens in all are dropped, from the start of their prompts first.")  # fmt: skip
             ctx.note(Message("cut", text, params), "warning")
-            train, heldout = ([cut(ranking, limit) for ranking in part] for part in (train, heldout))
+            train, heldout = (
+                [replace(ranking, group=ranking.group.cut(limit)) for ranking in part] for part in (train, heldout)
+            )
     if problems:
         raise Refused(problems)
 
@@ -99,14 +103,6 @@ def tokenized(loaded: Loaded, row: RankingRow) -> Ranking | None:
     pairs = encode_pairs(loaded, [(prompt, row.completions[item]) for item in said])
     group = Group(pairs[0][0], [completion for _prompt, completion in pairs])
     return Ranking(group, order, row.weight, tuple(max(len(ids), 1) for ids in group.completions))
-
-
-def cut(ranking: Ranking, limit: int) -> Ranking:
-    """Drop the start of the prompt until the longest completion fits, and the end of a completion that does not fit alone."""
-    completions = [completion[:limit] for completion in ranking.group.completions]
-    room = limit - max(map(len, completions))
-    prompt = ranking.group.prompt
-    return replace(ranking, group=Group(prompt[max(len(prompt) - room, 0) :], completions))
 
 
 def batches(rankings: Sequence[Ranking], size: int) -> list[list[Ranking]]:

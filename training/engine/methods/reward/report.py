@@ -72,9 +72,9 @@ def tie_threshold(pairs: Pairs) -> float:
     gain = np.where(pairs.tied, 1, -(pairs.difference > 0).astype(int))[order].cumsum()
     last_of_size = np.append(np.diff(size[order]) > 0, True)
     best, at = 0, -1
-    for place in np.flatnonzero(last_of_size):
+    for place in np.flatnonzero(last_of_size).tolist():
         if gain[place] > best:
-            best, at = gain[place], place
+            best, at = int(gain[place]), place
     if at < 0:
         return 0.0
     ordered = size[order]
@@ -96,13 +96,12 @@ def chance_log_loss(train: Pairs, heldout: Pairs) -> float:
     return float(-share * log(tie) - (1 - share) * log((1 - tie) / 2))
 
 
-def length_slope(rankings: Sequence[Scored]) -> float:
+def length_slope(rankings: Sequence[Scored]) -> float | None:
     """Standard deviations of score that a doubling of the length goes with, within prompts (least squares on what is left when each
-    ranking's means are taken away). 0 if lengths do not differ."""
+    ranking's means are taken away). None where lengths hardly differ (by less than a tenth of a doubling): noise would pass for a slope."""
     x = np.concatenate([np.log2(r.tokens) - np.log2(r.tokens).mean() for r in rankings])
     y = np.concatenate([r.scores - r.scores.mean() for r in rankings])
-    spread = (x * x).sum()
-    return float((x * y).sum() / spread) if spread > 1e-12 else 0.0
+    return float((x * y).sum() / (x * x).sum()) if x.std() > 0.1 else None
 
 
 def report(train: Sequence[Scored], heldout: Sequence[Scored], outcomes: Outcomes) -> dict[str, float | int | None]:

@@ -87,18 +87,18 @@ def run(ctx: Context) -> None:
         raw = [score(ctx, scores_of, rankings) for rankings in (train, heldout)]
     every = np.concatenate(raw[0])
     scale = Scale(float(every.mean()), max(float(every.std()), 1e-6))
-    judged = [
+    fit, unseen = (
         [
             Scored(r.order, (s - scale.mean) / scale.std, np.array(r.tokens), tuple(r.group.prompt))
             for r, s in zip(rankings, scores, strict=True)
         ]
         for rankings, scores in zip((train, heldout), raw, strict=True)
-    ]
-    tie_model = preference if isinstance(preference, RaoKupper) else fitted_theta(Pairs.of(judged[0]), scale)
+    )
+    tie_model = preference if isinstance(preference, RaoKupper) else fitted_theta(Pairs.of(fit), scale)
     metrics = {
         "loss": config.loss,
         "log_loss": figures["log_loss"],
-        **report(*judged, lambda d: outcomes(tie_model, d * scale.std)),
+        **report(fit, unseen, lambda d: outcomes(tie_model, d * scale.std)),
         "theta": tie_model.theta,
         "train_rankings": len(train),
         "best_step": best.step,
