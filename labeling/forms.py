@@ -112,7 +112,7 @@ class MembersForm(forms.Form):
     people = forms.ModelMultipleChoiceField(
         label=_("People"),
         queryset=User.objects.none(),
-        widget=forms.CheckboxSelectMultiple,
+        widget=forms.CheckboxSelectMultiple(attrs={"class": "choices"}),
         error_messages={"required": _("Choose at least one person.")},
     )
 
@@ -166,7 +166,7 @@ class SampleForm(forms.Form):
     versions = forms.ModelMultipleChoiceField(
         label=_("Models"),
         queryset=Version.objects.none(),
-        widget=forms.CheckboxSelectMultiple,
+        widget=forms.CheckboxSelectMultiple(attrs={"class": "choices"}),
         help_text=_("With several, the outputs of a prompt are shared among them."),
         error_messages={"required": _("Choose at least one model to sample from.")},
     )
