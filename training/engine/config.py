@@ -211,6 +211,20 @@ class TrainingSettings(OptimizerSettings, RunSettings):
         advanced=True,
         ge=1,
     )
+    log_every: int | None = setting(
+        None,
+        _("Log every"),
+        _("Updates between two points of the curves; empty: at most 200 points a run."),
+        group="watch",
+        unit="updates",
+        advanced=True,
+        ge=1,
+    )
+
+
+class LanguageSettings(TrainingSettings):
+    """What pretraining and finetuning share besides: they show what the model writes."""
+
     sample_tokens: int = setting(
         64,
         _("Length of samples"),
@@ -220,13 +234,4 @@ class TrainingSettings(OptimizerSettings, RunSettings):
         advanced=True,
         ge=1,
         le=1024,
-    )
-    log_every: int | None = setting(
-        None,
-        _("Log every"),
-        _("Updates between two points of the curves; empty: at most 200 points a run."),
-        group="watch",
-        unit="updates",
-        advanced=True,
-        ge=1,
     )

@@ -2,7 +2,7 @@
 
 from models_registry.lm.tuning.config import Tune, TuneLora
 
-from ...config import Input, Method, TrainingSettings, setting
+from ...config import Input, LanguageSettings, Method, setting
 from ...messages import _
 
 METHOD = Method(
@@ -21,7 +21,7 @@ METHOD = Method(
 )
 
 
-class Config(TrainingSettings):
+class Config(LanguageSettings):
     tune: Tune = setting(
         TuneLora(),
         _("What moves"),

@@ -5,7 +5,7 @@ from typing import ClassVar, Literal
 
 from models_registry.lm.tuning.config import Tune, TuneAll
 
-from ...config import Input, Method, TrainingSettings, setting
+from ...config import Input, LanguageSettings, Method, setting
 from ...messages import Message, _
 
 METHOD = Method(
@@ -45,7 +45,7 @@ SIZES = {
 }
 
 
-class Config(TrainingSettings):
+class Config(LanguageSettings):
     OF_A_NEW_MODEL: ClassVar = {field.name for field in fields(Size)} | {
         "size",
         "architecture",
