@@ -2,6 +2,9 @@
 
 Terms: a *prompt* has *completions*; a *task* shows 2..9 completions of one prompt in a canonical order; an *assignment* is
 one person's turn at a task, in a numbered slot of it; a *ranking* is what they said, revision by revision.
+
+A foreign key without an index of its own (`db_index=False`) is the beginning of a constraint or index of its table already: each index less is a
+page less to write at every submit.
 """
 
 import uuid
@@ -77,7 +80,7 @@ class Split(models.TextChoices):
 class Prompt(models.Model):
     """`content` is a string or a list of chat messages; `digest` is its identity inside the project."""
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="prompts")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="prompts", db_index=False)
     content = models.JSONField()
     digest = models.CharField(max_length=64)
     split = models.CharField(max_length=8, choices=Split, default=Split.TRAIN)
@@ -93,7 +96,7 @@ class Prompt(models.Model):
 class Completion(models.Model):
     """One output. `version` or `source` says who wrote it; neither is ever shown on the board."""
 
-    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="completions")
+    prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="completions", db_index=False)
     text = models.TextField(blank=True)
     digest = models.CharField(max_length=64)
     version = models.ForeignKey(Version, null=True, blank=True, on_delete=models.PROTECT, related_name="completions")
@@ -118,7 +121,7 @@ class Task(models.Model):
         COMPLETE = "complete", _("complete")
         REVIEW = "review", _("closed for review")
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="tasks")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="tasks", db_index=False)
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="tasks")
     key = models.CharField(max_length=64)  # hash of prompt and completions: importing twice makes no second task
     state = models.CharField(max_length=16, choices=State, default=State.OPEN)
@@ -154,7 +157,7 @@ class Task(models.Model):
 class TaskItem(models.Model):
     """The canonical order of a task's outputs: letter A is position 0."""
 
-    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="items")
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="items", db_index=False)
     completion = models.ForeignKey(Completion, on_delete=models.PROTECT, related_name="+")
     position = models.PositiveSmallIntegerField()
     duplicate_of = models.PositiveSmallIntegerField(
@@ -175,7 +178,7 @@ class Desk(models.Model):
     `cursors`: {priority: position}. Finding the next task never looks at what lies behind; counting never looks at all that was done.
     """
 
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="desks")
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="desks", db_index=False)
     annotator = models.ForeignKey(User, on_delete=models.CASCADE, related_name="desks")
     cursors = models.JSONField(default=dict)
     done = models.PositiveIntegerField(default=0)  # rankings submitted
@@ -207,8 +210,8 @@ class Assignment(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)  # shown in addresses: says nothing
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="assignments")
-    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="assignments")
-    annotator = models.ForeignKey(User, on_delete=models.PROTECT, related_name="assignments")
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="assignments", db_index=False)
+    annotator = models.ForeignKey(User, on_delete=models.PROTECT, related_name="assignments", db_index=False)
     repeat = models.PositiveSmallIntegerField(default=0)
     slot = models.PositiveSmallIntegerField(null=True, blank=True)
     state = models.CharField(max_length=16, choices=State, default=State.CLAIMED)
@@ -247,7 +250,7 @@ class Ranking(models.Model):
     behind `*`. `notation` is the same in the task's canonical letters.
     """
 
-    assignment = models.ForeignKey(Assignment, on_delete=models.CASCADE, related_name="rankings")
+    assignment = models.ForeignKey(Assignment, on_delete=models.CASCADE, related_name="rankings", db_index=False)
     revision = models.PositiveSmallIntegerField(default=1)
     current = models.BooleanField(default=True)
     tiers = models.JSONField()

@@ -52,12 +52,14 @@ def next_task(project: int, annotator: int, priority: int, behind: int) -> Task 
 
     `lapsed` is the key of their own assignment of it whose lease has ended, or None.
     """
+    # Look-ups within look-ups, no joins: a planner that expects few such tasks would else sort them all.
+    mine = f"FROM {ASSIGNMENT} m WHERE m.annotator_id = %s AND m.repeat = 0 AND m.task_id ="
     found = sql.fetch(
-        _select(Task, Prompt) + f", mine.id FROM {TASK} a JOIN {PROMPT} b ON b.id = a.prompt_id"
-        f" LEFT JOIN {ASSIGNMENT} mine ON mine.task_id = a.id AND mine.annotator_id = %s AND mine.repeat = 0"
-        " WHERE a.project_id = %s AND a.priority = %s AND a.position > %s"
-        " AND (mine.id IS NULL OR mine.state = 'expired') ORDER BY a.position LIMIT 1",
-        [annotator, project, priority, behind],
+        _select(Task, Prompt) + f", (SELECT m.id {mine} a.id) FROM (SELECT t.* FROM {TASK} t"
+        " WHERE t.project_id = %s AND t.priority = %s AND t.position > %s"
+        f" AND COALESCE((SELECT m.state {mine} t.id), 'expired') = 'expired'"
+        f" ORDER BY t.position LIMIT 1) AS a JOIN {PROMPT} b ON b.id = a.prompt_id",
+        [annotator, project, priority, behind, annotator],
     )
     if not found:
         return None

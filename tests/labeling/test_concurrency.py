@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from itertools import count
 
 import pytest
 from django.db import connection, connections
@@ -41,13 +42,13 @@ def test_eight_people_share_a_queue_and_nothing_is_over_assigned_or_lost():
     project = factories.project(tasks=TASKS, overlap=OVERLAP)
     people = [factories.user() for _ in range(WORKERS)]
     acknowledged: list[tuple[str, int]] = []
+    turns = count(1)
 
     def work(person):
         def rank_all():
             assignment = actions.claim_task(actor=person, project=project)
-            number = 0
             while assignment is not None:
-                number += 1
+                number = next(turns)
                 key = f"{person.pk} {number}"
                 if number % 17 == 0:
                     assignment = actions.skip_task(actor=person, assignment=assignment, reason="cannot judge").next
