@@ -8,7 +8,7 @@ export PERINGKAT_REAL_DATA ?= $(abspath ../shared)
 endif
 FAST := not slow and not browser and not prove
 
-.PHONY: run test check prove demo fmt environment environment-dev browser texts
+.PHONY: run test check prove demo fmt environment environment-dev browser texts texts-collect
 
 run: environment
 	@exec $(PY) manage.py start
@@ -39,6 +39,10 @@ fmt: environment-dev
 
 texts: environment
 	@DJANGO_SETTINGS_MODULE=tests.settings $(PY) manage.py compile_texts
+
+# After a text was written or changed: new ones are listed, to be translated in locale/*/LC_MESSAGES/django.po.
+texts-collect: environment
+	@DJANGO_SETTINGS_MODULE=tests.settings $(PY) manage.py collect_texts
 
 # Nothing happens when the installed requirements are already these.
 environment:
