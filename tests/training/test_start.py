@@ -49,15 +49,15 @@ class Started:
 
     def start(self, *options: str) -> subprocess.Popen:
         command = [sys.executable, "manage.py", "start", "--no-demo", "--no-models", *options]
-        log = open(self.folder / f"start{len(self.processes)}.log", "wb")
-        process = subprocess.Popen(
-            command,
-            cwd=settings.BASE_DIR,
-            env=self.environment,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with open(self.folder / f"start{len(self.processes)}.log", "wb") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=settings.BASE_DIR,
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         self.processes.append(process)
         return process
 

@@ -129,8 +129,12 @@ class Command(BaseCommand):
             self.say("Preparing the database …")
             call_command("migrate", interactive=False, verbosity=0)
         lines = first_admin()
-        if not no_demo:
-            lines += seed_demo(self.say)
+        try:
+            if not no_demo:
+                lines += seed_demo(self.say)
+        except BaseException:
+            self.say(*lines)  # the password is known to nobody else
+            raise
         connection.close()
         return lines
 
