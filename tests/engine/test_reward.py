@@ -257,3 +257,4 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(tune, tmp_path, pretra
     assert runs.weights(stopped) == runs.weights(whole)
     assert runs.curves(stopped) == runs.curves(whole)
     assert metrics(stopped) == metrics(whole)
+    assert notes(stopped) == notes(whole)

@@ -52,6 +52,7 @@ class Context:
         self._last_line = 0.0
         self._last_checkpoint = time.monotonic()
         self._metrics: dict[str, Any] | None = None
+        self._restored = False
         self._found = self._begin()
         _seed(self.seed)
         if self.device.type == "cpu":
@@ -72,9 +73,10 @@ class Context:
         self._line({"kind": "sample", "step": step, "slot": slot, "prompt": prompt, "text": text})
 
     def note(self, message: Message, level: str = "info") -> None:
-        """A line for people; level: info or warning."""
+        """A line for people; level: info or warning. What is said before restore() was said in the first attempt and is not repeated."""
         print(f"{level}: {message}", file=sys.stderr, flush=True)
-        self._line({"kind": "note", "level": level, "message": message.as_json()})
+        if self._found is None or self._restored:
+            self._line({"kind": "note", "level": level, "message": message.as_json()})
 
     def progress(self, fraction: float) -> None:
         """How much is done, 0..1; the time that is left follows from the pace of this attempt."""
@@ -129,6 +131,7 @@ class Context:
         if self._found is None:
             return None
         _set_random_state(self._state["random"])
+        self._restored = True
         self.tokens_seen = self._state["tokens_seen"]
         self._status.set(step=self._state["step"], tokens_seen=self.tokens_seen)
         self._last_checkpoint = time.monotonic()

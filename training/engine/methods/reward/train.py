@@ -3,7 +3,7 @@
 A ranking of K outputs is one element of a batch and costs one forward pass per output, never one per pair (Ouyang et al. 2022, section 3.5).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from models_registry.lm.chain import Loaded, load
 from models_registry.lm.heads import Scale, into_reward, write_scale
-from models_registry.lm.packed import packed_scores, probe, separate_scores
+from models_registry.lm.packed import Group, packed_scores, probe, separate_scores
 from models_registry.lm.tuning.apply import apply, counts, save, trained_parameters
 
 from ... import loop
@@ -24,6 +24,8 @@ from ...preferences import BradleyTerry, Comparisons, Preference, RaoKupper, Sof
 from .config import Config
 from .rankings import Ranking, batches, read_rankings
 from .report import Pairs, Scored, report, three_way_log_loss
+
+Scorer = Callable[[Sequence[Group]], Tensor]  # groups → raw scores of all their completions, flat
 
 EVALUATED_AT_ONCE = 8  # rankings in one forward pass
 
@@ -49,11 +51,11 @@ def run(ctx: Context) -> None:
     train, heldout = read_rankings(ctx, loaded)
     if loaded.head == "lm":
         into_reward(loaded, seed=ctx.seed)
-    share = config.share_prompt and can_share(ctx, loaded, train + heldout)
-    scores_of = partial(packed_scores if share else separate_scores, loaded.model)
     apply(loaded, config.tune)
     trained, total = counts(loaded)
     ctx.facts(trained_parameters=trained, total_parameters=total)
+    share = config.share_prompt and can_share(ctx, loaded, train + heldout)
+    scores_of = partial(packed_scores if share else separate_scores, loaded.model)
 
     preference = preference_of(config).to(ctx.device)
     usable = [r for r in train if r.order.strict_pairs() or (preference.uses_ties and r.order.tied_pairs())]
@@ -144,7 +146,7 @@ def losses_of(preference: Preference, scores: Tensor, rankings: Sequence[Ranking
     return ranking_losses(preference, scores, Comparisons.of([r.order for r in rankings], scores.device))
 
 
-def look(ctx: Context, preference: Preference, scores_of, rankings: Sequence[Ranking]) -> dict[str, float]:
+def look(ctx: Context, preference: Preference, scores_of: Scorer, rankings: Sequence[Ranking]) -> dict[str, float]:
     """Held-out loss (mean over the rankings that the loss can use) and share of strict pairs in the right order."""
     total = used = right = strict = 0.0
     for part in batches(rankings, EVALUATED_AT_ONCE):
@@ -159,7 +161,7 @@ def look(ctx: Context, preference: Preference, scores_of, rankings: Sequence[Ran
     return {"log_loss": total / max(used, 1), "accuracy": right / max(strict, 1)}
 
 
-def score(ctx: Context, scores_of, rankings: Sequence[Ranking]) -> list[np.ndarray]:
+def score(ctx: Context, scores_of: Scorer, rankings: Sequence[Ranking]) -> list[np.ndarray]:
     """Raw scores of each ranking's outputs, in the order of `rankings`."""
     place = {id(ranking): i for i, ranking in enumerate(rankings)}
     found: list[np.ndarray] = [np.empty(0)] * len(rankings)
@@ -173,13 +175,9 @@ def score(ctx: Context, scores_of, rankings: Sequence[Ranking]) -> list[np.ndarr
 
 
 @torch.no_grad()
-def outcomes(preference: Preference, difference: np.ndarray) -> np.ndarray:
-    return (
-        preference.double()
-        .outcomes(torch.from_numpy(difference).to(next(preference.parameters()).device))
-        .cpu()
-        .numpy()
-    )
+def outcomes(model: RaoKupper, difference: np.ndarray) -> np.ndarray:
+    """Probabilities of first wins, tie, second wins for differences of raw scores (n,): (n, 3)."""
+    return model.outcomes(torch.from_numpy(difference).to(model.raw)).double().cpu().numpy()
 
 
 def fitted_theta(pairs: Pairs, scale: Scale) -> RaoKupper:
