@@ -16,9 +16,10 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from labeling.actions.tasks import MOST_OUTPUTS, make_tasks
+from labeling.actions.tasks import make_tasks
 from labeling.identity import digest_of
 from labeling.models import Completion, Project, Prompt
+from labeling.ranking import MAX_ITEMS
 from models_registry.models import Head, Kind, Version
 from models_registry.queries import folders
 from people.errors import Refusal
@@ -49,8 +50,8 @@ class Plan:
             found.append(_("Choose at least one model to sample from."))
         if len(set(self.versions)) < len(self.versions):
             found.append(_("A model was chosen twice."))
-        if not 2 <= self.outputs <= MOST_OUTPUTS:
-            found.append(_("A task has 2 to %(most)d outputs.") % {"most": MOST_OUTPUTS})
+        if not 2 <= self.outputs <= MAX_ITEMS:
+            found.append(_("A task has 2 to %(most)d outputs.") % {"most": MAX_ITEMS})
         if len(self.versions) > self.outputs:
             found.append(_("There are more models than outputs; each model needs one output at least."))
         if not 0 <= self.seed < 2**32:

@@ -9,8 +9,7 @@ from django.db import transaction
 from labeling.actions.queue import queue_places
 from labeling.identity import digest_of, split_of
 from labeling.models import Completion, Project, Prompt, Task, TaskItem
-
-MOST_OUTPUTS = 9
+from labeling.ranking import MAX_ITEMS
 
 
 @dataclass
@@ -107,8 +106,8 @@ def make_tasks(
     for number, (key, (prompt, completions)) in enumerate(zip(keys, outputs, strict=True)):
         if key in tasks or key in new:
             continue
-        if not 2 <= len(completions) <= MOST_OUTPUTS:
-            raise ValueError(f"a task has 2 to {MOST_OUTPUTS} outputs, not {len(completions)}")
+        if not 2 <= len(completions) <= MAX_ITEMS:
+            raise ValueError(f"a task has 2 to {MAX_ITEMS} outputs, not {len(completions)}")
         new[key] = task = Task(
             project=project,
             prompt=prompt,

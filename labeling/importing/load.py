@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from labeling import sql
+from labeling.actions.collecting import one_transaction
 from labeling.actions.tasks import Added, NewTask, add_tasks, task_key
 from labeling.files import BadRow, Problem, refuse, rows
 from labeling.identity import digest_of
@@ -76,8 +77,8 @@ def import_prompts(
     done = 0
     for batch in _batches(path, name, report):
         judged = reading.take(batch)
-        with transaction.atomic():
-            _write(project, batch, judged, annotators)
+        _know_annotators(project, {one.annotator for one in judged}, annotators)
+        _write(project=project, batch=batch, judged=judged, annotators=annotators)
         done += len(batch)
         progress(done, found.rows)
     return report
@@ -201,7 +202,8 @@ def _in_words_of_content(order: WeakOrder, identities: Sequence[str]) -> list:
 # Writing
 
 
-def _write(project: Project, batch: Sequence[Item], judged: Sequence[Judged], annotators: dict[str, User]) -> None:
+@one_transaction
+def _write(*, project: Project, batch: Sequence[Item], judged: Sequence[Judged], annotators: dict[str, User]) -> None:
     added = add_tasks(
         project,
         [
@@ -210,10 +212,10 @@ def _write(project: Project, batch: Sequence[Item], judged: Sequence[Judged], an
         ],
     )
     if judged:
-        _know_annotators(project, {one.annotator for one in judged}, annotators)
         _write_rankings(project, added, judged, annotators)
 
 
+@transaction.atomic
 def _know_annotators(project: Project, names: set[str], annotators: dict[str, User]) -> None:
     """A user for each annotator of the file: named by the project and the file, not active, without a password.
 
