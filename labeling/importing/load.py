@@ -4,6 +4,7 @@ An import is written in batches, each one transaction. Everything in it has an i
 task, ranking), so an import that was cut off is simply run again, and importing twice adds nothing.
 """
 
+import hashlib
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -72,21 +73,16 @@ def import_prompts(
     report = Report()
     reading = _Reading(project, report)
     annotators: dict[str, User] = {}
-    with transaction.atomic():
-        audit(actor, "project.import", project, file=name or path.name, sha256=_sha256(path), **found.as_json())
-    done = 0
+    audit(actor, "project.import", project, file=name or path.name, sha256=_sha256(path), **found.as_json())
     for batch in _batches(path, name, report):
         judged = reading.take(batch)
         _know_annotators(project, {one.annotator for one in judged}, annotators)
         _write(project=project, batch=batch, judged=judged, annotators=annotators)
-        done += len(batch)
-        progress(done, found.rows)
+        progress(report.rows, found.rows)
     return report
 
 
 def _sha256(path: Path) -> str:
-    import hashlib
-
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
