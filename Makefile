@@ -2,12 +2,13 @@
 
 VENV := .venv
 PY := $(VENV)/bin/python
-# The real data of the project's test room, where it lies beside the checkout; tests that need it skip without it.
+# Real rankings, texts and a model, where they lie beside the checkout; the tests that need them are skipped without.
 ifneq ($(wildcard ../shared/data),)
 export PERINGKAT_REAL_DATA ?= $(abspath ../shared)
 endif
 FAST := not slow and not browser and not prove
 
+.NOTPARALLEL:
 .PHONY: run test check prove demo fmt environment environment-dev browser texts texts-collect
 
 run: environment
