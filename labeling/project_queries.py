@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from math import ceil
 
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Subquery, Sum, TextField
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum, TextField
 from django.db.models.functions import Cast, Coalesce, TruncDate
 from django.utils import timezone
 
@@ -67,9 +67,14 @@ def throughput(project: Project, *, wanted: int, ranked: int, days: int = 28) ->
         rankings=Count("pk"),
         people=Count("annotator", distinct=True),
         counted=Count("pk", filter=Q(state=State.SUBMITTED)),
+        first=Min("finished_at"),
     )
     left = wanted - ranked
-    days_left = ceil(left * 7 / recent["counted"]) if left > 0 and recent["counted"] else None
+    days_left = None
+    if left > 0 and recent["counted"]:
+        # A project that began on Tuesday has not been idle since last week; and a day is the least that says something.
+        began = max((timezone.now() - recent["first"]) / timedelta(days=1), 1)
+        days_left = ceil(left * began / recent["counted"])
     return Throughput(series, recent["rankings"], recent["people"], days_left)
 
 

@@ -10,11 +10,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from . import charts, queries, reading
-from .curves import HELDOUT, Curve, curves, title_of
+from .curves import Curve, curves, title_of
 from .engine import methods
 from .failures import said
 from .fields import Field, all_leaves, as_text, default_values, fields_of, flat
 from .models import Run
+from .result import Result, result
 
 SAMPLE_STEPS = 5  # shown side by side
 SAMPLE_PROMPTS = 8
@@ -151,13 +152,8 @@ class Page:
         return found
 
     @property
-    def metrics(self) -> list[tuple[str, Any]]:
-        """(name, value) of the figures of the result; those on held-out data first."""
-        figures = flat(reading.metrics(self.run.folder))
-        named = [
-            (" · ".join(title_of(part) for part in path.split(".")), value, HELDOUT in path) for path, value in figures
-        ]
-        return [(name, value) for name, value, _heldout in sorted(named, key=lambda figure: not figure[2])]
+    def result(self) -> Result:
+        return result(reading.metrics(self.run.folder))
 
     @property
     def facts(self) -> list[tuple[str, str]]:
