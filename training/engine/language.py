@@ -1,11 +1,10 @@
-"""What pretraining and finetuning share: a language model that learns the next tokens of texts, packed into rows."""
+"""What pretraining and finetuning share: a language model that learns the next tokens of texts."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
 import numpy as np
-import torch
 
 from models_registry.lm.chain import Loaded
 from models_registry.lm.generate import generate_ids
@@ -70,15 +69,25 @@ def _batched(rows: Iterator[Any], size: int) -> Iterator[tuple[Any, ...]]:
         yield some
 
 
-def keeps_apart(ctx: Context, loaded: Loaded, length: int) -> bool:
-    """Whether texts can share a row with this model, found out with numbers; says so to people when they cannot."""
-    if packing.separates(loaded.model, length):
-        return True
-    text = _(
-        "This model cannot keep texts apart that share a row, so every text gets a row of its own: the same result, slower."
-    )
-    ctx.note(Message("no-packing", text))
-    return False
+class ByTokens:
+    """Pieces of each update, so that updates read about equally many tokens: every epoch goes through all pieces in an order of its own."""
+
+    def __init__(self, lengths: np.ndarray, tokens: int, seed: int) -> None:
+        self._lengths, self._seed = lengths, seed
+        self.updates = max(1, int(lengths.sum()) // tokens)  # in an epoch
+        self._epoch, self._order, self._borders = -1, np.empty(0), np.empty(0)
+
+    def __call__(self, step: int) -> np.ndarray:
+        """Piece numbers of update `step` (from 1)."""
+        epoch, within = divmod(step - 1, self.updates)
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = loop.permutation(len(self._lengths), self._seed, epoch)
+            # No piece is longer than an update's share, so every update gets one at least.
+            ends = self._lengths[self._order].cumsum()
+            shares = ends[-1] * np.arange(self.updates + 1) / self.updates
+            self._borders = np.searchsorted(ends, shares, side="right")
+        return self._order[self._borders[within] : self._borders[within + 1]]
 
 
 def train(
@@ -86,48 +95,43 @@ def train(
     loaded: Loaded,
     corpus: Corpus,
     heldout: Corpus,
-    units: int,
-    rows_of: Callable[[np.ndarray], list[list[int]]],
-    room: int,
+    *,
+    steps: int,
+    pieces_of: Callable[[int], np.ndarray],
+    parts: Callable[[Corpus, np.ndarray], list[np.ndarray]],
 ) -> None:
-    """Train on `units` shuffled units an epoch, evaluate, write the result and its metrics.
+    """Make what ctx.config.tune names move, train, evaluate, and write the result and its metrics.
 
-    rows_of(unit numbers) → packed rows (lists of pieces of `corpus`) for one forward pass. `room`: places in a row of the evaluation; 1 puts
-    every piece into a row of its own.
+    pieces_of(step) → the pieces of `corpus` in an update; parts(corpus, pieces) → the same pieces, as they go through the model at once.
     """
-    config, model = ctx.config, loaded.model
+    model = loaded.model.eval()
+    way = packing.probe(model, int(corpus.lengths.max()))
+    if not way.together:
+        text = _(
+            "This model cannot keep texts apart in one row, so they are computed in groups: the same result, slower."
+        )
+        ctx.note(Message("no-flat-rows", text))
+    tuning.apply(loaded, ctx.config.tune)
+    model = loaded.model
     trained, total = tuning.counts(loaded)
     ctx.facts(trained_parameters=trained, total_parameters=total)
-    all_logits = not packing.plain_output(model, torch.arange(4, device=loaded.device)[None])
-    shuffle = loop.Shuffle(units, config.batch_size, ctx.seed)
-    at_once = config.micro_batch or config.batch_size
-
-    def batch(step: int) -> list[packing.Batch]:
-        chosen = shuffle(step)
-        parts = [chosen[begin : begin + at_once] for begin in range(0, len(chosen), at_once)]
-        return [packing.batch(corpus, rows_of(part)) for part in parts]
-
-    heldout_rows = (
-        [[piece] for piece in range(len(heldout.lengths))] if room == 1 else packing.best_fit(heldout.lengths, room)
-    )
+    heldout_parts = parts(heldout, np.argsort(heldout.lengths, kind="stable"))
 
     def evaluate() -> dict[str, float]:
         nats = 0.0
-        for begin in range(0, len(heldout_rows), at_once):
+        for pieces in heldout_parts:
             with ctx.autocast():
-                rows = packing.batch(heldout, heldout_rows[begin : begin + at_once])
-                nats += packing.summed_loss(model, rows, all_logits=all_logits).item()
+                nats += packing.summed_loss(model, packing.batch(heldout, pieces), way).item()
         return Loss(nats, heldout.targets, heldout.bytes).as_numbers()
 
     has_heldout = bool(len(heldout.lengths))
-    sample = _sampler(ctx, loaded, heldout if has_heldout else corpus)
     job = loop.Job(
-        steps=loop.updates(config, units),
+        steps=steps,
         parameters=tuning.trained_parameters(loaded),
-        batch=batch,
-        loss=lambda rows: (packing.summed_loss(model, rows, all_logits=all_logits), {}),
+        batch=lambda step: [packing.batch(corpus, pieces) for pieces in parts(corpus, pieces_of(step))],
+        loss=lambda rows: (packing.summed_loss(model, rows, way), {}),
         evaluate=evaluate if has_heldout else None,
-        sample=sample,
+        sample=_sampler(ctx, loaded, heldout if has_heldout else corpus),
     )
     numbers = loop.train(ctx, model, job)
     tuning.save(loaded, ctx.output)
@@ -136,7 +140,7 @@ def train(
             **{f"heldout_{name}": number for name, number in numbers.items()},
             "heldout_texts": heldout.texts,
             "train_texts": corpus.texts,
-            "steps": job.steps,
+            "steps": steps,
             "tokens_seen": ctx.tokens_seen,
             "trained_parameters": trained,
             "total_parameters": total,

@@ -199,6 +199,11 @@ def updates(config: TrainingSettings, rows: int) -> int:
     return min(steps, config.max_steps or steps)
 
 
+def permutation(count: int, seed: int, epoch: int) -> np.ndarray:
+    """0..count−1 in the order of this epoch; the same on every machine."""
+    return np.random.Generator(np.random.Philox(key=[seed, epoch])).permutation(count)
+
+
 class Shuffle:
     """Rows of each update: every epoch goes through all rows in an order of its own, drawn from (seed, epoch)."""
 
@@ -215,7 +220,7 @@ class Shuffle:
         epoch, within = divmod(place, self._rows)
         if epoch != self._epoch:
             self._epoch = epoch
-            self._order = np.random.Generator(np.random.Philox(key=[self._seed, epoch])).permutation(self._rows)
+            self._order = permutation(self._rows, self._seed, epoch)
         return int(self._order[within])
 
 

@@ -6,12 +6,11 @@ import numpy as np
 
 from models_registry.lm import chain
 from models_registry.lm.text import encode_documents, encode_pairs
-from models_registry.lm.tuning.apply import apply
 
-from ... import language, packing
+from ... import language, loop
 from ...context import Context
 from ...data import SftRow, TextRow, as_prompt
-from ...packing import Text
+from ...packing import Corpus, Text
 from .config import Config
 
 
@@ -39,24 +38,20 @@ def run(ctx: Context) -> None:
             )
 
     corpus, heldout = language.corpora(ctx, ("sft", "text"), encode, length)
-    packs = language.keeps_apart(ctx, loaded, length)
-    apply(loaded, config.tune)
+    at_once = config.micro_batch or config.batch_size
 
-    def rows_of(chosen: np.ndarray) -> list[list[int]]:
-        """The chosen examples share rows as long as the longest of them."""
-        if not packs:
-            return [[int(piece)] for piece in chosen]
-        lengths = corpus.lengths[chosen]
-        return [[int(chosen[place]) for place in row] for row in packing.best_fit(lengths, int(lengths.max()))]
+    def parts(_some: Corpus, pieces: np.ndarray) -> list[np.ndarray]:
+        """As many examples as go through the model at once."""
+        return [pieces[begin : begin + at_once] for begin in range(0, len(pieces), at_once)]
 
     language.train(
         ctx,
         loaded,
         corpus,
         heldout,
-        units=len(corpus.lengths),
-        rows_of=rows_of,
-        room=length if packs else 1,
+        steps=loop.updates(config, len(corpus.lengths)),
+        pieces_of=loop.Shuffle(len(corpus.lengths), config.batch_size, ctx.seed),
+        parts=parts,
     )
 
 

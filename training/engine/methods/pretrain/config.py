@@ -149,7 +149,9 @@ class Config(LanguageSettings):
     batch_size: int = setting(
         16,
         _("Batch size"),
-        _("Rows in one update; a row is full of documents and has the context length."),
+        _(
+            "Rows in one update; a row stands for as many tokens as the context is long, from one document or from several."
+        ),
         group="optimizer",
         unit="rows",
         ge=1,

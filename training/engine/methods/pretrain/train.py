@@ -1,9 +1,10 @@
-"""Pretraining: a tokenizer learned from the corpus, a model with random weights, documents packed into rows. Or more text for a base."""
+"""Pretraining: a tokenizer learned from the corpus, a model with random weights, documents side by side in flat rows. Or more text for a base."""
 
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
@@ -19,12 +20,11 @@ from transformers import (
 
 from models_registry.lm import chain
 from models_registry.lm.text import encode_documents
-from models_registry.lm.tuning.apply import apply
 
-from ... import data, language, packing
+from ... import data, language
 from ...context import Context
 from ...data import TextRow
-from ...packing import Text
+from ...packing import Corpus, Text
 from .config import Config
 
 BOS, EOS, PAD = "<|begin|>", "<|end|>", "<|pad|>"
@@ -45,18 +45,23 @@ def run(ctx: Context) -> None:
             yield Text(ids, bytes=len(row.text.encode()))
 
     corpus, heldout = language.corpora(ctx, ("text",), encode, length)
-    loaded.model.eval()
-    packs = language.keeps_apart(ctx, loaded, length)
-    rows = packing.best_fit(corpus.lengths, length) if packs else [[piece] for piece in range(len(corpus.lengths))]
-    apply(loaded, config.tune)
+    pieces_of = language.ByTokens(corpus.lengths, config.batch_size * length, ctx.seed)
+    steps = max(1, round(config.epochs * pieces_of.updates))
+    at_once = (config.micro_batch or config.batch_size) * length
+
+    def parts(some: Corpus, pieces: np.ndarray) -> list[np.ndarray]:
+        """As many rows' worth of tokens as go through the model at once."""
+        begins = some.lengths[pieces].cumsum() - some.lengths[pieces]
+        return np.split(pieces, np.flatnonzero(np.diff(begins // at_once)) + 1) if len(pieces) else []
+
     language.train(
         ctx,
         loaded,
         corpus,
         heldout,
-        units=len(rows),
-        rows_of=lambda chosen: [rows[row] for row in chosen],
-        room=length if packs else 1,
+        steps=min(steps, config.max_steps or steps),
+        pieces_of=pieces_of,
+        parts=parts,
     )
 
 
