@@ -18,8 +18,8 @@ _WHAT = {
 }
 
 _ROLES = {
-    "base": gettext_lazy("base"),
-    "parent": gettext_lazy("base"),
+    "base": gettext_lazy("base model"),
+    "parent": gettext_lazy("base model"),
     "reward_model": gettext_lazy("reward model"),
     "reference": gettext_lazy("reference"),
 }

@@ -52,7 +52,7 @@ def test_everything_that_is_wrong_is_said_at_once_and_nothing_is_kept():
         "inputs.base", "inputs.reward_model", "inputs.dataset", "inputs.extra", "seed", "output_name",
     }  # fmt: skip
     assert "Did you mean “kl_coef”?" in places["config.kl_coeff"][0]
-    assert places["config.tune.rank"] == ["“Rank” must be at least 1, and is 0."]
+    assert places["config.tune.rank"] == ["“Rank r” must be at least 1, and is 0."]
     assert "is missing" in places["inputs.dataset"][0]
     assert len(refused.value.problems) == 10
     assert Run.objects.count() == 0

@@ -28,7 +28,7 @@ class TuneLora(BaseModel):
         8,
         ge=1,
         le=1024,
-        title=_("Rank"),
+        title=_("Rank r"),
         description=_("Width of the adapter: more can learn more, and costs more."),
         json_schema_extra={"source": "Hu et al. 2021, LoRA, section 4"},
     )
