@@ -15,7 +15,8 @@ NAMES = {
     "loss": (gettext_noop("Loss"), gettext_noop("What the training makes small.")),
     "perplexity": (gettext_noop("Perplexity"), gettext_noop("How many tokens the model hesitates between; lower is better.")),
     "bits_per_byte": (gettext_noop("Bits per byte"), gettext_noop("Comparable between tokenizers; lower is better.")),
-    "pair_accuracy": (gettext_noop("Pair accuracy"), gettext_noop("Share of strict pairs that the scores put in the right order.")),
+    "accuracy": (gettext_noop("Pair accuracy"), gettext_noop("Share of strict pairs that the scores put in the right order.")),
+    "log_loss": (gettext_noop("Log loss"), gettext_noop("How surprising the rankings are to the scores, in nats a comparison.")),
     "reward": (gettext_noop("Reward"), gettext_noop("Mean score of the answers, in standard deviations of the score at the start.")),
     "score": (gettext_noop("Score"), gettext_noop("Mean score that the reward model gives.")),
     "kl": (gettext_noop("KL to reference"), gettext_noop("How far the model has moved from its start, in nats an answer.")),
@@ -27,16 +28,25 @@ NAMES = {
     "distinct_across": (gettext_noop("Variety across answers"), gettext_noop("Share of runs of three words that no other answer repeats.")),
     "clip_fraction": (gettext_noop("Clipped"), gettext_noop("Share of the tokens at which the step was held back.")),
     "ratio": (gettext_noop("Ratio"), gettext_noop("Probability under the new policy over that under the old one.")),
-    "policy_loss": (gettext_noop("Policy loss"), ""),
     "value_loss": (gettext_noop("Value loss"), gettext_noop("How far the critic is from the returns.")),
     "explained_variance": (gettext_noop("Explained variance"), gettext_noop("How much of the returns the critic foresees; 1 is all.")),
     "theta": (gettext_noop("Tie parameter θ"), gettext_noop("How easily people see a tie; 1 means never.")),
     "beta": (gettext_noop("KL weight β"), gettext_noop("The price of leaving the start.")),
+    "tokens_per_s": (gettext_noop("Tokens per second"), ""),
     "lr": (gettext_noop("Learning rate"), ""),
     "grad_norm": (gettext_noop("Gradient norm"), gettext_noop("Before clipping.")),
-    "tokens_per_s": (gettext_noop("Tokens per second"), ""),
+    "policy_loss": (gettext_noop("Policy loss"), ""),
+    "approx_kl": (gettext_noop("KL of one update"), gettext_noop("How far a single update moves the policy, in nats a token.")),
+    "reward_std": (gettext_noop("Spread of the reward"), gettext_noop("Standard deviation among the answers of one update.")),
+    "ratio_start": (gettext_noop("Ratio before the first step"), gettext_noop("1 in every update, or sampling and training disagree.")),
+    "clip_fraction_start": (gettext_noop("Clipped before the first step"), gettext_noop("0 in every update.")),
+    "policy_loss_start": (gettext_noop("Policy loss before the first step"), ""),
 }  # fmt: skip
-MACHINERY = {"lr", "grad_norm", "tokens_per_s", "beta"}  # of interest when something is wrong; shown last
+# Of interest when something is wrong; folded.
+MACHINERY = {
+    "lr", "grad_norm", "policy_loss", "approx_kl", "kl_per_token", "reward_std",
+    "ratio_start", "clip_fraction_start", "policy_loss_start",
+}  # fmt: skip
 COUNTERS = {"tokens", "episodes"}  # only ever grow
 TABLE_ROWS = 40
 

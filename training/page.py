@@ -131,6 +131,14 @@ class Page:
         return list(zip(self.curves, charts.draw(curve.plot for curve in self.curves), strict=True))
 
     @property
+    def drawn_first(self) -> list[tuple[Curve, SafeString]]:
+        return [(curve, svg) for curve, svg in self.drawn if not curve.is_machinery]
+
+    @property
+    def drawn_folded(self) -> list[tuple[Curve, SafeString]]:
+        return [(curve, svg) for curve, svg in self.drawn if curve.is_machinery]
+
+    @property
     def notes(self) -> list[tuple[str, str]]:
         """(info or warning, sentence), each once, warnings first."""
         notes = {said([note["message"]])[0]: note.get("level", "info") for note in self.events.notes}

@@ -135,7 +135,10 @@ def all_methods() -> dict[str, Any]:
 
 def status(run: Run) -> dict[str, Any]:
     """The engine's own word on the run; empty before it was started, or where its file cannot be read."""
-    return contract.read_status(run.folder)
+    try:
+        return contract.read_status(run.folder)
+    except ValueError:
+        return {}
 
 
 def place_in_queue(run: Run) -> int:

@@ -39,7 +39,7 @@ NAMES = {
     "steps": (gettext_noop("Updates planned"), ""),
     "prompt_shared": (gettext_noop("Prompt computed once"), ""),
 }  # fmt: skip
-_ORDER = {name: place for place, name in enumerate([*NAMES, *CURVE_NAMES])}
+_ORDER = {name: place for place, name in enumerate(dict.fromkeys([*NAMES, *CURVE_NAMES]))}
 
 
 @dataclass(frozen=True)

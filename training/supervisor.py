@@ -239,8 +239,8 @@ class Supervisor:
         elif state == "stopped":
             self._stopped(run, [])
         elif state in ("refused", "failed"):
-            said = status.get("problems") or [status["error"]["cause"]]
-            actions.end(run=run, state=state, errors=said)
+            cause = status.get("error", {}).get("cause")
+            actions.end(run=run, state=state, errors=status.get("problems") or ([cause] if cause else []))
         elif watched.asked_to_stop is not None:
             self._stopped(run, [])
         else:

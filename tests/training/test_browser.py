@@ -51,9 +51,9 @@ def test_a_run_is_started_watched_stopped_and_resumed(open_page, supervised):
     # Choosing another kind brings its fields, and keeps what was typed.
     page.get_by_label("Epochs").fill("9999")
     page.get_by_text("LoRA adapter", exact=True).click()
-    page.get_by_label("Rank").wait_for()
+    page.get_by_label("Rank r").wait_for()
     page.get_by_text("All weights", exact=True).click()
-    page.get_by_label("Rank").wait_for(state="detached")
+    page.get_by_label("Rank r").wait_for(state="detached")
     assert page.get_by_label("Epochs").input_value() == "9999"
 
     page.get_by_label("Batch size").fill("none")

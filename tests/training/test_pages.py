@@ -235,7 +235,7 @@ def test_every_mistake_stands_beside_its_field_and_nothing_typed_is_lost(client,
     for sentence in (
         "“Learning rate” must be at most 1",
         "“Batch size” must be a whole number",
-        "“Rank” must be at least 1",
+        "“Rank r” must be at least 1",
         "There is no setting “bogus”",
         "“Text corpus” is missing",
         "The seed must be a whole number",
@@ -283,3 +283,11 @@ def test_a_long_curve_is_thinned_for_drawing_without_losing_its_end():
     assert len(drawn) <= charts.DRAWN_POINTS
     assert drawn[-1][0] == 999
     assert charts.thinned(line[:7]) == list(line[:7])
+
+
+def test_the_machinery_is_folded_away(client, running):
+    write_events(running.folder, {"step": 5, "lr": 0.1, "kl": 0.2})
+    page = text(client.get(running.get_absolute_url()))
+    shown, folded = page.split('id="curves-folded"')
+    assert 'id="plot-kl"' in shown
+    assert 'id="plot-lr"' in folded
