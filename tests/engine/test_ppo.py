@@ -274,7 +274,7 @@ def test_a_reward_function_that_gives_something_else_is_caught(bad, ppo_run):
 
 
 def test_prompts_that_do_not_fit_are_left_out_and_told(ppo_run, tmp_path, pretrained, judge):
-    rows = [{"prompt": "The cat met the dog. " * n, "split": "train"} for n in (1, 2, 40)]
+    rows = [{"prompt": "The cat met the dog. " * n} for n in (1, 2, 40)]
     data = runs.write_rows(tmp_path / "prompts.jsonl", rows)
     inputs = {"base": [str(pretrained / "output")], "reward_model": [str(judge)], "dataset": str(data)}
     folder = runs.write_run(tmp_path / "some", "ppo", QUICK | {"updates": 1}, inputs)
@@ -294,6 +294,17 @@ def test_prompts_that_do_not_fit_are_left_out_and_told(ppo_run, tmp_path, pretra
     folder = runs.write_run(tmp_path / "no-room", "ppo", QUICK | {"max_tokens": 64}, inputs)
     assert runs.go(folder) == 2
     assert [problem["id"] for problem in runs.status(folder)["problems"]] == ["no-room"]
+
+
+def test_a_prompt_in_both_splits_is_not_trained_on(tmp_path, pretrained, judge):
+    rows = [{"prompt": "The cat met"}, {"prompt": "The dog met"}, {"prompt": "The cat met", "split": "heldout"}]
+    data = runs.write_rows(tmp_path / "prompts.jsonl", rows)
+    inputs = {"base": [str(pretrained / "output")], "reward_model": [str(judge)], "dataset": str(data)}
+    folder = runs.write_run(tmp_path / "run", "ppo", QUICK | {"updates": 1}, inputs)
+    asked: list[set[str]] = []
+    train_here(folder, lambda prompts, answers: asked.append(set(prompts)) or [0.0] * len(answers))
+    assert asked == [{"The dog met"}, {"The cat met"}, {"The cat met"}]  # an update, then start and result compared
+    assert "prompt-in-both" in notes(folder)
 
 
 def test_a_language_model_is_refused_as_the_reward_model(tmp_path, pretrained, prompts):

@@ -72,7 +72,7 @@ def compare(ctx: Context, actors: Actors, prompts: Sequence[Tokenized], reward: 
             file.write(json.dumps(pair, ensure_ascii=False) + "\n")
     text = _("On %(prompts)s held-out prompts the result wins %(share).0f %% by the reward (%(low).0f to %(high).0f %%), at a KL of %(kl).1f nats an answer.")  # fmt: skip
     params = {"prompts": n, "share": 100 * figures["win_rate"], "low": 100 * low, "high": 100 * high, "kl": kl}
-    ctx.note(Message("compared", text, params))
+    ctx.note(Message("compared", text, params), "warning" if figures["kl_per_token"] > ctx.config.kl_limit else "info")
     return figures
 
 

@@ -49,15 +49,20 @@ def tokenized_prompts(
             too_long += 1
         else:
             found[row.split].setdefault(tuple(ids), Tokenized(prompt, ids))
-    if not found["train"]:
-        text = _("There is no prompt to train on: the data set has none in its training split, or with an answer of %(answer)s tokens they are all too long (%(number)s).")  # fmt: skip
+    heldout = found["heldout"]
+    train = {ids: prompt for ids, prompt in found["train"].items() if ids not in heldout}
+    if not train:
+        text = _("There is no prompt to train on: the data set has none in its training split, or they are all held out too, or too long with an answer of %(answer)s tokens (%(number)s).")  # fmt: skip
         raise Refused(Message("no-prompts", text, {"answer": config.max_tokens, "number": too_long}))
     if too_long:
         text = _("%(number)s prompts are left out: with an answer of %(answer)s tokens they are too long for the model, for the reward model, or for the longest prompt that is allowed.")  # fmt: skip
         ctx.note(Message("prompts-too-long", text, {"number": too_long, "answer": config.max_tokens}), "warning")
-    if not found["heldout"]:
+    if both := len(found["train"]) - len(train):
+        text = _("%(number)s prompts are in both splits; they are held out, and not trained on.")
+        ctx.note(Message("prompt-in-both", text, {"number": both}), "warning")
+    if not heldout:
         text = _(
             "No prompt is held out, so the result cannot be compared with its start on prompts that it has not seen."
         )
         ctx.note(Message("no-heldout-prompts", text), "warning")
-    return list(found["train"].values()), list(found["heldout"].values())
+    return list(train.values()), list(heldout.values())

@@ -39,7 +39,9 @@ def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ran
             silent += 1
         else:
             found[row.split].append(ranking)
-    train, heldout = found["train"], found["heldout"]
+    heldout = found["heldout"]
+    held = {tuple(ranking.group.prompt) for ranking in heldout}
+    train = [ranking for ranking in found["train"] if tuple(ranking.group.prompt) not in held]
 
     problems: list[Message] = []
     if not train:
@@ -85,10 +87,9 @@ def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ran
     if silent:
         text = _("%(number)s rankings say nothing about any two outputs and are left out.")
         ctx.note(Message("silent-rankings", text, {"number": silent}))
-    seen = {tuple(ranking.group.prompt) for ranking in train}
-    if both := sum(tuple(ranking.group.prompt) in seen for ranking in heldout):
-        text = _("%(number)s of %(all)s held-out rankings have a prompt that is also trained on: the figures will look too good.")  # fmt: skip
-        ctx.note(Message("prompt-in-both", text, {"number": both, "all": len(heldout)}), "warning")
+    if both := len(found["train"]) - len(train):
+        text = _("%(number)s training rankings are left out, because their prompts are also held out.")
+        ctx.note(Message("prompt-in-both", text, {"number": both}), "warning")
     mean = sum(ranking.weight for ranking in train) / len(train)
     return [replace(ranking, weight=ranking.weight / mean) for ranking in train], heldout
 
