@@ -50,7 +50,7 @@ class Context:
         self._eta: float | None = None
         self._clock: tuple[float, float] | None = None  # when progress was first told in this attempt, and what it was
         self._last_line = 0.0
-        self._last_checkpoint = time.monotonic()
+        self._last_checkpoint = self._last_boundary = time.monotonic()
         self._metrics: dict[str, Any] | None = None
         self._restored = False
         self._found = self._begin()
@@ -134,7 +134,7 @@ class Context:
         self._restored = True
         self.tokens_seen = self._state["tokens_seen"]
         self._status.set(step=self._state["step"], tokens_seen=self.tokens_seen)
-        self._last_checkpoint = time.monotonic()
+        self._last_checkpoint = self._last_boundary = time.monotonic()
         return self._found
 
     @property
@@ -150,7 +150,10 @@ class Context:
         stop = self._stop.is_set()
         every = getattr(self.config, "checkpoint_every", None)
         minutes = getattr(self.config, "checkpoint_minutes", 5.0)
-        late = time.monotonic() - self._last_checkpoint >= 60 * minutes
+        now = time.monotonic()
+        # Due when it would be too late by the next boundary, if that is as far away as the last one was.
+        late = now - self._last_checkpoint + (now - self._last_boundary) >= 60 * minutes
+        self._last_boundary = now
         if stop or late or (every and step % every == 0):
             self._checkpoint(step, save)
         if stop:
