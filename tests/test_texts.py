@@ -244,3 +244,11 @@ def test_messages_of_the_engine_are_translated_where_they_are_read():
     with override("id"):
         assert said([message]) == ["rows.jsonl tidak berisi baris."]
         assert gettext("Start run") == "Mulai run"
+
+
+def test_numbers_in_messages_follow_the_language():
+    text = "At the start the ratio is %(ratio).2f and KL is %(kl).2f: policy, reference and sampling agree."
+    message = Message("x", text, {"ratio": 1.0, "kl": 0.004}).as_json()
+    assert said([message]) == [str(Message("x", text, message["params"]))]
+    with override("id"):
+        assert said([message]) == ["Pada awalnya rasio 1,00 dan KL 0,00: policy, referensi, dan sampling cocok."]

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from django.utils.translation import gettext
 
+from models_registry.words import figure
+
 from .engine.messages import Message, _
 
 
@@ -56,8 +58,13 @@ def causes(death: Death) -> list[Message]:
 
 
 def said(messages: list[dict]) -> list[str]:
-    """Messages as they are stored, in the reader's language."""
-    return [gettext(m["text"]) % m["params"] if m.get("params") else gettext(m["text"]) for m in messages]
+    """Messages as they are stored, in the reader's language and notation of numbers."""
+    return [_filled(gettext(m["text"]), m["params"]) if m.get("params") else gettext(m["text"]) for m in messages]
+
+
+def _filled(text: str, params: dict) -> str:
+    text = re.sub(r"%\((\w+)\)\.(\d)f", lambda place: figure(params[place[1]], int(place[2])), text)
+    return text % params
 
 
 def out_of_memory_kills() -> int:

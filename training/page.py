@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+
+from models_registry.words import figure as rounded
 
 from . import charts, queries, reading
 from .curves import Curve, curves, title_of
@@ -16,6 +19,7 @@ from .failures import said
 from .fields import Field, all_leaves, as_text, default_values, fields_of, flat
 from .models import Run
 from .result import Result, result
+from .templatetags.training import figure
 
 SAMPLE_STEPS = 5  # shown side by side
 SAMPLE_PROMPTS = 8
@@ -175,11 +179,15 @@ class Page:
             found.append((_("Peak GPU memory"), gibibytes(peak)))
         if total := status.get("total_parameters"):
             trained = status.get("trained_parameters", total)
-            share = _("%(trained)s of %(total)s (%(share).3g %%)")
-            parameters = {"trained": f"{trained:,}", "total": f"{total:,}", "share": 100 * trained / total}
+            share = _("%(trained)s of %(total)s (%(share)s %%)")
+            parameters = {
+                "trained": intcomma(trained),
+                "total": intcomma(total),
+                "share": figure(100 * trained / total),
+            }
             found.append((_("Trained parameters"), share % parameters))
         if tokens := status.get("tokens_seen"):
-            found.append((_("Tokens seen"), f"{tokens:,}"))
+            found.append((_("Tokens seen"), intcomma(tokens)))
         if device := status.get("device"):
             found.append((_("Computed on"), f"{device}, {status.get('dtype', '')}"))
         if step := status.get("checkpoint_step"):
@@ -264,4 +272,4 @@ def duration(seconds: float) -> str:
 
 
 def gibibytes(count: int) -> str:
-    return f"{count / 2**30:.2f} GiB"
+    return f"{rounded(count / 2**30, 2)} GiB"
