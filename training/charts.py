@@ -18,15 +18,9 @@ from . import renderer
 WIDTH, HEIGHT = 250, 104
 DRAWN_POINTS = 200
 CACHED = 1024
-LINES = ("#0a0b01", "#0a0b02", "#0a0b03")  # the colours of the first, second, third line while drawing
-GRID, TEXT = "#0a0b04", "#0a0b05"
-PROPERTIES = {
-    LINES[0]: "var(--accent)",
-    LINES[1]: "var(--warn)",
-    LINES[2]: "var(--soft)",
-    GRID: "var(--line)",
-    TEXT: "var(--faint)",
-}
+SENTINELS = ("#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05")  # three lines, grid, text: while drawing
+PROPERTIES = ("var(--accent)", "var(--warn)", "var(--soft)", "var(--line)", "var(--faint)")
+PLAIN = ("#1c6a52", "#855a05", "#55524b", "#e4e0d6", "#6d6960")  # for programs that know no stylesheet
 # d3's number formats; every language of the site that writes decimals with a comma.
 COMMA = {"decimal": ",", "thousands": ".", "grouping": [3], "currency": ["", ""]}
 POINT = {"decimal": ".", "thousands": ",", "grouping": [3], "currency": ["", ""]}
@@ -43,9 +37,10 @@ class Plot:
     lines: tuple[tuple[tuple[float, float], ...], ...]
     last_step: float  # all charts of a run share one scale of steps
 
-    def spec(self) -> dict:
-        """The Vega-Lite specification, which other programs can draw as well."""
-        axis = {"title": None, "labelFontSize": 10, "labelColor": TEXT, "domain": False, "ticks": False}
+    def spec(self, colours: tuple[str, ...] = SENTINELS) -> dict:
+        """The Vega-Lite specification, which other programs can draw as well. `colours`: three of lines, the grid's, the text's."""
+        *lines, grid, text = colours
+        axis = {"title": None, "labelFontSize": 10, "labelColor": text, "domain": False, "ticks": False}
         values = [
             {"step": step, "value": value, "line": number}
             for number, line in enumerate(self.lines)
@@ -74,12 +69,12 @@ class Plot:
                     "field": "value",
                     "type": "quantitative",
                     "scale": {"zero": False, "nice": 4},
-                    "axis": {**axis, "tickCount": 4, "gridColor": GRID, "minExtent": 34, "maxExtent": 34},
+                    "axis": {**axis, "tickCount": 4, "gridColor": grid, "minExtent": 34, "maxExtent": 34},
                 },
                 "color": {
                     "field": "line",
                     "type": "nominal",
-                    "scale": {"domain": [0, 1, 2], "range": list(LINES)},
+                    "scale": {"domain": [0, 1, 2], "range": lines},
                     "legend": None,
                 },
             },
@@ -116,7 +111,7 @@ def draw(plots: Iterable[Plot]) -> list[SafeString]:
 
 def themed(svg: str) -> str:
     """Replace the drawing's colours by the stylesheet's, and let the page decide about size and font."""
-    for colour, name in PROPERTIES.items():
+    for colour, name in zip(SENTINELS, PROPERTIES, strict=True):
         svg = svg.replace(colour, name)
     svg = re.sub(r' font-family="[^"]*"', "", svg)
     return re.sub(

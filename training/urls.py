@@ -11,5 +11,6 @@ urlpatterns = [
     path("runs/<uuid:pk>/stop/", views.stop, name="run-stop"),
     path("runs/<uuid:pk>/resume/", views.resume, name="run-resume"),
     path("runs/<uuid:pk>/register/", views.register, name="run-register"),
+    path("runs/<uuid:pk>/curves/<str:name>.vl.json", views.run_curve, name="run-curve"),
     path("runs/<uuid:pk>/files/<path:name>", views.run_file, name="run-file"),
 ]

@@ -2,14 +2,14 @@
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from people.permissions import Right, requires
 
-from . import actions, queries
+from . import actions, charts, queries
 from .engine import methods
 from .forms import RunForm
 from .models import Run
@@ -110,3 +110,15 @@ def run_file(request: HttpRequest, pk, name: str) -> HttpResponse:
     if not path.is_relative_to(folder) or not path.is_file():
         raise Http404
     return FileResponse(open(path, "rb"), as_attachment=True, filename=path.name)
+
+
+@require_GET
+@requires(Right.SEE_RUNS)
+def run_curve(request: HttpRequest, pk, name: str) -> HttpResponse:
+    """A chart's Vega-Lite specification with its values, for other programs."""
+    page = Page(get_object_or_404(Run, pk=pk))
+    curve = next((curve for curve in page.curves if curve.name == name), None)
+    if curve is None:
+        raise Http404
+    headers = {"Content-Disposition": f'attachment; filename="{name}.vl.json"'}
+    return JsonResponse(curve.plot.spec(charts.PLAIN), headers=headers)

@@ -285,6 +285,14 @@ def test_a_long_curve_is_thinned_for_drawing_without_losing_its_end():
     assert charts.thinned(line[:7]) == list(line[:7])
 
 
+def test_a_chart_can_be_taken_along(client, running):
+    spec = client.get(reverse("run-curve", args=[running.pk, "loss"])).json()
+    assert spec["$schema"].endswith("vega-lite/v5.json")
+    assert {"step": 4, "value": 1.5, "line": 1} in spec["data"]["values"]
+    assert not set(charts.SENTINELS) & set(re.findall(r"#\w{6}", json.dumps(spec)))
+    assert client.get(reverse("run-curve", args=[running.pk, "bogus"])).status_code == 404
+
+
 def test_the_machinery_is_folded_away(client, running):
     write_events(running.folder, {"step": 5, "lr": 0.1, "kl": 0.2})
     page = text(client.get(running.get_absolute_url()))
