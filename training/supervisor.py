@@ -29,7 +29,7 @@ from .models import Run
 logger = logging.getLogger("training.supervisor")
 
 GRACE_SECONDS = 300.0  # to write a checkpoint; after that the process is ended
-NICE = 5  # pages come before training when both want the processor
+NICE = 5
 State = Run.State
 
 
@@ -182,10 +182,10 @@ class Supervisor:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a process group of its own, so that a signal reaches what the run starts, and nothing else
-                preexec_fn=lambda: os.nice(NICE),
+                preexec_fn=_step_back,
             )
-        Run.objects.filter(pk=run.pk).update(pid=child.pid)
         self.watched[str(run.pk)] = Watched(str(run.pk), run.folder, child.pid, child, attempt_before)
+        Run.objects.filter(pk=run.pk).update(pid=child.pid)
         logger.info("Run %s (%s) began, process group %d.", run.pk, run.method, child.pid)
 
     def _press_to_stop(self, watched: Watched) -> None:
@@ -214,7 +214,6 @@ class Supervisor:
     def _settle(self, run: Run, watched: Watched) -> None:
         """The process has ended: what does that make of the run?"""
         watched.signal_group(signal.SIGKILL)  # whatever the run's process left behind in its group
-        self.watched.pop(watched.run_id, None)
         if contract.is_running(run.folder):
             # Someone else's process holds the run, and ours only found it locked.
             self.watched[watched.run_id] = Watched(watched.run_id, run.folder, find_process(run.folder))
@@ -251,6 +250,8 @@ class Supervisor:
                 tuple(reading.log_tail(run.folder, 60)),
             )
             actions.end(run=run, state=State.FAILED, errors=[cause.as_json() for cause in causes(death)])
+        # Last: where the database did not answer, the next look settles the run again.
+        self.watched.pop(watched.run_id, None)
 
     def _register(self, run: Run) -> None:
         try:
@@ -271,6 +272,13 @@ class Supervisor:
             actions.end(run=run, state=State.STOPPED, errors=errors)
         else:
             actions.wait_again(run=run)
+
+
+def _step_back() -> None:
+    """In the child, before exec: pages and rankings come first, when processor or memory run short."""
+    os.nice(NICE)
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
 
 
 def works_on(pid: int, folder: Path) -> bool:

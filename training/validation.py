@@ -3,7 +3,6 @@
 A Config is judged by the engine itself (contract.check_config); the inputs by what the method says it takes.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +11,7 @@ from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from labeling.models import Dataset
+from models_registry.actions import name_problems
 from models_registry.models import Head, Kind, Version
 
 from .engine import contract, methods
@@ -84,11 +84,8 @@ def checked(
     source = inputs.get("base") or next(iter(inputs.values()), None)
     origin = source.model.name if isinstance(source, Version) else slugify(source.name) if source else ""
     output_name = output_name.strip() or "-".join(filter(None, [origin[:60], method]))
-    if not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", output_name):
-        problems.add(
-            "output_name",
-            _("The name of the resulting model may have letters, digits, hyphens and underscores, at most 80."),
-        )
+    for problem in name_problems(output_name):
+        problems.add("output_name", problem)
     wanted = Wanted(
         name=name.strip()
         or " · ".join(filter(None, [method, str(source) if isinstance(source, Version) else origin])),
