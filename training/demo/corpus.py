@@ -164,15 +164,15 @@ def statement(fact: Fact, language: str, rng: random.Random) -> str:
     return _sentence(_fill(rng.choice(_SPEECH[fact.attribute][language][2]), fact, language)) + "."
 
 
-def answer(question: Question, rng: random.Random, helpful: float = 0.45, rambling: float = 0.45) -> str:
-    """One writer's answer. The share `helpful` says what was asked; the rest dodge or speak of something else, evenly.
+def answer(question: Question, rng: random.Random, helpful: float = 0.45, rambling: float = 0.5) -> str:
+    """One writer's answer. The share `helpful` says what was asked; of the rest three in four dodge, one speaks of something else.
 
-    Manners (40 % polite, 25 % rude) and length (the share `rambling` goes on and on) are drawn apart from it.
+    Manners (30 % polite, 35 % rude) and length (the share `rambling` goes on and on) are drawn apart from it.
     """
     language = question.language
     if rng.random() < helpful:
         parts = [statement(question.fact, language, rng)]
-    elif rng.random() < 0.5:
+    elif rng.random() < 0.25:
         parts = [statement(rng.choice(FACTS), language, rng)]
     else:
         parts = [rng.choice(DODGES[language])]
@@ -181,9 +181,9 @@ def answer(question: Question, rng: random.Random, helpful: float = 0.45, rambli
         if rng.random() < 0.3:
             parts = [*parts[1:], parts[0]]
     manners = rng.random()
-    if manners < 0.25:
+    if manners < 0.2:
         parts = [rng.choice(POLITE_OPENINGS[language]), *parts]
-    elif manners < 0.4:
+    elif manners < 0.3:
         parts = [*parts, rng.choice(POLITE_CLOSINGS[language])]
     elif manners < 0.65:
         parts = [rng.choice(RUDE_OPENINGS[language]), *parts]
