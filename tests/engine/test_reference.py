@@ -6,7 +6,7 @@ from training.engine import methods
 from training.engine.reference import BEGIN, DOCS, table, updated
 
 
-@pytest.mark.parametrize("method", ["reward", "ppo"])
+@pytest.mark.parametrize("method", methods.names())
 def test_the_docs_page_of_a_method_tells_its_settings_as_they_are(method):
     text = (DOCS / f"{method}.md").read_text("utf-8")
     assert BEGIN in text
