@@ -53,11 +53,11 @@ def write_run(
     return folder
 
 
-def go(folder: Path) -> int:
+def go(folder: Path, **options: Any) -> int:
     """Carry out a run in this process, which has torch already; signal handlers are put back."""
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        return run_here(folder)
+        return run_here(folder, **options)
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

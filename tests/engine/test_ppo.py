@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,6 @@ from models_registry.lm.generate import generate
 from models_registry.lm.score import padded
 from models_registry.lm.tuning.apply import apply
 from models_registry.lm.tuning.config import TuneAll, TuneLora
-from training.engine import contract
-from training.engine.context import Context
 from training.engine.methods import config_of
 from training.engine.methods.ppo.actors import Actors
 from training.engine.methods.ppo.train import taken, train
@@ -77,12 +74,9 @@ def metrics(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "output" / "metrics.json").read_text())
 
 
-def train_here(folder: Path, reward: Callable) -> dict[str, Any]:
-    """What a Python caller with a reward function of their own does; returns the metrics."""
-    context = Context(folder, contract.read(folder), contract.Status(folder), threading.Event())
-    train(context, reward)
-    context.complete()
-    return metrics(folder)
+def train_here(folder: Path, reward_fn: Callable) -> int:
+    """What a Python caller with a reward function of their own does; returns the exit code."""
+    return runs.go(folder, method=lambda ctx: train(ctx, reward_fn=reward_fn), without=["reward_model"])
 
 
 @pytest.mark.parametrize("config", [{"tune": ALL}, {"tune": LORA}, {"tune": LORA, "critic": "separate"}])
@@ -196,18 +190,19 @@ def test_rows_of_a_batch_are_cut_to_what_they_need():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("tune", "lr"), [(ALL, 2e-3), ({"kind": "lora", "rank": 16, "alpha": 64}, 2e-2)])
+@pytest.mark.parametrize(("tune", "lr"), [(ALL, 2e-3), ({"kind": "lora", "rank": 16, "alpha": 16}, 1e-2)])
 def test_it_learns_what_a_python_function_rewards(tune, lr, ppo_run):
-    """Foxes again, counted by a function: the result writes more of them on prompts it has not seen."""
-    folder = ppo_run(tune=tune, updates=25, episodes=32, lr=lr, kl_coef=0.03, heldout_prompts=9)
+    """The letter o, counted by a function: the result writes more of it on prompts it has not seen."""
+    folder = ppo_run(tune=tune, updates=20, episodes=32, lr=lr, kl_coef=0.05, heldout_prompts=9)
     calls = []
 
-    def foxes(asked: Sequence[str], answers: Sequence[str]) -> list[float]:
+    def round_letters(asked: Sequence[str], answers: Sequence[str]) -> list[float]:
         calls.append((asked, answers))
-        return [float(rankings.taste(answer)) - 0.5 for answer in answers]
+        return [answer.count("o") / 2 - 1 for answer in answers]
 
-    found = train_here(folder, foxes)
-    assert found["reward"] > found["reward_start"] + 0.4
+    assert train_here(folder, round_letters) == 0
+    found = metrics(folder)
+    assert found["reward"] > found["reward_start"] + 0.3
     assert found["win_rate"] > 0.6
     assert found["win_rate_low"] < found["win_rate"] < found["win_rate_high"] + 1e-9
     assert found["kl"] > 0.1
@@ -215,15 +210,15 @@ def test_it_learns_what_a_python_function_rewards(tune, lr, ppo_run):
     assert all(asked[0].startswith("The ") and len(asked) == len(answers) for asked, answers in calls)
     numbers = updates(folder)
     assert numbers[-1]["reward"] > numbers[0]["reward"]
-    assert max(event["explained_variance"] for event in numbers) > 0.1
-    assert numbers[-1]["episodes"] == 25 * 32
+    assert max(event["explained_variance"] for event in numbers) > 0.05
+    assert numbers[-1]["episodes"] == 20 * 32
 
     pairs = [json.loads(line) for line in (folder / "samples.jsonl").open()]
     assert len(pairs) == 9
-    assert all(pair["reward_after"] == rankings.taste(pair["after"]) - 0.5 for pair in pairs)
+    assert all(pair["reward_after"] == pair["after"].count("o") / 2 - 1 for pair in pairs)
     shown = [event for event in runs.events(folder) if event.get("kind") == "sample"]
     assert {event["slot"] for event in shown} == {0, 1, 2, 3}
-    assert {event["step"] for event in shown} == {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 25}
+    assert {event["step"] for event in shown} == {0, *range(2, 21, 2)}
 
 
 def test_it_runs_from_the_command_line_against_a_reward_model(ppo_run, judge):
@@ -269,8 +264,9 @@ def test_the_adaptive_controller_moves_beta(ppo_run):
 
 @pytest.mark.parametrize("bad", [[float("nan")] * 16, [0.0] * 15])
 def test_a_reward_function_that_gives_something_else_is_caught(bad, ppo_run):
-    with pytest.raises(ValueError, match="one finite number for each of 16 texts"):
-        train_here(ppo_run(), lambda _asked, _answers: bad)
+    folder = ppo_run()
+    assert train_here(folder, lambda _asked, _answers: bad) == 1
+    assert "one finite number for each of 16 texts" in runs.status(folder)["error"]["detail"]
 
 
 def test_prompts_that_do_not_fit_are_left_out_and_told(ppo_run, tmp_path, pretrained, judge):
@@ -296,15 +292,22 @@ def test_prompts_that_do_not_fit_are_left_out_and_told(ppo_run, tmp_path, pretra
     assert [problem["id"] for problem in runs.status(folder)["problems"]] == ["no-room"]
 
 
-def test_a_prompt_in_both_splits_is_not_trained_on(tmp_path, pretrained, judge):
+def test_a_prompt_in_both_splits_is_not_trained_on(tmp_path, pretrained):
     rows = [{"prompt": "The cat met"}, {"prompt": "The dog met"}, {"prompt": "The cat met", "split": "heldout"}]
     data = runs.write_rows(tmp_path / "prompts.jsonl", rows)
-    inputs = {"base": [str(pretrained / "output")], "reward_model": [str(judge)], "dataset": str(data)}
+    inputs = {"base": [str(pretrained / "output")], "dataset": str(data)}
     folder = runs.write_run(tmp_path / "run", "ppo", QUICK | {"updates": 1}, inputs)
     asked: list[set[str]] = []
-    train_here(folder, lambda prompts, answers: asked.append(set(prompts)) or [0.0] * len(answers))
+    assert train_here(folder, lambda prompts, answers: asked.append(set(prompts)) or [0.0] * len(answers)) == 0
     assert asked == [{"The dog met"}, {"The cat met"}, {"The cat met"}]  # an update, then start and result compared
     assert "prompt-in-both" in notes(folder)
+
+
+def test_without_a_reward_model_it_is_refused(tmp_path, pretrained, prompts):
+    inputs = {"base": [str(pretrained / "output")], "dataset": str(prompts)}
+    folder = runs.write_run(tmp_path / "run", "ppo", QUICK, inputs)
+    assert runs.go(folder) == 2
+    assert [problem["id"] for problem in runs.status(folder)["problems"]] == ["missing-input"]
 
 
 def test_a_language_model_is_refused_as_the_reward_model(tmp_path, pretrained, prompts):

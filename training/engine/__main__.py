@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,8 +45,12 @@ def main(arguments: list[str] | None = None) -> int:
     return run(options.run_dir)
 
 
-def run(run_dir: Path) -> int:
-    """Carry out or resume one run; returns the exit code. status.json holds the truth about it."""
+def run(run_dir: Path, *, method: Callable[["Context"], None] | None = None, without: Collection[str] = ()) -> int:
+    """Carry out or resume one run; returns the exit code. status.json holds the truth about it.
+
+    From Python: `method` takes the place of the method's own run(ctx), for what a run.json cannot say (a reward function), and `without` names
+    the inputs that are then not needed.
+    """
     run_dir = run_dir.absolute()
     if not run_dir.is_dir():
         print(f"There is no folder {run_dir}.", file=sys.stderr)
@@ -65,7 +70,7 @@ def run(run_dir: Path) -> int:
             status.end("complete", progress=1.0, eta_s=0.0)
         return contract.COMPLETE
     try:
-        order = contract.read(run_dir)
+        order = contract.read(run_dir, without=without)
         if int(os.environ.get("WORLD_SIZE", "1")) > 1:
             text = _("This method runs in one process; the launcher started %(number)s. Start it with one.")
             raise Refused(Message("one-process", text, {"number": os.environ["WORLD_SIZE"]}))
@@ -78,7 +83,7 @@ def run(run_dir: Path) -> int:
     context = None
     try:
         context = Context(run_dir, order, status, stop)
-        methods.run_of(order.method)(context)
+        (method or methods.run_of(order.method))(context)
         last = context.complete()
     except Stopped:
         status.end("stopped", **_figures(context))

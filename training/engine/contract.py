@@ -11,6 +11,7 @@ import json
 import os
 import threading
 import time
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,8 @@ class Order:
     seed: int
 
 
-def read(run_dir: Path) -> Order:
-    """Read and check RUN_DIR/run.json.
+def read(run_dir: Path, *, without: Collection[str] = ()) -> Order:
+    """Read and check RUN_DIR/run.json. `without`: roles of inputs that need not be there, because the caller brings them itself.
 
     Raises Refused with all problems at once: unknown keys, wrong types, values out of range, missing inputs, files that
     are not there, versions of the wrong kind. Relative paths are relative to RUN_DIR.
@@ -86,7 +87,7 @@ def read(run_dir: Path) -> Order:
     if file.method in methods.names():
         config, config_problems = check_config(file.method, file.config)
         problems += config_problems
-        inputs, input_problems = _check_inputs(run_dir, methods.facts_of(file.method).inputs, file.inputs)
+        inputs, input_problems = _check_inputs(run_dir, methods.facts_of(file.method).inputs, file.inputs, without)
         problems += input_problems
     elif isinstance(file.method, str):
         problems.append(
@@ -187,7 +188,7 @@ def _without_tags(path: tuple[Any, ...], model: type[BaseModel]) -> list[Any]:
 
 
 def _check_inputs(
-    run_dir: Path, known: dict[str, Input], given: dict[str, Any]
+    run_dir: Path, known: dict[str, Input], given: dict[str, Any], without: Collection[str]
 ) -> tuple[dict[str, list[Path] | Path], list[Message]]:
     inputs: dict[str, list[Path] | Path] = {}
     problems: list[Message] = []
@@ -203,7 +204,7 @@ def _check_inputs(
     for role, facts in known.items():
         value = given.get(role)
         if value is None or value == []:
-            if facts.required:
+            if facts.required and role not in without:
                 problems.append(Message("missing-input", _("The input “%(role)s” is missing."), {"role": role}))
         elif facts.kind == "version":
             folders = [value] if isinstance(value, str) else value

@@ -55,14 +55,14 @@ def run(ctx: Context) -> None:
     train(ctx, ByModel(judge, answer=ctx.config.max_tokens))
 
 
-def train(ctx: Context, reward: RewardFunction) -> None:
+def train(ctx: Context, reward_fn: RewardFunction) -> None:
     """PPO against any function from prompts and completions to scores; a standard deviation of about 1 suits the defaults.
 
     The function may have a `fits(prompt)`, as ByModel has: prompts for which it says no are left out.
     """
     config: Config = ctx.config
     loaded = load(ctx.inputs["base"], device=ctx.device)
-    prompts, heldout = tokenized_prompts(ctx, loaded, getattr(reward, "fits", lambda _prompt: True))
+    prompts, heldout = tokenized_prompts(ctx, loaded, getattr(reward_fn, "fits", lambda _prompt: True))
     apply(loaded, config.tune)
     trained, total = counts(loaded)
     ctx.facts(trained_parameters=trained, total_parameters=total)
@@ -99,7 +99,7 @@ def train(ctx: Context, reward: RewardFunction) -> None:
             group["lr"] = rate
 
         chosen = [prompts[i] for i in shuffle(update)]
-        rollout = roll_out(ctx, actors, chosen, reward, update)
+        rollout = roll_out(ctx, actors, chosen, reward_fn, update)
         advantages, returns = estimate(rollout, controller.beta, config)
         numbers: dict[str, Any] = rollout.numbers() | learn(
             ctx, actors, optimizer, rollout, advantages, returns, update
@@ -120,7 +120,7 @@ def train(ctx: Context, reward: RewardFunction) -> None:
 
     metrics = {"updates": config.updates, "episodes": config.updates * config.episodes, "beta": controller.beta}
     metrics |= {"trained_parameters": trained, "total_parameters": total}
-    metrics |= compare(ctx, actors, heldout[: config.heldout_prompts], reward)
+    metrics |= compare(ctx, actors, heldout[: config.heldout_prompts], reward_fn)
     save(loaded, ctx.output)
     ctx.finish(metrics)
 
