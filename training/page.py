@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.safestring import SafeString
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from models_registry.words import figure as rounded
@@ -24,6 +25,8 @@ from .templatetags.training import figure
 SAMPLE_STEPS = 5  # shown side by side
 SAMPLE_PROMPTS = 8
 SILENT_SECONDS = 60
+DRAW_EVERY = 6.0  # seconds: a picture takes some 25 ms of a processor that the training wants as well
+MOST_DRAWINGS = 64
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,18 @@ class Sample:
 
     prompt: str
     texts: list[tuple[int, str]]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """The charts of a run, drawn at one time (monotonic), by the name of their curve."""
+
+    at: float
+    events: str  # how far the events had been read
+    pictures: dict[str, SafeString]
+
+
+_drawings: dict[tuple, Drawing] = {}
 
 
 class Page:
@@ -47,11 +62,16 @@ class Page:
     def _now(self) -> dict[str, str]:
         return {
             "state": self.run.state,
-            "events": f"{self.events.attempt}.{self.events.offset}",
-            "curves": ".".join(curve.name for curve in self.curves),
+            "events": self._events_read,
+            "curves": ".".join(self._curve_names),
+            "drawn": self._drawing.events,
             "samples": str(len(self.events.samples)),
             "silent": str(self.is_silent),
         }
+
+    @property
+    def _events_read(self) -> str:
+        return f"{self.events.attempt}.{self.events.offset}"
 
     @property
     def seen(self) -> str:
@@ -68,7 +88,7 @@ class Page:
 
     @property
     def has_news(self) -> bool:
-        return self._changed("events", "silent")
+        return self._changed("events", "silent", "drawn")
 
     @property
     def known_curves(self) -> list[str]:
@@ -131,8 +151,36 @@ class Page:
         return curves(self.events)
 
     @cached_property
+    def _drawing(self) -> "Drawing":
+        """The pictures of the curves; while the run is active all who watch it share those of the last few seconds."""
+        key = (self.run.pk, get_language())
+        last = _drawings.get(key)
+        now = time.monotonic()
+        if (
+            last
+            and self.run.is_active
+            and now - last.at < DRAW_EVERY
+            and last.pictures.keys() == set(self._curve_names)
+        ):
+            return last
+        pictures = charts.draw(curve.plot for curve in self.curves)
+        drawing = Drawing(now, self._events_read, dict(zip(self._curve_names, pictures, strict=True)))
+        if len(_drawings) >= MOST_DRAWINGS:
+            _drawings.clear()
+        _drawings[key] = drawing
+        return drawing
+
+    @property
+    def _curve_names(self) -> list[str]:
+        return [curve.name for curve in self.curves]
+
+    @property
     def drawn(self) -> list[tuple[Curve, SafeString]]:
-        return list(zip(self.curves, charts.draw(curve.plot for curve in self.curves), strict=True))
+        return [(curve, self._drawing.pictures[curve.name]) for curve in self.curves]
+
+    @property
+    def has_new_drawings(self) -> bool:
+        return self._changed("drawn")
 
     @property
     def drawn_first(self) -> list[tuple[Curve, SafeString]]:
