@@ -206,6 +206,8 @@ def test_an_indonesian_page_shows_no_english(site, catalogue):
         assert answer.status_code == 200, name
         assert '<html lang="id"' in page
         assert english_in(page, catalogue) == [], name
+    english = client.get(addresses["home"], headers={"Accept-Language": "en"}).content.decode()
+    assert english_in(english, catalogue), "nothing would be found"
 
 
 def test_known_sentences_are_indonesian(site):

@@ -36,7 +36,7 @@ _ARGUMENTS = {
 }
 _LITERAL = r"""u?(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")"""
 _MARKED = re.compile(rf"(?<!\w)({'|'.join(_ARGUMENTS)})\(({_LITERAL}(?:\s*,\s*{_LITERAL})*)")
-_PLACE = re.compile(r"%\(\w+\)[a-z]|%[sd]")
+_PLACE = re.compile(r"%\(\w+\)[.\d]*[a-z]|%[sd%]")
 
 
 @dataclass
@@ -63,9 +63,8 @@ def collect(root: Path) -> list[Text]:
     found: dict[tuple[str, str], Text] = {}
     for file, text in _all(root):
         known = found.setdefault(text.key, text)
-        if text.plural and known.plural and text.plural != known.plural:
-            raise Unreadable(f"{file}: “{text.text}” has two plurals: “{known.plural}” and “{text.plural}”")
-        known.plural = known.plural or text.plural
+        if text.plural != known.plural:  # gettext finds only one of them
+            raise Unreadable(f"{file}: “{text.text}” has the plurals “{known.plural}” and “{text.plural}”")
         if file not in known.files:
             known.files.append(file)
     return list(found.values())
