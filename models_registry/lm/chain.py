@@ -169,13 +169,6 @@ def wrap(loaded: Loaded, config: PeftConfig, name: str) -> None:
         loaded.peft.add_adapter(name, config, autocast_adapter_dtype=False)
 
 
-def replace_model(loaded: Loaded, model: PreTrainedModel, head: Head) -> None:
-    """Give the chain another top over the same trunk (a score head in place of the output layer); adapters stay in the trunk."""
-    loaded.model, loaded.head = model, head
-    if loaded.peft is not None:
-        loaded.peft.base_model.model = model
-
-
 def use(loaded: Loaded, names: Sequence[str]) -> None:
     """Switch exactly these adapters on. Touches no requires_grad flag, unlike PEFT's set_adapter.
 
