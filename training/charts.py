@@ -4,6 +4,7 @@ The drawing is done in colours that no one would choose, which are then replaced
 without being drawn twice, and holds no script.
 """
 
+import logging
 import re
 import threading
 from collections import OrderedDict
@@ -26,6 +27,7 @@ COMMA = {"decimal": ",", "thousands": ".", "grouping": [3], "currency": ["", ""]
 POINT = {"decimal": ".", "thousands": ",", "grouping": [3], "currency": ["", ""]}
 LOCALES = {"id": COMMA}
 
+logger = logging.getLogger("training.charts")
 _drawn: OrderedDict[tuple, SafeString] = OrderedDict()
 _lock = threading.Lock()
 
@@ -96,17 +98,23 @@ def draw(plots: Iterable[Plot]) -> list[SafeString]:
     plots = list(plots)
     keys = [(plot, language) for plot in plots]
     with _lock:
-        missing = [plot for plot, key in zip(plots, keys, strict=True) if key not in _drawn]
-    pictures = renderer.draw([plot.spec() for plot in missing], LOCALES.get(language, POINT)) if missing else []
+        known = {key: _drawn[key] for key in keys if key in _drawn}
+    missing = list(dict.fromkeys(plot for plot, key in zip(plots, keys, strict=True) if key not in known))
+    try:
+        pictures = renderer.draw([plot.spec() for plot in missing], LOCALES.get(language, POINT)) if missing else []
+    except OSError:
+        # The page has the values in tables as well; a machine that cannot draw must not hide them.
+        logger.exception("The charts could not be drawn.")
+        return [SafeString() for _plot in plots]
+    for plot, svg in zip(missing, pictures, strict=True):
+        known[plot, language] = mark_safe(themed(svg))  # our own numbers, drawn by our own renderer
     with _lock:
-        for plot, svg in zip(missing, pictures, strict=True):
-            _drawn[plot, language] = mark_safe(themed(svg))  # our own numbers, drawn by our own renderer
-        found = [_drawn[key] for key in keys]
         for key in keys:
+            _drawn[key] = known[key]
             _drawn.move_to_end(key)
         while len(_drawn) > CACHED:
             _drawn.popitem(last=False)
-    return found
+    return [known[key] for key in keys]
 
 
 def themed(svg: str) -> str:

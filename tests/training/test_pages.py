@@ -13,7 +13,7 @@ from django.utils import translation
 
 from people.models import Role
 from tests import factories
-from training import charts
+from training import charts, renderer
 from training.models import Run
 
 from . import make
@@ -278,6 +278,24 @@ def test_charts_are_drawn_once_and_in_the_figures_of_the_language():
         assert "0.5" in first
     with translation.override("id"):
         assert "0,5" in charts.draw([plot])[0]
+
+
+def test_a_renderer_that_died_is_replaced(client, running):
+    charts.draw([charts.Plot((((0, 1.0), (1, 5.0)),), 1)])
+    renderer._process.kill()
+    renderer._process.wait()
+    assert "<svg" in charts.draw([charts.Plot((((0, 1.0), (1, 6.0)),), 1)])[0]
+
+
+def test_a_machine_that_cannot_draw_shows_the_values_all_the_same(client, running, monkeypatch):
+    monkeypatch.setattr(renderer.sys, "executable", "/bin/false")
+    if renderer._process:
+        renderer._process.kill()
+        renderer._process.wait()
+    write_events(running.folder, {"step": 5, "loss": 0.777})
+    page = text(client.get(running.get_absolute_url()))
+    assert "0.777" in page
+    assert page.count("<svg") == 1  # the brand's
 
 
 def test_a_long_curve_is_thinned_for_drawing_without_losing_its_end():
