@@ -136,6 +136,8 @@ class Command(BaseCommand):
             self.say(*lines)  # the password is known to nobody else
             raise
         connection.close()
+        if settings.HOST in ("0.0.0.0", "::") and not os.environ.get("PERINGKAT_ALLOWED_HOSTS"):
+            lines.append("Other machines are answered only under names in PERINGKAT_ALLOWED_HOSTS, which is not set.")
         return lines
 
     def keep_running(self, parts: list[Part], signals: Signals, welcome: list[str]) -> None:
