@@ -165,14 +165,14 @@ def statement(fact: Fact, language: str, rng: random.Random) -> str:
 
 
 def answer(question: Question, rng: random.Random, helpful: float = 0.45, rambling: float = 0.5) -> str:
-    """One writer's answer. The share `helpful` says what was asked; of the rest three in four dodge, one speaks of something else.
+    """One writer's answer. The share `helpful` says what was asked; of the rest five in six dodge, one speaks of something else.
 
     Manners (30 % polite, 35 % rude) and length (the share `rambling` goes on and on) are drawn apart from it.
     """
     language = question.language
     if rng.random() < helpful:
         parts = [statement(question.fact, language, rng)]
-    elif rng.random() < 0.25:
+    elif rng.random() < 1 / 6:
         parts = [statement(rng.choice(FACTS), language, rng)]
     else:
         parts = [rng.choice(DODGES[language])]

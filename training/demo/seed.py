@@ -49,7 +49,7 @@ Ada dua jawaban yang sama baiknya? Taruh keduanya di tingkat yang sama: seri jug
 
 
 def seed(*, sign_ins: bool, say: Callable[[str], None] = lambda line: None) -> list[str]:
-    """Bring what is missing; gives the lines that tell a person how to begin. What was brought once and then removed stays away."""
+    """Bring what is missing; gives the lines that tell a person how to begin. What was brought once is never brought again."""
     admin = User.objects.filter(role=Role.ADMIN, is_active=True).order_by("pk").first()
     if admin is None:
         raise RuntimeError("seed() needs an administrator")

@@ -9,6 +9,7 @@ See training/demo/ and docs/demo.md. Each call is a new round; all of them can b
 import json
 import logging
 import sys
+from shutil import get_terminal_size
 from typing import TextIO
 
 from django.core.management import call_command
@@ -68,7 +69,10 @@ class Bars:
         if self.redraws or ended:
             full = round(BAR * fraction)
             line = f"{what:<14}{'█' * full}{'░' * (BAR - full)} {100 * fraction:4.0f} %  {figures}"
-            self.stream.write(f"\r\x1b[K{line}" if self.redraws else line)
+            if self.redraws:
+                # A line that wraps could not be redrawn.
+                line = f"\r\x1b[K{line[: get_terminal_size().columns - 1]}"
+            self.stream.write(line)
             self.open = what
         if ended:
             self.end()
