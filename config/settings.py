@@ -200,6 +200,14 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "ENUM_NAME_OVERRIDES": {
+        "AssignmentState": "labeling.models.Assignment.State",
+        "DatasetKind": "labeling.models.Dataset.Kind",
+        "JobState": "jobs.models.Job.State",
+        "ProjectState": "labeling.models.Project.State",
+        "RunState": "training.models.Run.State",
+        "VersionKind": "models_registry.models.Kind",
+    },
 }
 
 LOGGING = {

@@ -47,7 +47,7 @@ class Throughput:
     days: list[tuple[date, int]]
     week: int  # rankings of the last seven days
     people: int  # who gave them
-    days_left: int | None  # at the pace of the last week; None if nothing is left or nothing moves
+    days_left: int | None  # at the pace of the last week; None if nothing is left, nothing moves, or it began today
 
     @property
     def any(self) -> bool:
@@ -72,9 +72,10 @@ def throughput(project: Project, *, wanted: int, ranked: int, days: int = 28) ->
     left = wanted - ranked
     days_left = None
     if left > 0 and recent["counted"]:
-        # A project that began on Tuesday has not been idle since last week; and a day is the least that says something.
-        began = max((timezone.now() - recent["first"]) / timedelta(days=1), 1)
-        days_left = ceil(left * began / recent["counted"])
+        # A project that began on Tuesday has not been idle since last week; and less than a day says nothing.
+        so_far = (timezone.now() - recent["first"]) / timedelta(days=1)
+        if so_far >= 1:
+            days_left = ceil(left * so_far / recent["counted"])
     return Throughput(series, recent["rankings"], recent["people"], days_left)
 
 
@@ -182,8 +183,8 @@ def steps(project: Project, counts: dict[str, int], newest: Dataset | None, *, t
         "sample": counts["tasks"] > 0,
         "invite": project.open_to_all or project.memberships.exists() or counts["rankings"] > 0,
         "rank": enough,
-        "freeze": enough and frozen,
-        "train": enough and frozen and trained,
+        "freeze": frozen,
+        "train": frozen and trained,
     }
     current = next((name for name, is_done in done.items() if not is_done), None)
     return [Step(name, is_done, name == current) for name, is_done in done.items()]

@@ -64,7 +64,7 @@ class Run(models.Model):
 
     @property
     def is_resumable(self) -> bool:
-        return self.state in {self.State.STOPPED, self.State.FAILED, self.State.REFUSED}
+        return self.state in {self.State.STOPPED, self.State.FAILED}
 
     @property
     def percent(self) -> int:

@@ -5,8 +5,10 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib.humanize.templatetags.humanize import intcomma
+from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
@@ -258,6 +260,19 @@ class Page:
             }
             for each in self.run.inputs.all()
         ]
+
+    @property
+    def again(self) -> str:
+        """The form of a new run, filled with what this one was given."""
+        fields = {each.path: each for each in all_leaves(self._fields)}
+        given = {"method": self.run.method, "name": self.run.name, "output_name": self.run.output_name}
+        given["seed"] = str(self.run.seed)
+        for path, value in flat(self.run.config):
+            text = as_text(fields[path], value) if path in fields else value
+            given[f"config.{path}"] = str(text).lower() if isinstance(text, bool) else text
+        for each in self.run.inputs.all():
+            given[f"inputs.{each.role}"] = each.version_id or each.dataset_id
+        return f"{reverse('run-new')}?{urlencode(given)}"
 
     @cached_property
     def _fields(self) -> list[Field]:

@@ -111,6 +111,9 @@ def run(ctx: Context) -> None:
         "trained_parameters": trained,
         "total_parameters": total,
     }
+    if metrics["log_loss_three_way"] >= metrics["log_loss_chance"]:
+        text = _("On the held-out rankings the scores predict no better than knowing how often people tie. %(rankings)s rankings and %(steps)s updates may be too few: rank more, train longer, or raise the learning rate.")  # fmt: skip
+        ctx.note(Message("no-better-than-chance", text, {"rankings": len(train), "steps": steps}), "warning")
     save(loaded, ctx.output)
     write_scale(ctx.output, scale)
     ctx.finish(metrics)
