@@ -284,7 +284,7 @@ def undo(*, actor: User, assignment: Assignment | UUID | str) -> Assignment:
     _hold(assignment, assignment.project)
     assignment.finished_at, assignment.reason = None, ""
     assignment.save()
-    settle(task)
+    settle(task, stays=True)
     audit(actor, "task.undo", assignment, task=task.pk, was=before, released=str(held.pk) if held else None)
     return assignment
 

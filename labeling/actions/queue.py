@@ -21,15 +21,21 @@ def take_slot(task: Task) -> int | None:
     return free_number(task) if statements.take(task.pk) else None
 
 
-def settle(task: Task) -> None:
-    """Bring a locked task's state and its place in the queue in line with its slots and flags. Off the hot path."""
+def settle(task: Task, *, stays: bool = False) -> None:
+    """Bring a locked task's state and its place in the queue in line with its slots and flags. Off the hot path.
+
+    A task that waits joins the queue anew at its tail, or, if it `stays` (no slot was given back), keeps the place it has.
+    """
     flags = task.assignments.filter(state=Assignment.State.FLAGGED).values("annotator").distinct().count()
     if flags >= FLAGS_THAT_CLOSE:
         task.state = Task.State.REVIEW
     else:
         task.state = Task.State.COMPLETE if task.submitted >= task.overlap else Task.State.OPEN
     waits = task.state == Task.State.OPEN and task.free_slots > 0
-    task.position = queue_places(task.project_id, 1) if waits else None
+    if not waits:
+        task.position = None
+    elif not stays or task.position is None:
+        task.position = queue_places(task.project_id, 1)
     task.save(update_fields=["state", "submitted", "free_slots", "position"])
 
 
