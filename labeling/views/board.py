@@ -150,6 +150,7 @@ def _texts() -> dict[str, object]:
         "undone": _("Step undone"),
         "nothing_to_undo": _("There is nothing to undo"),
         "draft": _("Your draft is back."),
+        "unstored": _("This ranking was not stored yet; submit it again."),
         "start_here": _("Press a digit, drag letters here, or type the order below"),
         "start_here_by_touch": _("Tap a rank, or drag"),
         "unranked_label": _("not ranked"),

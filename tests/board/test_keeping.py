@@ -36,7 +36,7 @@ def test_a_reload_keeps_the_draft_and_forgets_it_after_the_submit(page, annotato
     assert page.evaluate("Object.keys(localStorage).filter(k => k.includes('draft'))") == []
 
 
-def test_with_the_connection_lost_the_ranking_stays_and_a_retry_saves_it_once(page, annotator):
+def test_with_the_connection_lost_the_ranking_stays_and_is_saved_once_when_it_is_back(page, annotator):
     before = present(page)
     rank(page)
     page.context.set_offline(True)
@@ -45,9 +45,60 @@ def test_with_the_connection_lost_the_ranking_stays_and_a_retry_saves_it_once(pa
     assert "Not saved" in page.inner_text("#problem")
     assert (present(page), page.input_value("#notation")) == (before, WANTED)
     page.context.set_offline(False)
-    page.click("#problem .btn")
     wait_for_next(page, before)
     assert stored(annotator) == [WANTED]
+    assert Ranking.objects.count() == 1
+
+
+def test_a_ranking_changed_since_its_save_failed_is_not_sent_by_itself(page, annotator):
+    before = present(page)
+    rank(page)
+    page.context.set_offline(True)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#problem .btn")
+    page.keyboard.press("a")
+    page.keyboard.press("2")
+    assert "Not saved" in page.inner_text("#problem")  # still so
+    sent = []
+    page.on("request", lambda request: sent.append(request.url))
+    page.context.set_offline(False)
+    page.wait_for_function("navigator.onLine")
+    page.wait_for_timeout(200)
+    assert not [url for url in sent if "/submit/" in url]
+    page.click("#problem .btn")
+    wait_for_next(page, before)
+    assert stored(annotator) == ["C > A = B = D"]
+
+
+def test_a_reload_after_a_failed_save_says_that_it_is_not_stored(page, annotator):
+    before = present(page)
+    rank(page)
+    page.route("**/submit/", lambda route: route.abort(), times=1)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#problem .btn")
+    page.reload()
+    page.wait_for_selector("#problem p")
+    assert page.inner_text("#problem").strip() == "This ranking was not stored yet; submit it again."
+    assert page.input_value("#notation") == WANTED
+    page.keyboard.press("Enter")
+    wait_for_next(page, before)
+    assert stored(annotator) == [WANTED]
+    assert page.inner_text("#problem") == ""
+
+
+def test_what_was_wrong_with_the_order_is_gone_once_it_is_mended(page):
+    for key in ["3", "2", "1"]:
+        page.keyboard.press(key)
+    page.keyboard.press("Enter")
+    assert page.inner_text("#problem").strip() == "Not ranked yet: D."
+    page.keyboard.press("2")
+    assert page.inner_text("#problem") == ""
+
+    page.fill("#notation", "A > > B")
+    page.press("#notation", "Enter")
+    assert "cannot be read yet" in page.inner_text("#problem")
+    page.fill("#notation", WANTED)  # the order that the board has already
+    assert page.inner_text("#problem") == ""
 
 
 def test_an_answer_that_was_lost_on_the_way_back_is_not_stored_twice(page, annotator):
@@ -137,6 +188,19 @@ def test_the_last_submit_can_be_called_back_with_its_ranking(page, annotator):
     page.keyboard.press("Enter")
     wait_for_next(page, before)
     assert stored(annotator) == ["C > A = B = D"]
+
+
+def test_calling_back_a_submit_takes_the_waiting_figure_back_too(open_page, annotator):
+    page = open_board(open_page, annotator, factories.project(tasks=4, overlap=2))
+    before = present(page)
+    assert "3 waiting" in page.inner_text("#progress")
+    rank(page)
+    page.keyboard.press("Enter")
+    wait_for_next(page, before)
+    assert "2 waiting" in page.inner_text("#progress")
+    page.keyboard.press("z")
+    page.wait_for_selector(f"#task[data-assignment='{before}']")
+    assert "3 waiting" in page.inner_text("#progress")
 
 
 def test_undo_first_takes_back_the_steps_of_the_present_task(page, annotator):

@@ -22,6 +22,8 @@ let state = null;
 let draft = null;
 let sending = false;
 let askedUnread = false;
+let problemLasts = false; // is the problem shown one that a change of the order does not mend?
+let retryOnline = null; // the save that is tried again by itself when the browser is back online
 let recall = null; // {url, until}: the last submit, as long as it can be called back
 let alive = false; // has the person done anything since the lease was last extended?
 
@@ -40,6 +42,10 @@ function bind() {
   if (draft.order) {
     state = reduce(state, { type: "replace", order: draft.order });
     if (!isEmpty(state)) showToast(texts.draft);
+    if (!isEmpty(state) && draft.key) {
+      showProblem([texts.unstored]); // it was sent, and nothing was heard
+      problemLasts = true;
+    }
   } else if (task.dataset.before) {
     state = reduce(state, { type: "replace", order: parse(task.dataset.before, state.items) });
   }
@@ -63,7 +69,10 @@ function dispatch(action) {
   const before = state;
   state = reduce(state, action);
   if (state === before) return;
-  if (state.past !== before.past) draft.keep(state);
+  if (state.past !== before.past) {
+    draft.keep(state);
+    mended();
+  }
   say(before, action);
   const typing = action.type === "replace";
   render({ typing });
@@ -199,8 +208,9 @@ function button(label, onClick, kind = "") {
   return node;
 }
 
-/** Say what is wrong, above the desk, until something else is done about it. */
+/** Say what is wrong, above the desk, until the order changes or something else is done about it. */
 function showProblem(problems, ...actions) {
+  problemLasts = false;
   const place = find("#problem");
   if (!place) return showToast(problems.join(" "), null, UNDO_MS);
   const lines = problems.map((problem) => element("p", {}, problem));
@@ -208,7 +218,14 @@ function showProblem(problems, ...actions) {
 }
 
 function clearProblem() {
+  retryOnline = null;
   find("#problem")?.replaceChildren();
+}
+
+/** The order changed: what was wrong with it is over, and what waited to be sent is no longer what the person sees. */
+function mended() {
+  retryOnline = null;
+  if (!problemLasts) clearProblem();
 }
 
 // ── typing ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -226,6 +243,7 @@ function showTypingError(error, text = "") {
   const input = find("#notation");
   const place = find("#typed-error");
   if (!error) {
+    if (input.hasAttribute("aria-invalid")) mended();
     input.removeAttribute("aria-invalid");
     place.replaceChildren();
     return;
@@ -317,7 +335,9 @@ function explain(answer, fields, again) {
   const retry = button(texts.retry, again, "primary");
   if (answer.kind === "signed_out") {
     const link = element("a", { class: "btn small", target: "_blank", href: document.getElementById("board-sign-in").href }, texts.sign_in);
-    return showProblem([texts.signed_out], link, retry);
+    showProblem([texts.signed_out], link, retry);
+    problemLasts = true;
+    return;
   }
   if (answer.kind === "conflict") {
     const next = button(texts.next, () => location.reload());
@@ -328,6 +348,8 @@ function explain(answer, fields, again) {
   }
   if (answer.kind === "refused") return showProblem(answer.problems, retry);
   showProblem([answer.kind === "offline" ? texts.offline : texts.broken], retry);
+  problemLasts = true;
+  if (answer.kind === "offline" && fields.ranking) retryOnline = again;
 }
 
 /** Call the last submit back. The task that goes back to the queue instead keeps its draft. */
@@ -500,6 +522,7 @@ for (const sign of ["keydown", "pointerdown", "wheel", "scroll"])
     },
     { passive: true, capture: true },
   );
+addEventListener("online", () => !sending && retryOnline?.());
 document.addEventListener("visibilitychange", () => draft?.clock.sign());
 setInterval(() => {
   // The lease goes on only while someone is at work.
