@@ -89,9 +89,9 @@ class Config(TrainingSettings):
     )  # fmt: skip
 
     lr: float = setting(
-        1e-4, _("Learning rate"), _("About 1e-3 for all weights of a model below a million parameters and three times that for LoRA; 1e-5 and 1e-4 for a large one."),
+        1e-4, _("Learning rate"), _("About 3e-3 for a model below a million parameters; 1e-5 for all weights of a large one, 1e-4 for LoRA."),
         group="optimizer", gt=0, le=1,
     )  # fmt: skip
     batch_size: int = setting(
-        16, _("Batch size"), _("Rankings in one update."), group="optimizer", unit="rankings", ge=1, le=65536
+        8, _("Batch size"), _("Rankings in one update."), group="optimizer", unit="rankings", ge=1, le=65536
     )  # fmt: skip
