@@ -188,6 +188,7 @@ def test_every_setting_says_what_it_is(name):
         assert (info.json_schema_extra or {}).get("group"), field
 
 
+@pytest.mark.slow
 def test_a_stop_before_the_first_step_loses_nothing(tmp_path, corpus):
     folder = runs.write_run(tmp_path / "run", "pretrain", {**runs.TINY, "max_steps": 3}, {"dataset": corpus})
     process = runs.start(folder)

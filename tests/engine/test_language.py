@@ -17,6 +17,8 @@ from training.engine.methods.pretrain.train import learn_tokenizer, new_model
 
 from . import runs
 
+pytestmark = pytest.mark.slow  # each trains a model, if a tiny one
+
 
 def metrics(folder: Path) -> dict:
     return json.loads((folder / "output" / "metrics.json").read_text())

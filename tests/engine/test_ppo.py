@@ -24,6 +24,8 @@ from training.engine.methods.ppo.train import taken, train
 from . import rankings, runs
 from .tiny import VOCABULARY, causal_lm
 
+pytestmark = pytest.mark.slow  # each trains a model, if a tiny one
+
 QUICK = {"updates": 3, "episodes": 16, "max_tokens": 12, "minibatches": 2, "epochs": 2, "heldout_prompts": 8}
 LORA = {"kind": "lora", "rank": 4}
 ALL = {"kind": "all"}

@@ -9,6 +9,8 @@ import pytest
 
 from . import runs
 
+pytestmark = pytest.mark.slow  # each trains a model, if a tiny one
+
 STEPS = 150
 SETTINGS = {
     "max_steps": STEPS,

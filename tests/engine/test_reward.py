@@ -18,6 +18,8 @@ from training.engine.methods import config_of
 
 from . import rankings, runs
 
+pytestmark = pytest.mark.slow  # each trains a model, if a tiny one
+
 QUICK = {"lr": 3e-3, "epochs": 8, "batch_size": 8, "patience": None}
 
 

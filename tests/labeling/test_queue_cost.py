@@ -54,6 +54,7 @@ def cost_of_next(tasks: int, done: int) -> int:
     return steps(lambda: factories.submit(veteran, assignment, "A > B"))
 
 
+@pytest.mark.slow
 def test_neither_the_size_of_the_queue_nor_a_persons_past_make_the_next_task_dearer():
     few, many, veteran = cost_of_next(30, 0), cost_of_next(1500, 0), cost_of_next(1500, 1200)
     assert many <= few * 1.1

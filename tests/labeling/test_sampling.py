@@ -14,7 +14,7 @@ from labeling.sampling import Plan, sample
 from people.errors import Refusal
 from tests import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]  # each lets a tiny model write
 QUIET = {"progress": lambda done, total: None}
 
 

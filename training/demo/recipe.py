@@ -30,7 +30,7 @@ REWARD: dict[str, Any] = {
     "lr": 5e-4,
     "batch_size": 32,
     "epochs": 100.0,
-    "max_steps": 100,
+    "max_steps": 120,
     "eval_every": 20,
 }
 PPO: dict[str, Any] = {
@@ -51,7 +51,7 @@ class Recipe:
     tales: int = 2000
     dialogues: int = 6000
     answers: int = 2
-    questions: int = 400
+    questions: int = 800
     outputs: int = 4
     overlap: int = 2
     max_tokens: int = 48

@@ -6,6 +6,7 @@ A ranking of K outputs is one element of a batch and costs one forward pass per 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -97,7 +98,7 @@ def run(ctx: Context) -> None:
         for rankings, scores in zip((train, heldout), raw, strict=True)
     )
     tie_model = preference if isinstance(preference, RaoKupper) else fitted_theta(Pairs.of(fit), scale)
-    metrics = {
+    metrics: dict[str, Any] = {
         "loss": config.loss,
         "log_loss": figures["log_loss"],
         **report(fit, unseen, lambda d: outcomes(tie_model, d * scale.std)),
@@ -111,7 +112,8 @@ def run(ctx: Context) -> None:
         "trained_parameters": trained,
         "total_parameters": total,
     }
-    if metrics["log_loss_three_way"] >= metrics["log_loss_chance"]:
+    found, chance = metrics["log_loss_three_way"], metrics["log_loss_chance"]
+    if found is not None and chance is not None and found >= chance:
         text = _("On the held-out rankings the scores predict no better than knowing how often people tie. %(rankings)s rankings and %(steps)s updates may be too few: rank more, train longer, or raise the learning rate.")  # fmt: skip
         ctx.note(Message("no-better-than-chance", text, {"rankings": len(train), "steps": steps}), "warning")
     save(loaded, ctx.output)
