@@ -88,3 +88,6 @@ class RunInput(models.Model):
                 name="input_is_version_or_dataset",
             ),
         ]
+
+
+from .comparisons.models import Comparison, Entry, Trial  # noqa: E402, F401  Django finds an app's tables here
