@@ -148,7 +148,9 @@ class Config(TrainingSettings):
     def problems(self, inputs: set[str]) -> list[Message]:
         found = super().problems(inputs)
         if self.class_weights == "given" and not self.weights:
-            found.append(Message("no-weights", _("Class weights are to be as given, and none are given: set weights.")))
+            found.append(
+                Message("no-weights", _("Class weights are to be as given, and none are given: set weights."))
+            )
         if self.class_weights != "given" and self.weights:
             text = _("Weights are given and not used: set class_weights to given, or leave them out.")
             found.append(Message("weights-unused", text))
