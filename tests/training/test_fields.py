@@ -64,7 +64,7 @@ def test_texts_become_the_values_that_the_config_wants():
     assert config == {
         "rate": 0.3, "count": None, "loss": "one", "steady": False, "stop": ["a b", "c"], "word": " x ",
         "inner": {"width": 4}, "table": {"a": 1.5},
-        "tune": {"kind": "lora", "rank": 2, "alpha": 4.0, "dropout": 0.0, "target": "all_linear"},
+        "tune": {**TuneLora().model_dump(), "rank": 2, "alpha": 4.0},
     }  # fmt: skip
     assert Everything.model_validate_json(json.dumps(config), strict=True).tune.rank == 2
 
