@@ -1,18 +1,19 @@
-"""The reward head: one scalar per text, read at its last real token.
+"""Heads that judge a text as a whole, at its last real token: one scalar (reward), or one number a class.
 
-A reward model is a decoder with a `ForSequenceClassification` head of one output. Texts are pooled by the attention mask, never by
-looking for the pad token: it may equal EOS, and then the last token of every finished text would be taken for padding.
+Both are decoders with a `ForSequenceClassification` head. Texts are pooled by the attention mask, never by looking for the pad token: it
+may equal EOS, and then the last token of every finished text would be taken for padding.
 """
 
 import copy
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, PreTrainedModel
+from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, PretrainedConfig, PreTrainedModel
 
 if TYPE_CHECKING:
     from .chain import Loaded
@@ -43,7 +44,7 @@ def read_scale(folder: Path) -> Scale:
 
 
 def score_head(model: PreTrainedModel) -> nn.Module:
-    """The linear layer hidden → 1. Raises ValueError if the model has none."""
+    """The linear layer hidden → outputs. Raises ValueError if the model has none."""
     head = getattr(model, "score", None)
     if head is None:
         raise ValueError(f"{type(model).__name__} has no score head")
@@ -58,29 +59,66 @@ def to_reward(model: PreTrainedModel, *, seed: int) -> PreTrainedModel:
     """
     config = copy.deepcopy(model.config)
     config.num_labels = 1
+    hidden = config.get_text_config().hidden_size
+    return _with_score(model, config, std=(hidden + 1) ** -0.5, seed=seed)
+
+
+def to_classes(model: PreTrainedModel, labels: Sequence[str], *, seed: int) -> PreTrainedModel:
+    """A classifier over the very same trunk, one output a label; their names stand in its config (id2label, label2id).
+
+    The head starts as N(0, 0.02²), as transformers starts it: at first all classes are about equally likely. Raises ValueError as
+    to_reward does.
+    """
+    config = copy.deepcopy(model.config)
+    config.id2label = dict(enumerate(labels))
+    config.label2id = {label: number for number, label in enumerate(labels)}
+    config.problem_type = "single_label_classification"
+    return _with_score(model, config, std=0.02, seed=seed)
+
+
+def _with_score(model: PreTrainedModel, config: PretrainedConfig, *, std: float, seed: int) -> PreTrainedModel:
+    """The trunk of `model` under a fresh score layer of config.num_labels outputs, drawn from `seed`."""
     architecture = MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING.get(type(config), None)
     if architecture is None:
-        raise ValueError(f"no reward model can be made of the architecture {config.model_type}")
+        raise ValueError(f"no head that scores texts can be put on the architecture {config.model_type}")
     with torch.device("meta"):
-        reward = architecture(config)
-    if not isinstance(getattr(reward, "score", None), nn.Linear):
-        raise ValueError(f"no reward model can be made of the architecture {config.model_type}")
-    setattr(reward, reward.base_model_prefix, model.base_model)
-    hidden = reward.score.in_features
+        scoring = architecture(config)
+    if not isinstance(getattr(scoring, "score", None), nn.Linear):
+        raise ValueError(f"no head that scores texts can be put on the architecture {config.model_type}")
+    setattr(scoring, scoring.base_model_prefix, model.base_model)
     like = next(model.parameters())
-    noise = torch.randn(1, hidden, generator=torch.Generator().manual_seed(seed), dtype=torch.float32)
-    reward.score = nn.Linear(hidden, 1, bias=False, device=like.device, dtype=like.dtype)
+    shape = scoring.score.weight.shape
+    noise = torch.randn(shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float32)
+    scoring.score = nn.Linear(shape[1], shape[0], bias=False, device=like.device, dtype=like.dtype)
     with torch.no_grad():
-        reward.score.weight.copy_(noise / (hidden + 1) ** 0.5)
-    return reward.train(model.training)
+        scoring.score.weight.copy_(noise * std)
+    return scoring.train(model.training)
 
 
 def into_reward(loaded: "Loaded", *, seed: int) -> None:
     """Turn a loaded language model into a reward model with a fresh head; the adapters of its chain stay in its layers."""
-    loaded.model = to_reward(loaded.model, seed=seed)
-    loaded.head = "reward"
+    _put(loaded, to_reward(loaded.model, seed=seed), "reward")
+
+
+def into_classes(loaded: "Loaded", labels: Sequence[str], *, seed: int) -> None:
+    """Turn a loaded model into a classifier with a fresh head, one output a label; the adapters of its chain stay in its layers.
+
+    Also makes sure that what is saved works in transformers by itself: it finds a text's last token by the pad token of the config, so
+    there must be one, and the same in the tokenizer; and it counts positions from the left, so padding belongs on the right.
+    """
+    tokenizer = loaded.tokenizer
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token
+    tokenizer.padding_side = "right"
+    classifier = to_classes(loaded.model, labels, seed=seed)
+    classifier.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+    _put(loaded, classifier, "classes")
+
+
+def _put(loaded: "Loaded", model: PreTrainedModel, head: Literal["reward", "classes"]) -> None:
+    loaded.model, loaded.head = model, head
     if loaded.peft is not None:
-        loaded.peft.base_model.model = loaded.model
+        loaded.peft.base_model.model = model
 
 
 def last_real(mask: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from models_registry.lm.tuning.config import Tune, TuneAll
 
 from ...config import Input, Method, TrainingSettings, setting
 from ...messages import Message, _
+from ...rates import BY_KIND
 
 METHOD = Method(
     title=_("Classify"),
@@ -120,10 +121,7 @@ class Config(TrainingSettings):
     lr: float = setting(
         1e-4,
         _("Learning rate"),
-        _(
-            "Size of a step at its largest. All weights: about 1e-3 for a model below a million parameters, 2e-5 for a large one; "
-            "adapters 1e-4 to 1e-3, the output layer alone 1e-3 to 1e-2, a soft prompt 1e-2 and more."
-        ),
+        BY_KIND,
         group="optimizer",
         gt=0,
         le=1,

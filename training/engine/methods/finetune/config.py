@@ -4,6 +4,7 @@ from models_registry.lm.tuning.config import Tune, TuneLora
 
 from ...config import Input, LanguageSettings, Method, setting
 from ...messages import _
+from ...rates import BY_KIND
 
 METHOD = Method(
     title=_("Finetune"),
@@ -25,7 +26,7 @@ class Config(LanguageSettings):
     tune: Tune = setting(
         TuneLora(),
         _("What moves"),
-        _("An adapter beside the untouched model, or all of its weights."),
+        _("All weights, some of them, an adapter beside the untouched model, or a soft prompt in front of it."),
         group="model",
     )
     max_length: int | None = setting(
@@ -47,7 +48,7 @@ class Config(LanguageSettings):
     lr: float = setting(
         2e-4,
         _("Learning rate"),
-        _("Size of a step at its largest. Adapters take 1e-4 to 1e-3; all weights of a large model about 2e-5."),
+        BY_KIND,
         group="optimizer",
         gt=0,
         le=1,

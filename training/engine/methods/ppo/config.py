@@ -25,7 +25,7 @@ class Config(OptimizerSettings, RunSettings):
     tune: Tune = setting(
         TuneLora(rank=16, alpha=32.0),
         _("What moves"),
-        _("With LoRA one copy of the base serves as policy, reference and critic; with all weights the reference is a frozen copy."),
+        _("With an adapter or a soft prompt one copy of the base serves as policy, reference and critic; where its own weights move, the reference is a frozen copy."),
         group="model",
     )  # fmt: skip
     critic: Literal["shared", "separate"] = setting(

@@ -22,7 +22,7 @@ class Config(TrainingSettings):
     tune: Tune = setting(
         TuneAll(),
         _("What moves"),
-        _("The score head always does; besides it all weights, or an adapter."),
+        _("The score head always does; besides it all weights, some of them, an adapter, or a soft prompt."),
         group="model",
     )
     loss: Literal["rao_kupper", "bradley_terry", "soft"] = setting(
@@ -31,6 +31,7 @@ class Config(TrainingSettings):
         _("Rao–Kupper learns from ties that outputs are alike; Bradley–Terry leaves ties out; soft counts a tie as half a win each way."),
         group="goal",
         source="Rao and Kupper 1967; Bradley and Terry 1952; Ouyang et al. 2022, equation 1",
+        labels={"rao_kupper": "Rao–Kupper", "bradley_terry": "Bradley–Terry", "soft": _("soft")},
     )  # fmt: skip
     theta: float = setting(
         1.5,
