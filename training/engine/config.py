@@ -7,34 +7,48 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .messages import Message, _
 
+TRAINABLE = ("full", "adapter", "soft_prompt")
+ANY_LINK = (*TRAINABLE, "hard_prompt")
+
 
 @dataclass(frozen=True)
 class Input:
-    """One input of a method. `accepts`: heads of a version (lm, reward, classes), or kinds of a data set (text, sft, …)."""
+    """One input of a method. `accepts`: heads of a version (lm, reward, classes), or kinds of a data set (text, sft, …).
+
+    `links`: of a version, the kinds of folder that its chain may consist of. No weights are trained over a hard prompt.
+    """
 
     kind: Literal["version", "dataset"]
     title: str
     accepts: tuple[str, ...]
     required: bool = True
     help: str = ""
+    links: tuple[str, ...] = TRAINABLE
 
 
 @dataclass(frozen=True)
 class Method:
-    """What people and programs need to know about a method without loading it. `result`: the head of what it makes."""
+    """What people and programs need to know about a method without loading it.
+
+    `result`: the head of the version that it makes, None where it makes none (its output/ then holds figures alone). `family`: whether it
+    makes a model or judges one.
+    """
 
     title: str
     summary: str
     inputs: dict[str, Input] = field(default_factory=dict)
-    result: Literal["lm", "reward", "classes"] = "lm"
+    result: Literal["lm", "reward", "classes"] | None = "lm"
+    family: Literal["train", "judge"] = "train"
 
 
 GROUPS = {
     "goal": _("Objective"),
+    "prompt": _("Prompt"),
     "model": _("Model"),
     "data": _("Data"),
     "optimizer": _("Optimizer"),
     "watch": _("Watching and saving"),
+    "compute": _("Computing"),
 }
 
 
@@ -47,10 +61,25 @@ def setting(
     unit: str | None = None,
     source: str | None = None,
     advanced: bool = False,
+    multiline: bool = False,
+    labels: dict[str, str] | None = None,
+    offers: str | None = None,
     **bounds: Any,
 ) -> Any:
-    """A Config field with everything that form, schema, CLI help and docs need. Without a default, pass `...`."""
-    extra = {"group": group, "unit": unit, "source": source, "advanced": advanced or None}
+    """A Config field with everything that form, schema, CLI help and docs need. Without a default, pass `...`.
+
+    multiline: a text whose line breaks mean something. labels: what people read for the values of a choice. offers: what
+    the machine has and a form can offer ("devices").
+    """
+    extra = {
+        "group": group,
+        "unit": unit,
+        "source": source,
+        "advanced": advanced or None,
+        "multiline": multiline or None,
+        "labels": labels,
+        "offers": offers,
+    }
     return Field(
         default,
         title=title,
@@ -136,8 +165,31 @@ class OptimizerSettings(Settings):
     )
 
 
-class RunSettings(Settings):
-    """How the run is watched, saved and computed."""
+class ComputeSettings(Settings):
+    """Where and in which numbers the run is computed."""
+
+    device: str = setting(
+        "auto",
+        _("Device"),
+        _("auto: the first GPU where there is one, else the processor; or cpu, cuda, or a GPU by its number: cuda:1."),
+        group="compute",
+        offers="devices",
+        labels={"auto": _("automatic"), "cpu": _("processor (cpu)")},
+        pattern=r"^(auto|cpu|cuda(:\d{1,3})?)$",
+    )
+    precision: Literal["auto", "fp32", "bf16"] = setting(
+        "auto",
+        _("Precision"),
+        _(
+            "bf16 is faster where the machine computes in it; automatic takes it on a GPU that does, and fp32 elsewhere."
+        ),
+        group="compute",
+        labels={"auto": _("automatic")},
+    )
+
+
+class RunSettings(ComputeSettings):
+    """How the run is computed and saved."""
 
     checkpoint_minutes: float = setting(
         5.0,
@@ -157,12 +209,19 @@ class RunSettings(Settings):
         advanced=True,
         ge=1,
     )
-    precision: Literal["auto", "fp32", "bf16"] = setting(
-        "auto",
-        _("Precision"),
-        _(
-            "bf16 is faster where the machine computes in it; automatic takes it on a GPU that does, and fp32 elsewhere."
-        ),
+    keep_checkpoints: int = setting(
+        2,
+        _("Checkpoints kept"),
+        _("So many of the newest; older ones are deleted as new ones are written."),
+        group="watch",
+        advanced=True,
+        ge=1,
+        le=1000,
+    )
+    delete_checkpoints: bool = setting(
+        True,
+        _("Delete checkpoints at the end"),
+        _("Once the run is complete its result is what counts, and checkpoints are the larger part of its folder."),
         group="watch",
         advanced=True,
     )

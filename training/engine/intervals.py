@@ -1,9 +1,11 @@
 """95 % intervals, so that no figure stands alone."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from math import sqrt
 
 import numpy as np
+
+DRAWN_AT_ONCE = 4_000_000  # numbers; a large data set is resampled in several goes
 
 Z = 1.959963984540054  # of the normal distribution, two-sided 95 %
 
@@ -28,4 +30,26 @@ def clustered_share(
     drawn = np.random.default_rng(0).integers(0, len(counts), size=(resamples, len(counts)))
     shares = np.asarray(successes, float)[drawn].sum(1) / np.asarray(counts, float)[drawn].sum(1)
     low, high = np.quantile(shares, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def draws(n: int, *, resamples: int, seed: int = 0) -> Iterator[np.ndarray]:
+    """Bootstrap samples of n things, with replacement, as parts (some, n) of `resamples` rows. The same seed gives the same draws."""
+    generator = np.random.default_rng(seed)
+    at_once = max(1, DRAWN_AT_ONCE // n)
+    for begin in range(0, resamples, at_once):
+        yield generator.integers(0, n, size=(min(at_once, resamples - begin), n))
+
+
+def bootstrap(
+    statistic: Callable[[np.ndarray], np.ndarray], n: int, *, resamples: int = 2000, seed: int = 0
+) -> tuple[float | None, float | None]:
+    """Of any statistic of n things: percentile bootstrap (Efron and Tibshirani 1993, chapter 13). One thing alone says nothing: (None, None).
+
+    `statistic`: (draws, n) numbers of the drawn things → (draws,).
+    """
+    if n < 2:
+        return None, None
+    values = np.concatenate([statistic(drawn) for drawn in draws(n, resamples=resamples, seed=seed)])
+    low, high = np.quantile(values, [0.025, 0.975])
     return float(low), float(high)
