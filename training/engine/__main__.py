@@ -1,4 +1,5 @@
-"""The command line: `python -m training.engine RUN_DIR`, `--methods`, `--schema METHOD`. Loads torch only when a run passes its checks."""
+"""The command line: `python -m training.engine RUN_DIR`, `--methods`, `--schema METHOD`, `--explain METHOD`, `--devices`; loads torch only when a
+run passes its checks."""
 
 import argparse
 import json
@@ -11,7 +12,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import contract, methods
+from . import contract, devices, environment, methods, reference
 from .messages import Message, Refused, Stopped, _
 
 if TYPE_CHECKING:
@@ -28,27 +29,61 @@ def main(arguments: list[str] | None = None) -> int:
     what.add_argument("run_dir", nargs="?", type=Path, metavar="RUN_DIR", help="folder with a run.json")
     what.add_argument("--methods", action="store_true", help="list the methods, a line each")
     what.add_argument("--schema", metavar="METHOD", help="print the JSON Schema of a method's settings")
+    what.add_argument(
+        "--explain", metavar="METHOD", help="print a method's settings with their defaults and what they do"
+    )
+    what.add_argument(
+        "--devices", action="store_true", help="print, as JSON, the devices that a run can compute on here"
+    )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="compute nothing; say whether the inputs of RUN_DIR are what its run.json expects, and what it was computed "
+        "with that is another version here. Exit codes: 0 all the same, 2 something differs",
+    )
     options = parser.parse_args(arguments)
     if options.methods:
         for name in methods.names():
             print(f"{name:<12} {methods.facts_of(name).summary}")
         return contract.COMPLETE
-    if options.schema:
-        if options.schema not in methods.names():
-            print(
-                f"There is no method {options.schema!r}. The methods are: {', '.join(methods.names())}.",
-                file=sys.stderr,
-            )
-            return contract.REFUSED
-        print(json.dumps(methods.config_of(options.schema).model_json_schema(), indent=2, ensure_ascii=False))
+    if options.devices:
+        print(json.dumps(devices.available()))
         return contract.COMPLETE
-    return run(options.run_dir)
+    if method := options.schema or options.explain:
+        if method not in methods.names():
+            print(f"There is no method {method!r}. The methods are: {', '.join(methods.names())}.", file=sys.stderr)
+            return contract.REFUSED
+        schema = methods.config_of(method).model_json_schema()
+        print(json.dumps(schema, indent=2, ensure_ascii=False) if options.schema else reference.text(method))
+        return contract.COMPLETE
+    if options.verify:
+        return verify(options.run_dir)
+    return run(options.run_dir, alone=True)
 
 
-def run(run_dir: Path, *, method: Callable[["Context"], None] | None = None, without: Collection[str] = ()) -> int:
+def verify(run_dir: Path) -> int:
+    """Print what differs from what the run was made of and computed with."""
+    if not (run_dir / "run.json").is_file():
+        print(f"There is no run.json in {run_dir}.", file=sys.stderr)
+        return contract.REFUSED
+    differences = list(environment.input_differences(run_dir))
+    if known := environment.read(run_dir):
+        programs = environment.program_differences(known[-1])
+        differences += [f"{name}: then {then}, here {here}" for name, then, here in programs]
+    print("\n".join(differences) or "Everything is the same.")
+    return contract.REFUSED if differences else contract.COMPLETE
+
+
+def run(
+    run_dir: Path,
+    *,
+    method: Callable[["Context"], None] | None = None,
+    without: Collection[str] = (),
+    alone: bool = False,
+) -> int:
     """Carry out or resume one run; returns the exit code. status.json holds the truth about it.
 
-    From Python: `method` takes the place of the method's own run(ctx), for what a run.json cannot say (a reward function), and `without` names
+    `alone`: this process does nothing else, so GPUs that are not this run's are hidden from it. From Python: `method` takes the place of the method's own run(ctx), for what a run.json cannot say (a reward function), and `without` names
     the inputs that are then not needed.
     """
     run_dir = run_dir.absolute()
@@ -76,7 +111,10 @@ def run(run_dir: Path, *, method: Callable[["Context"], None] | None = None, wit
             raise Refused(Message("one-process", text, {"number": os.environ["WORLD_SIZE"]}))
     except Refused as refused:
         return _refuse(status, refused)
+    if alone:
+        devices.see_only(getattr(order.config, "device", "auto"))
     status.begin()
+    environment.note(run_dir, status.attempt)
 
     from .context import Context, cause_of
 

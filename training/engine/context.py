@@ -17,10 +17,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from . import devices
 from .contract import Order, Status, write_json
 from .messages import Failed, Message, Refused, Stopped, _
-
-KEPT_CHECKPOINTS = 2
 
 
 class Context:
@@ -35,7 +34,7 @@ class Context:
         self.config: Any = order.config
         self.inputs: Any = order.inputs
         self.seed = order.seed
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.device = devices.find(getattr(self.config, "device", "auto"))
         self.dtype = _dtype(getattr(self.config, "precision", "auto"), self.device)
         self.output = run_dir / "output.part"
         self.cache = (
@@ -59,7 +58,7 @@ class Context:
             # Interrupted must equal uninterrupted bit for bit.
             torch.use_deterministic_algorithms(True, warn_only=True)
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-        status.set(device=str(self.device), dtype=str(self.dtype).removeprefix("torch."))
+        status.set(device=devices.name_of(self.device), dtype=str(self.dtype).removeprefix("torch."))
 
     # Numbers and texts -------------------------------------------------------------------------------------------------------------
 
@@ -90,6 +89,12 @@ class Context:
         self._status.set(progress=self._fraction, eta_s=self._eta, tokens_seen=self.tokens_seen)
         if now - self._last_line > 2.0:
             self._line({"kind": "progress"})
+
+    def phase(self, message: Message, fraction: float) -> None:
+        """What is being done before the first update, and how much of it; told at most every two seconds."""
+        if fraction > 0 and time.monotonic() - self._last_line < 2.0:
+            return
+        self._line({"kind": "phase", "message": message.as_json(), "fraction": round(fraction, 4)})
 
     def facts(self, **fields: Any) -> None:
         """Fields of status.json: trained_parameters, total_parameters, …"""
@@ -181,7 +186,9 @@ class Context:
         shutil.rmtree(final, ignore_errors=True)
         aside.rename(final)
         _sync(self._checkpoints)
-        for old in sorted(self._checkpoints.glob("step-*"), key=_step_of)[:-KEPT_CHECKPOINTS]:
+        for old in sorted(self._checkpoints.glob("step-*"), key=_step_of)[
+            : -getattr(self.config, "keep_checkpoints", 2)
+        ]:
             shutil.rmtree(old)
         self._last_checkpoint = time.monotonic()
         self._status.set(checkpoint_step=step)
@@ -208,6 +215,8 @@ class Context:
         self.output.rename(self.run_dir / "output")
         _sync(self.run_dir)
         shutil.rmtree(self.cache, ignore_errors=True)
+        if getattr(self.config, "delete_checkpoints", True):
+            shutil.rmtree(self._checkpoints, ignore_errors=True)
         return {"progress": 1.0, "eta_s": 0.0}
 
     def close(self) -> None:
@@ -226,7 +235,7 @@ def memory(device: torch.device) -> dict[str, int]:
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB on Linux
     figures = {"peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
     if device.type == "cuda":
-        figures["peak_gpu_memory"] = torch.cuda.max_memory_allocated()
+        figures["peak_gpu_memory"] = torch.cuda.max_memory_allocated(device)
     return figures
 
 

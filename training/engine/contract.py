@@ -1,6 +1,6 @@
 """The run directory: reading run.json, writing status.json, the lock, the exit codes. Light: nothing here loads torch.
 
-run.json       what to do: {"method", "config", "inputs", "seed"}
+run.json       what to do: {"method", "config", "inputs", "seed"}, and for `--verify` the "hashes" of the inputs' files
 status.json    how it stands: written whole and renamed into place, so a reader never sees half of it
 lock           held (flock) by the one process that works on the run
 """
@@ -38,6 +38,8 @@ class RunFile(BaseModel):
     config: dict[str, Any] = Field(default_factory=dict)
     inputs: dict[str, str | list[str]] = Field(default_factory=dict)
     seed: int = Field(0, ge=0, lt=2**32)
+    # What the inputs' files were when the run was made, for `--verify`: {role: [{file: sha256} of each folder]}.
+    hashes: dict[str, list[dict[str, str]]] = Field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ _REASONS = {
     "union_tag_invalid": _("“%(field)s” must have a kind among %(expected)s, and has %(value)s."),
     "union_tag_not_found": _("“%(field)s” must say its kind."),
     "value_error": _("“%(field)s”: %(reason)s."),
+    "string_pattern_mismatch": _("“%(field)s” cannot be %(value)s; its description says what it can be."),
 }
 _NO_NUMBER = _("“%(field)s” must be a number, and is %(value)s.")
 _NO_WHOLE_NUMBER = _("“%(field)s” must be a whole number, and is %(value)s.")

@@ -1,7 +1,9 @@
 """The tables of settings in docs/methods/*.md, from each method's Config: `python -m training.engine.reference` brings them up to date."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from . import methods
@@ -31,6 +33,35 @@ def table(method: str) -> str:
             meaning += f" ({source})"
         lines.append(f"| `{name}` | {_default(field.get('default'))} | {meaning} |")
     return "\n".join(line.replace("\n", " ") for line in lines)
+
+
+def text(method: str) -> str:
+    """The same for a terminal: `python -m training.engine --explain METHOD`. What a union holds is told as well."""
+    facts = methods.facts_of(method)
+    schema = methods.config_of(method).model_json_schema()
+    lines = [f"{method}: {facts.summary}", "", "inputs:"]
+    for role, takes in facts.inputs.items():
+        lines.append(f"  {role} ({takes.kind}: {', '.join(takes.accepts)}){'' if takes.required else ', optional'}")
+    lines += ["", "settings:"]
+    for path, fields in _with_variants(schema):
+        meaning = " ".join(fields.get("description", "").split())
+        details = [fields.get("unit"), *_kinds(fields, schema.get("$defs", {})), *_limits(fields)]
+        details.append("default " + _default(fields.get("default")))
+        lines.append(f"  {path}")
+        told = f"{meaning} [{'; '.join(filter(None, details))}]".replace("`", "")
+        lines += wrap(told, 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join(lines)
+
+
+def _with_variants(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(path, field) of every setting; those of a union's kinds as `tune.rank (lora)`."""
+    for name, field in schema["properties"].items():
+        yield name, field
+        for option in field.get("oneOf", []):
+            inside = schema["$defs"][option["$ref"].rsplit("/", 1)[1]]["properties"]
+            for inner, about in inside.items():
+                if inner != "kind":
+                    yield f"{name}.{inner} ({inside['kind']['const']})", about
 
 
 def _default(value: Any) -> str:
