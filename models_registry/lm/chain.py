@@ -22,7 +22,8 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from . import inspect
+from . import hard_prompt, inspect
+from .hard_prompt import HardPrompt
 from .text import Continuation, without_prefix
 from .tuning.config import Tune
 
@@ -39,6 +40,7 @@ class Loaded:
     `model` is always the transformers model itself (LlamaForCausalLM, …): adapters live inside its layers, so its forward, its trunk
     (`model.base_model`) and its config are used as if none were there. `peft` is PEFT's handle on the same modules, None without adapters.
     `adapters` are the names of the chain's adapters, lowest first: on and frozen. `trainable` names the one that is being trained.
+    `hard_prompt` is put around every prompt by text.encode_prompt; `shortened` counts the prompts for which that had to leave out examples.
     """
 
     model: PreTrainedModel
@@ -49,6 +51,8 @@ class Loaded:
     trainable: str | None = None
     peft: PeftModel | None = None
     tune: Tune | None = field(default=None)
+    hard_prompt: HardPrompt | None = None
+    shortened: int = 0
 
     @property
     def device(self) -> torch.device:
@@ -102,19 +106,23 @@ def load(
     for folder, about in zip(folders, facts, strict=True):
         if about.problems:
             raise ValueError(f"{folder}: " + " ".join(map(str, about.problems)))
-    if not facts or facts[0].kind != "full" or any(about.kind != "adapter" for about in facts[1:]):
-        raise ValueError("a chain is one full model, then adapters")
-    head: Head = next(about.head for about in reversed(facts) if about.head)
+    if not facts or facts[0].kind != "full" or any(about.kind == "full" for about in facts[1:]):
+        raise ValueError("a chain is one full model, then what lies on it")
+    weights = [about for about in facts if about.kind != "hard_prompt"]
+    head: Head = next(about.head for about in reversed(weights) if about.head)
     loaded = Loaded(
-        model=_root(folders[0], head, facts[-1].outputs if len(folders) > 1 else None, dtype),
+        model=_root(folders[0], head, weights[-1].outputs if len(weights) > 1 else None, dtype),
         tokenizer=_tokenizer(folders[0]),
         head=head,
         folders=tuple(folders),
     )
     loaded.model.to(device)
     names = []
-    for number, folder in enumerate(folders[1:], 1):
-        names.append(add_adapter(loaded, folder, f"link{number}"))
+    for number, (folder, about) in enumerate(zip(folders, facts, strict=True)):
+        if about.kind == "hard_prompt":
+            loaded.hard_prompt = hard_prompt.read(folder)  # the uppermost speaks
+        elif number:
+            names.append(add_adapter(loaded, folder, f"link{number}"))
     loaded.adapters = tuple(names)
     use(loaded, loaded.adapters)
     loaded.model.requires_grad_(False)

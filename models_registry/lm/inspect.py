@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from . import hard_prompt
+
 
 def _(text: str) -> str:
     """Marks a text for the web's translators; nothing is translated here."""
@@ -40,10 +42,11 @@ class Problem(str):
 class Facts:
     """`problems` empty: the folder can be loaded. `parameters` counts this folder's tensors alone, tied ones once.
 
-    kind: full | adapter | None (no model); head: lm | reward | classes | None (unknown, or an adapter that keeps the head below it).
+    kind: full | adapter | hard_prompt | None (no model); head: lm | reward | classes | None (unknown, or a link that keeps the head below
+    it). A hard prompt with labels makes a classifier of a model that writes: its head is classes, whatever the weights have.
     """
 
-    kind: Literal["full", "adapter"] | None = None
+    kind: Literal["full", "adapter", "hard_prompt"] | None = None
     head: Literal["lm", "reward", "classes"] | None = None
     architecture: str = ""
     parameters: int = 0
@@ -75,6 +78,8 @@ def describe(folder: Path) -> Facts:
             return _adapter(folder, refused)
         if (folder / "config.json").is_file():
             return _full(folder, refused)
+        if (folder / hard_prompt.FILE).is_file():
+            return _hard_prompt(folder, refused)
     except _Broken as error:
         return Facts(files_refused=refused, problems=[error.problem])
     return Facts(
@@ -208,6 +213,20 @@ def _adapter(folder: Path, refused: list[tuple[str, str]]) -> Facts:
         outputs=_rows_of_head(weights),
         files_refused=refused,
         problems=problems,
+    )
+
+
+def _hard_prompt(folder: Path, refused: list[tuple[str, str]]) -> Facts:
+    try:
+        prompt = hard_prompt.read(folder)
+    except (OSError, ValueError) as error:
+        raise _Broken(_("%(file)s cannot be used: %(reason)s."), file=hard_prompt.FILE, reason=error) from None
+    return Facts(
+        kind="hard_prompt",
+        head="classes" if prompt.labels else None,
+        architecture="HardPrompt",
+        labels=tuple(prompt.labels),
+        files_refused=refused,
     )
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerBase
 
+from .hard_prompt import HardPrompt
+
 if TYPE_CHECKING:
     from .chain import Loaded
 
@@ -71,10 +73,38 @@ def _unprefixed(part: dict[str, Any] | None) -> dict[str, Any] | None:
 def encode_prompt(loaded: "Loaded", prompt: Prompt) -> list[int]:
     """The tokens a model is given to go on from. Messages go through the chat template, text is taken as it is.
 
+    A chain with a hard prompt asks in its words: the text, or the last turn of the user, is put into its template, behind its examples.
+    Examples that leave no room for the answer in the model's context are left out, the first first; `loaded.shortened` counts such prompts.
+
     The BOS rule: the tokenizer decides. Where it adds none although tokenizer and model name the same BOS token, that token is not
     also the EOS token, and the tokenizer's settings do not say `add_bos_token: false`, BOS is put in front: such a model was
     trained with it (Llama, stories260K). An empty prompt becomes BOS, or EOS where there is no BOS, since a model needs a token to start from.
     """
+    if loaded.hard_prompt is None:
+        return _encode(loaded, prompt)
+    examples = len(loaded.hard_prompt.examples)
+    ids = _encode(loaded, _asked(loaded.hard_prompt, prompt, examples))
+    limit = loaded.context_length
+    if limit is None or len(ids) + loaded.hard_prompt.room <= limit or not examples:
+        return ids
+    loaded.shortened += 1
+    while examples and len(ids) + loaded.hard_prompt.room > limit:
+        examples -= 1
+        ids = _encode(loaded, _asked(loaded.hard_prompt, prompt, examples))
+    return ids
+
+
+def _asked(hard: HardPrompt, prompt: Prompt, examples: int) -> Prompt:
+    """A prompt in the words of a hard prompt, with the last `examples` of its examples."""
+    if isinstance(prompt, str):
+        return hard.ask(prompt, examples=examples)
+    turns = [dict(message) for message in prompt]
+    asked = next((turn for turn in reversed(turns) if turn["role"] == "user"), turns[-1])
+    asked["content"] = hard.ask(asked["content"], examples=examples)
+    return turns
+
+
+def _encode(loaded: "Loaded", prompt: Prompt) -> list[int]:
     tokenizer = loaded.tokenizer
     if not isinstance(prompt, str):
         if tokenizer.chat_template:
