@@ -3,6 +3,9 @@
     @version_section
     def made_by_run(version, user): yield Section(title, "training/made_by.html", {"run": run})
 
+    @version_need
+    def runs(version): yield _("The run “%(run)s” started from it.") % …       # why it cannot be deleted
+
 Register from the AppConfig's ready(). The page includes each template with `section.data`, in the order of registration.
 """
 
@@ -35,3 +38,16 @@ def version_section(function: Callable[[Version, User], Iterable[Section]]) -> C
 
 def sections(version: Version, user: User) -> list[Section]:
     return [section for function in _sections for section in function(version, user)]
+
+
+_needs: list[Callable[[Version], Iterable[str]]] = []
+
+
+def version_need(function: Callable[[Version], Iterable[str]]) -> Callable:
+    _needs.append(function)
+    return function
+
+
+def needs(version: Version) -> list[str]:
+    """Why a version must not be deleted: a sentence for each thing of the floors above that names it."""
+    return [sentence for function in _needs for sentence in function(version)]

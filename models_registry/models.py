@@ -34,6 +34,7 @@ class Stage(models.TextChoices):
 class Model(models.Model):
     name = models.SlugField(max_length=80, unique=True)
     description = models.TextField(blank=True)
+    newest = models.PositiveIntegerField(default=0)  # the highest number ever given: no name is used twice
     created_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -46,6 +47,8 @@ class Model(models.Model):
 
 class Version(models.Model):
     """An immutable folder. `digest` names its content (files, kind and parent), `manifest` repeats where it came from as hashes.
+
+    A remote endpoint has no folder: its manifest has no files, and its facts say where it is ({"base_url", "model", "key_env", "chat_only"}).
 
     `origin`: {"method", "run", "seed", "inputs": {role: [digest, …]}, "dataset": digest, …} or {"imported_from": name}.
     """

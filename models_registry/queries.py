@@ -1,15 +1,19 @@
 """Questions about models: find one, what it stands on, what was made of it."""
 
 import re
+import shutil
+from collections import Counter, defaultdict
+from dataclasses import dataclass
 from pathlib import Path
 
+from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from people.errors import Refusal
 
 from . import store
-from .models import Model, Stage, Version
+from .models import Head, Kind, Model, Stage, Version
 
 # (what was made, the role its source played, the source). Role "parent": an adapter stands on it.
 Link = tuple[Version, str, Version]
@@ -33,12 +37,19 @@ def find(reference: str) -> Version:
 
 
 def damage(version: Version) -> list[str]:
-    """Files of the whole chain that are missing, extra or of another size."""
-    return [f"{link}: {problem}" for link in version.chain() for problem in store.damaged(link.folder, link.manifest)]
+    """Files of the whole chain that are missing, extra or of another size. A remote endpoint has none to lose."""
+    return [
+        f"{link}: {problem}"
+        for link in version.chain()
+        if link.kind != Kind.REMOTE
+        for problem in store.damaged(link.folder, link.manifest)
+    ]
 
 
 def folders(version: Version) -> list[Path]:
-    """The folders of the whole chain, root first, as `lm.chain.load` takes them. Refusal if anything is damaged."""
+    """The folders of the whole chain, root first, as `lm.chain.load` takes them. Refusal if anything is damaged or lies elsewhere."""
+    if version.kind == Kind.REMOTE:
+        raise Refusal(_("%(version)s is a remote endpoint: its weights are not here.") % {"version": version})
     if problems := damage(version):
         raise Refusal([_("The store is damaged; restore these from a copy, or import the model again."), *problems])
     return [link.folder for link in version.chain()]
@@ -68,8 +79,13 @@ def models() -> QuerySet[Model]:
 
 
 def usable_parents() -> QuerySet[Version]:
-    """What an imported adapter may stand on."""
-    return Version.objects.select_related("model").exclude(stage=Stage.ARCHIVED).filter(kind__in=["full", "adapter"])
+    """What an imported adapter or prompt may stand on."""
+    return Version.objects.select_related("model").exclude(stage=Stage.ARCHIVED).exclude(kind=Kind.REMOTE)
+
+
+def writers() -> QuerySet[Version]:
+    """Every version that writes text, here or elsewhere, newest first."""
+    return versions(head=Head.LM).exclude(stage=Stage.ARCHIVED)
 
 
 def ancestors(version: Version) -> list[Link]:
@@ -100,6 +116,64 @@ def uses(version: Version) -> list[Link]:
     for child in version.children.select_related("model"):
         links.setdefault(child.pk, (child, "parent", version))
     return list(links.values())
+
+
+def is_named(digest: str) -> bool:
+    """Whether any version has this content."""
+    return Version.objects.filter(digest=digest).exists()
+
+
+def orphans() -> dict[str, int]:
+    """Folders of the store that no version names, with their bytes: what a deletion or a broken registration left."""
+    held = store.inventory()
+    named = set(Version.objects.values_list("digest", flat=True))
+    return {digest: size for digest, size in held.items() if digest not in named}
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one model holds of the store. `shared` are bytes that versions of other models have too."""
+
+    model: Model
+    versions: int
+    bytes: int
+    shared: int
+
+
+@dataclass(frozen=True)
+class Disk:
+    models: list[Share]  # largest first
+    total: int
+    orphans: dict[str, int]
+    free: int
+
+    @property
+    def orphaned(self) -> int:
+        return sum(self.orphans.values())
+
+
+def disk() -> Disk:
+    """What the store takes, by model; content that several versions share is counted once a model."""
+    held = store.inventory()
+    digests: dict[int, list[str]] = defaultdict(list)
+    for model, digest in Version.objects.exclude(kind=Kind.REMOTE).values_list("model", "digest"):
+        digests[model].append(digest)
+    owners = Counter(digest for found in digests.values() for digest in set(found))
+    shares = [
+        Share(
+            model,
+            len(digests[model.pk]),
+            sum(held.get(digest, 0) for digest in set(digests[model.pk])),
+            sum(held.get(digest, 0) for digest in set(digests[model.pk]) if owners[digest] > 1),
+        )
+        for model in Model.objects.filter(pk__in=digests)
+    ]
+    return Disk(
+        models=sorted(shares, key=lambda share: -share.bytes),
+        total=sum(held.values()),
+        orphans={digest: size for digest, size in held.items() if digest not in owners},
+        free=shutil.disk_usage(settings.ARTIFACTS).free if held else shutil.disk_usage(settings.DATA).free,
+    )
 
 
 def _walk(version: Version, step) -> list[Link]:

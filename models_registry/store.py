@@ -5,6 +5,7 @@ Two versions of the same content share one folder. The digest is the sha256 of t
 {"kind", "parent": digest of the version below or null, "files": [{"path", "size", "sha256"}]}.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -71,7 +72,7 @@ def pick(folder: Path, roots: Iterable[Path] | None = None) -> tuple[list[Picked
             left_out.append((name, _("is not a file")))
         elif reason := inspect.refusal(path):
             left_out.append((name, _(reason)))
-        elif path.suffix.lower() in _BELONGS or path.stem.lower() in _BELONGS_BY_NAME:
+        elif belongs(path.name):
             picked.append(Picked(name, real, real.stat().st_size))
         else:
             left_out.append((name, _("is not part of a model")))
@@ -81,6 +82,12 @@ def pick(folder: Path, roots: Iterable[Path] | None = None) -> tuple[list[Picked
             % {"files": ", ".join(strays[:10])}
         )
     return picked, left_out
+
+
+def belongs(name: str) -> bool:
+    """Whether a file of this name, in the folder itself, is part of a model."""
+    path = Path(name)
+    return path.name == name and (path.suffix.lower() in _BELONGS or path.stem.lower() in _BELONGS_BY_NAME)
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -101,8 +108,54 @@ def allowed(folder: Path, roots: Iterable[Path]) -> bool:
     return _inside(folder.resolve(), [root.resolve() for root in roots])
 
 
-def put(files: list[Picked], *, kind: str, parent: str | None, progress: Progress | None = None) -> Stored:
-    """Copy `files` into the store. Raises a Refusal when there is no room or a file changes meanwhile; then nothing is left."""
+@contextmanager
+def adding(
+    files: list[Picked], *, kind: str, parent: str | None, progress: Progress | None = None
+) -> Iterator[Stored]:
+    """Copy `files` into the store and register them inside the block: until it ends, nothing is removed from the store.
+
+    Raises a Refusal when there is no room or a file changes meanwhile; then nothing is left.
+    """
+    with _lock(fcntl.LOCK_SH):
+        yield _put(files, kind=kind, parent=parent, progress=progress)
+
+
+def remove(digests: Iterable[str], *, named: Callable[[str], bool]) -> list[str]:
+    """Remove those folders that nothing `named` any more, and return their digests; none while something is being added.
+
+    `named` is asked under the lock, so that no version can be registered in between.
+    """
+    try:
+        with _lock(fcntl.LOCK_EX | fcntl.LOCK_NB):
+            gone = [digest for digest in digests if not named(digest)]
+            for digest in gone:
+                folder = folder_of(digest)
+                folder.with_suffix(".json").unlink(missing_ok=True)
+                if folder.is_dir():
+                    _discard(folder)
+            return gone
+    except BlockingIOError:
+        return []
+
+
+def inventory() -> dict[str, int]:
+    """Bytes on disk of every folder in the store, by its digest."""
+    root = Path(settings.ARTIFACTS)
+    folders = [folder for folder in root.glob("??/*") if folder.is_dir()] if root.is_dir() else []
+    return {folder.name: sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()) for folder in folders}
+
+
+@contextmanager
+def _lock(how: int) -> Iterator[None]:
+    """Many may add at a time; whoever removes is alone. The system frees the lock of a process that dies."""
+    root = Path(settings.ARTIFACTS)
+    root.mkdir(parents=True, exist_ok=True)
+    with open(root / ".lock", "a") as file:
+        fcntl.flock(file, how)
+        yield
+
+
+def _put(files: list[Picked], *, kind: str, parent: str | None, progress: Progress | None = None) -> Stored:
     total = sum(file.size for file in files)
     with _aside() as aside:
         free = shutil.disk_usage(aside).free

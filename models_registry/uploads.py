@@ -21,11 +21,7 @@ KEPT_FOR = 24 * 3600  # seconds; by then its job has long ended
 def receive(files: Iterable[UploadedFile]) -> Path:
     """Lay the files of one model, or one zip of them, into a fresh folder, and return it. Nothing stays behind after a Refusal."""
     files = list(files)
-    place = Path(settings.UPLOADS) / "models"
-    place.mkdir(parents=True, exist_ok=True)
-    _sweep(place)
-    folder = place / uuid.uuid4().hex
-    folder.mkdir()
+    folder = fresh()
     try:
         if len(files) == 1 and files[0].name.lower().endswith(".zip"):
             _unzip(files[0], folder)
@@ -42,6 +38,16 @@ def receive(files: Iterable[UploadedFile]) -> Path:
     except BaseException:
         shutil.rmtree(folder)
         raise
+    return folder
+
+
+def fresh() -> Path:
+    """An empty folder from which the worker may import; what was abandoned there is swept."""
+    place = Path(settings.UPLOADS) / "models"
+    place.mkdir(parents=True, exist_ok=True)
+    _sweep(place)
+    folder = place / uuid.uuid4().hex
+    folder.mkdir()
     return folder
 
 

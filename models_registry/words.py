@@ -40,6 +40,15 @@ def sentence(version: Version) -> str:
 
 def made_how(version: Version) -> str:
     origin = version.origin
+    if origin.get("hub"):
+        return _("Imported from the Hub: %(repo)s at %(revision)s.") % {
+            "repo": origin["hub"],
+            "revision": origin.get("revision", "")[:12],
+        }
+    if origin.get("remote"):
+        return _("It runs at %(address)s and is only asked from here.") % {"address": origin["remote"]}
+    if origin.get("method") == "merge":
+        return _("Its adapters were folded into the weights of their base.")
     if origin.get("imported_from"):
         return _("Imported from the folder “%(folder)s”.") % {"folder": origin["imported_from"]}
     if origin.get("method"):
