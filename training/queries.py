@@ -84,7 +84,7 @@ def inputs_for(takes, *, search: str = "") -> QuerySet:
     if takes.kind == "version":
         found = (
             Version.objects.select_related("model")
-            .filter(kind__in=("full", "adapter"), head__in=takes.accepts)
+            .filter(kind__in=takes.links, head__in=takes.accepts)
             .exclude(stage="archived")
             .order_by("-created_at")
         )

@@ -12,14 +12,12 @@ from django.utils.translation import gettext as _
 
 from labeling.models import Dataset
 from models_registry.actions import name_problems
-from models_registry.models import Head, Kind, Version
+from models_registry.models import Head, Version
 
 from .engine import contract, methods
 from .engine.config import Input
 from .fields import all_leaves, fields_of
 from .models import Run
-
-TRAINABLE = (Kind.FULL, Kind.ADAPTER)
 
 
 @dataclass
@@ -105,8 +103,8 @@ def input_problem(takes: Input, chosen: Version | Dataset | None) -> str | None:
     if takes.kind == "version":
         if not isinstance(chosen, Version):
             return _("“%(input)s” must be a model version, and %(chosen)s is a data set.") % place
-        if chosen.kind not in TRAINABLE:
-            return _("“%(input)s”: %(chosen)s is a %(kind)s, which no training can start from.") % {
+        if chosen.kind not in takes.links:
+            return _("“%(input)s”: %(chosen)s is a %(kind)s, which this method cannot build on.") % {
                 **place,
                 "kind": chosen.get_kind_display(),
             }

@@ -62,7 +62,7 @@ def test_everything_that_is_wrong_is_said_at_once_and_nothing_is_kept():
     ("fields", "words"),
     [
         ({"head": Head.REWARD}, "must be a model that writes text, and wrong:v1 scores text"),
-        ({"kind": Kind.REMOTE}, "is a remote endpoint, which no training can start from"),
+        ({"kind": Kind.REMOTE}, "is a remote endpoint, which this method cannot build on"),
     ],
 )
 def test_a_model_of_the_wrong_kind_is_refused_with_the_reason(fields, words):

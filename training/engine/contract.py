@@ -255,6 +255,15 @@ def _check_chain(role: str, facts: Input, folders: list[Path]) -> list[Message]:
                     params,
                 )
             )
+        if about.kind not in facts.links:
+            params["kind"] = about.kind
+            problems.append(
+                Message(
+                    "wrong-link",
+                    _("Input “%(role)s”: %(folder)s is a %(kind)s, which this method cannot build on."),
+                    params,
+                )
+            )
     head = next((about.head for about in reversed(found) if about.head), None)
     if not problems and head not in facts.accepts:
         problems.append(
