@@ -131,12 +131,12 @@ def register_result(*, actor: User | None, run: Run) -> Version:
 
 def _register(*, actor: User | None, run: Run, folder: Path) -> Version:
     versions = {each.role: each.version for each in run.inputs.all() if each.version}
-    is_adapter = inspect.describe(folder).kind == "adapter"
+    stands_alone = inspect.describe(folder).kind == "full"
     return register_version(
         actor=actor,
         model_name=run.output_name,
         folder=folder,
-        parent=versions.get("base") if is_adapter else None,
+        parent=None if stands_alone else versions.get("base"),
         sources=versions,
         origin=queries.origin(run),
         metrics=reading.metrics(run.folder),
