@@ -74,7 +74,9 @@ class Entry(models.Model):
 class Trial(models.Model):
     entry = models.ForeignKey(Entry, on_delete=models.CASCADE, related_name="trials", db_index=False)
     seed = models.PositiveIntegerField()
-    run = models.ForeignKey("training.Run", null=True, blank=True, on_delete=models.SET_NULL, related_name="trained_for")
+    run = models.ForeignKey(
+        "training.Run", null=True, blank=True, on_delete=models.SET_NULL, related_name="trained_for"
+    )
     evaluation = models.ForeignKey(
         "training.Run", null=True, blank=True, on_delete=models.SET_NULL, related_name="judged_for"
     )

@@ -1,0 +1,445 @@
+"""What can be done with a comparison: put together, start, add to, retry, cancel, go on, delete. `go_on` is the supervisor's.
+
+Every training and every evaluation is an ordinary run, made by the verb that makes all runs; a comparison only remembers which.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max, Q
+from django.utils import timezone
+from django.utils.text import slugify
+from django.utils.translation import gettext as _
+
+from labeling.models import Dataset
+from models_registry.models import Head, Kind, Version
+from people.errors import Refusal
+from people.models import User, audit
+from people.permissions import Right, check
+
+from .. import actions as runs
+from ..engine import methods
+from ..models import Run
+from ..validation import checked
+from . import menu
+from .models import Comparison, Entry, Task, Trial
+
+JUDGE = "evaluate"
+MOST_SEEDS = 10
+LONGEST_LABEL = 80
+
+
+# ---- Put together --------------------------------------------------------------------------------------------------
+
+
+def create_comparison(
+    *,
+    actor: User,
+    task: str,
+    base: Version | None,
+    dataset: Dataset | None,
+    keys: Sequence[str],
+    reward_model: Version | None = None,
+    name: str = "",
+    seeds: Sequence[int] = (0,),
+    epochs: float | None = None,
+    max_steps: int | None = None,
+    batch_size: int | None = 16,
+) -> Comparison:
+    """Put a comparison together: `keys` are those of the menu. Nothing runs before `start`. Without a budget, three epochs."""
+    check(actor, Right.LAUNCH_RUNS)
+    problems = _setup_problems(task, base, dataset, reward_model, seeds, epochs, max_steps, batch_size)
+    if problems:
+        raise Refusal(problems)
+    offered = {choice.key: choice for choice in menu.menu(task, base, dataset)}
+    keys = list(dict.fromkeys(keys))
+    problems = [
+        _("“%(key)s” is not among the methods that fit; these do: %(fitting)s.")
+        % {"key": key, "fitting": ", ".join(offered)}
+        for key in keys
+        if key not in offered
+    ]
+    if not keys:
+        problems.append(_("Choose the methods to compare."))
+    if problems:
+        raise Refusal(problems)
+    with transaction.atomic():
+        comparison = Comparison.objects.create(
+            name=name.strip() or f"{Task(task).label} · {base} · {dataset.name}"[:120],
+            task=task,
+            base=base,
+            dataset=dataset,
+            reward_model=reward_model,
+            seeds=list(seeds),
+            epochs=epochs if epochs or max_steps else 3.0,
+            max_steps=max_steps,
+            batch_size=batch_size,
+            created_by=actor,
+        )
+        for key in keys:
+            choice = offered[key]
+            _enter(comparison, method=choice.method, config=choice.config, label=choice.title)
+        audit(actor, "comparison.create", comparison, keys=keys)
+    return comparison
+
+
+def _setup_problems(
+    task: str,
+    base: Version | None,
+    dataset: Dataset | None,
+    reward_model: Version | None,
+    seeds: Sequence[int],
+    epochs: float | None,
+    max_steps: int | None,
+    batch_size: int | None,
+) -> list[str]:
+    if task not in menu.TASKS:
+        return [
+            _("There is no task “%(task)s”; there are %(tasks)s.") % {"task": task, "tasks": ", ".join(Task.values)}
+        ]
+    problems = []
+    facts = menu.TASKS[Task(task)]
+    if base is None:
+        problems.append(_("Choose the model that all methods start from."))
+    elif base.kind not in (Kind.FULL, Kind.ADAPTER):
+        problems.append(
+            _("%(base)s is a %(kind)s, which no training can start from.")
+            % {"base": base, "kind": base.get_kind_display()}
+        )
+    if dataset is None:
+        problems.append(_("Choose the data that all methods learn from and are judged on."))
+    elif dataset.kind not in facts.datasets:
+        fitting = ", ".join(str(Dataset.Kind(kind).label) for kind in facts.datasets)
+        problems.append(
+            _("For this task the data must be: %(fitting)s. %(dataset)s holds %(kind)s.")
+            % {"fitting": fitting, "dataset": dataset.name, "kind": dataset.get_kind_display()}
+        )
+    elif not dataset.splits.get("heldout"):
+        problems.append(
+            _("%(dataset)s has no held-out rows, so there is nothing to judge on. Upload it with a held-out split.")
+            % {"dataset": dataset.name}
+        )
+    if reward_model is not None and reward_model.head != Head.REWARD:
+        problems.append(_("%(version)s is no reward model.") % {"version": reward_model})
+    if not seeds or len(seeds) > MOST_SEEDS or len(set(seeds)) < len(seeds):
+        problems.append(_("Give one to %(most)d different seeds.") % {"most": MOST_SEEDS})
+    elif any(isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31 for seed in seeds):
+        problems.append(_("A seed must be a whole number from 0 to 2147483647."))
+    if epochs is not None and not 0 < epochs <= 10_000:
+        problems.append(_("The epochs must be more than 0 and at most 10000."))
+    if max_steps is not None and not 1 <= max_steps <= 10_000_000:
+        problems.append(_("The updates must be a whole number from 1 to 10000000."))
+    if batch_size is not None and not 1 <= batch_size <= 65536:
+        problems.append(_("The batch size must be a whole number from 1 to 65536."))
+    return problems
+
+
+@transaction.atomic
+def add_entry(
+    *,
+    actor: User,
+    comparison: Comparison,
+    key: str = "",
+    method: str = "",
+    config: Mapping[str, Any] | None = None,
+    label: str = "",
+) -> Entry:
+    """One method more: a choice of the menu, with `config` over its settings, or any `method`. It is queued at once if the others were."""
+    check(actor, Right.LAUNCH_RUNS)
+    comparison = Comparison.objects.select_for_update().get(pk=comparison.pk)
+    if key:
+        offered = {choice.key: choice for choice in menu.menu(comparison.task, comparison.base, comparison.dataset)}
+        if key not in offered:
+            raise Refusal(
+                _("“%(key)s” is not among the methods that fit; these do: %(fitting)s.")
+                % {"key": key, "fitting": ", ".join(offered)}
+            )
+        choice = offered[key]
+        method, label = choice.method, label or choice.title
+        config = {**choice.config, **(config or {})}
+    entry = _enter(comparison, method=method, config=config or {}, label=label or method)
+    audit(actor, "comparison.add_entry", comparison, entry=entry.label, method=method)
+    if comparison.started_at:
+        _queue(actor, [entry])
+    return entry
+
+
+def _enter(comparison: Comparison, *, method: str, config: Mapping[str, Any], label: str) -> Entry:
+    last = comparison.entries.aggregate(last=Max("position"))["last"] or 0
+    entry = Entry(
+        comparison=comparison,
+        position=last + 1,
+        method=method,
+        config=dict(config),
+        label=_free_label(comparison, label),
+    )
+    if problems := entry_problems(entry):
+        raise Refusal([f"{entry.label}: {problem}" for problem in problems])
+    entry.save()
+    # The base has nothing to learn: one judgement of it serves all seeds.
+    seeds = comparison.seeds if method else comparison.seeds[:1]
+    Trial.objects.bulk_create(Trial(entry=entry, seed=seed) for seed in seeds)
+    return entry
+
+
+def _free_label(comparison: Comparison, label: str) -> str:
+    """The label, or with a number behind it where it is taken."""
+    label = label.strip()[: LONGEST_LABEL - 4]
+    taken = set(comparison.entries.values_list("label", flat=True))
+    numbered = (label if number == 1 else f"{label} {number}" for number in range(1, len(taken) + 2))
+    return next(each for each in numbered if each not in taken)
+
+
+def entry_problems(entry: Entry) -> list[str]:
+    """Why its runs could not be created; empty if they could."""
+    if not entry.method:
+        return []
+    wanted = _order(entry, seed=entry.comparison.seeds[0])
+    return checked(**wanted)[1].sentences
+
+
+@transaction.atomic
+def change_entry(*, actor: User, entry: Entry, config: Mapping[str, Any], label: str = "") -> Entry:
+    """Other settings for a method that has not begun."""
+    check(actor, Right.LAUNCH_RUNS)
+    entry = Entry.objects.select_for_update().select_related("comparison").get(pk=entry.pk)
+    if not entry.method or entry.trials.exclude(run=None).exists():
+        raise Refusal(
+            _("This method has begun; its settings stay. Add it once more to try others."),
+            status=409,
+        )
+    entry.config = dict(config)
+    label = label.strip()[:LONGEST_LABEL]
+    if label and label != entry.label:
+        entry.label = _free_label(entry.comparison, label)
+    wanted, problems = checked(**_order(entry, seed=entry.comparison.seeds[0]))
+    if problems:
+        raise runs.RunRefusal(problems)
+    entry.save()
+    entry.trials.update(problems=[])
+    audit(actor, "comparison.change_entry", entry.comparison, entry=entry.label)
+    return entry
+
+
+@transaction.atomic
+def remove_entry(*, actor: User, entry: Entry) -> None:
+    """Take a method out of the comparison; its runs stay."""
+    check(actor, Right.LAUNCH_RUNS)
+    audit(actor, "comparison.remove_entry", entry.comparison, entry=entry.label)
+    entry.delete()
+
+
+# ---- Run -----------------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def start(*, actor: User, comparison: Comparison) -> Comparison:
+    """Queue the runs of all methods together: all, or none and every reason why not."""
+    check(actor, Right.LAUNCH_RUNS)
+    comparison = Comparison.objects.select_for_update().get(pk=comparison.pk)
+    if comparison.started_at:
+        raise Refusal(_("This comparison was started already."), status=409)
+    if not comparison.entries.exists():
+        raise Refusal(_("There is no method to compare: add one."))
+    _queue(actor, comparison.entries.all())
+    comparison.started_at = timezone.now()
+    comparison.save(update_fields=["started_at"])
+    audit(actor, "comparison.start", comparison)
+    return comparison
+
+
+def _queue(actor: User, entries: Iterable[Entry]) -> None:
+    """The runs of these entries; Refusal with all that is wrong."""
+    problems = []
+    for entry in entries:
+        for trial in entry.trials.all():
+            try:
+                _next_run(actor, trial)
+            except Refusal as refusal:
+                problems += [f"{entry.label}: {problem}" for problem in refusal.problems]
+                break
+    if problems:
+        raise Refusal(problems)
+
+
+def _next_run(actor: User | None, trial: Trial) -> None:
+    """Queue what the trial needs next: its training, or, where there is something to judge, its evaluation."""
+    entry = trial.entry
+    if entry.method and trial.run is None:
+        trial.run = runs.create_run(actor=actor, **_order(entry, trial.seed))
+    elif trial.evaluation is None and (version := judged(trial)):
+        trial.evaluation = runs.create_run(actor=actor, **_judgement(entry, version))
+    else:
+        return
+    trial.problems = []
+    trial.save(update_fields=["run", "evaluation", "problems"])
+
+
+def judged(trial: Trial) -> Version | None:
+    """The version that the trial's evaluation is about; None while it is not there yet."""
+    if not trial.entry.method:
+        return trial.entry.comparison.base
+    return trial.run.produced if trial.run else None
+
+
+def _order(entry: Entry, seed: int) -> dict[str, Any]:
+    """What create_run is told, so that this entry learns from the same data, seed and budget as the others."""
+    comparison = entry.comparison
+    known = methods.config_of(entry.method).model_fields if entry.method in methods.names() else {}
+    config = dict(entry.config)
+    if "max_steps" in known:  # else its updates are of another kind, and its length is its own
+        if comparison.max_steps:  # alone decides
+            config |= {"max_steps": comparison.max_steps, "epochs": 10_000.0}
+        elif comparison.epochs:
+            config |= {"max_steps": None, "epochs": comparison.epochs}
+        if comparison.batch_size:
+            config["batch_size"] = comparison.batch_size
+    inputs: dict[str, Version | Dataset] = {"base": comparison.base}
+    if role := menu.dataset_role(entry.method, comparison.dataset) if known else None:
+        inputs[role] = comparison.dataset
+    if known and comparison.reward_model and "reward_model" in methods.facts_of(entry.method).inputs:
+        inputs["reward_model"] = comparison.reward_model
+    return {
+        "method": entry.method,
+        "config": config,
+        "inputs": inputs,
+        "seed": seed,
+        "name": f"{comparison.name}: {entry.label}"[:120],
+        "output_name": slugify(f"{comparison.base.model.name[:30]}-{entry.label}")[:80],
+    }
+
+
+def _judgement(entry: Entry, version: Version) -> dict[str, Any]:
+    comparison = entry.comparison
+    takes = methods.facts_of(JUDGE).inputs if JUDGE in methods.names() else {}
+    inputs: dict[str, Version | Dataset] = {"base": version, "dataset": comparison.dataset}
+    if comparison.reward_model and comparison.task == Task.PREFERENCE and version.head == Head.LM:
+        inputs["reward_model"] = comparison.reward_model
+        if "reference" in takes:
+            inputs["reference"] = comparison.base
+    return {
+        "method": JUDGE,
+        "config": {},
+        "inputs": inputs,
+        "seed": comparison.seeds[0],  # what is drawn while judging is drawn alike for all
+        "name": f"{comparison.name}: {entry.label}, {_('judged')}"[:120],
+    }
+
+
+@transaction.atomic
+def retry(*, actor: User, trial: Trial) -> Trial:
+    """Once more what failed, was refused or was stopped: from its last checkpoint where it has one, else anew."""
+    check(actor, Right.LAUNCH_RUNS)
+    trial = Trial.objects.select_for_update().get(pk=trial.pk)
+    if not _again(actor, trial):
+        raise Refusal(_("Nothing of this has failed or was stopped."), status=409)
+    Comparison.objects.filter(entries__trials=trial).update(cancelled=False)
+    audit(actor, "comparison.retry", trial.entry.comparison, entry=trial.entry.label, seed=trial.seed)
+    return trial
+
+
+def _again(actor: User, trial: Trial) -> bool:
+    for role in ("run", "evaluation"):
+        run: Run | None = getattr(trial, role)
+        if run is None:
+            continue
+        if run.is_resumable:
+            runs.resume_run(actor=actor, run=run)
+            return True
+        if run.state == Run.State.REFUSED:
+            setattr(trial, role, None)
+            _next_run(actor, trial)
+            return True
+    if trial.run and trial.run.state == Run.State.COMPLETE and trial.run.produced is None:
+        runs.register_result(actor=actor, run=trial.run)
+        trial.run.refresh_from_db()
+    before = (trial.run_id, trial.evaluation_id)
+    _next_run(actor, trial)
+    return before != (trial.run_id, trial.evaluation_id)
+
+
+@transaction.atomic
+def cancel(*, actor: User, comparison: Comparison) -> Comparison:
+    """Stop all that runs or waits; each can be gone on with from its last checkpoint."""
+    check(actor, Right.LAUNCH_RUNS)
+    comparison = Comparison.objects.select_for_update().get(pk=comparison.pk)
+    active = [run for run in runs_of(comparison) if run.is_active]
+    waits = Trial.objects.filter(entry__comparison=comparison, evaluation=None).exists()
+    if comparison.cancelled or not comparison.started_at or not (active or waits):
+        raise Refusal(_("Nothing of this comparison runs or waits."), status=409)
+    for run in active:
+        runs.stop_run(actor=actor, run=run)
+    comparison.cancelled = True
+    comparison.save(update_fields=["cancelled"])
+    audit(actor, "comparison.cancel", comparison)
+    return comparison
+
+
+@transaction.atomic
+def resume(*, actor: User, comparison: Comparison) -> Comparison:
+    """Go on with everything that was stopped, failed or never queued."""
+    check(actor, Right.LAUNCH_RUNS)
+    comparison = Comparison.objects.select_for_update().get(pk=comparison.pk)
+    if not comparison.started_at:
+        raise Refusal(_("This comparison was not started yet."), status=409)
+    comparison.cancelled = False
+    comparison.save(update_fields=["cancelled"])
+    problems = []
+    for trial in _trials().filter(entry__comparison=comparison):
+        try:
+            with transaction.atomic():
+                _again(actor, trial)
+        except Refusal as refusal:
+            problems += [f"{trial.entry.label}: {problem}" for problem in refusal.problems]
+    if problems:
+        raise Refusal(problems)
+    audit(actor, "comparison.resume", comparison)
+    return comparison
+
+
+@transaction.atomic
+def delete_comparison(*, actor: User, comparison: Comparison) -> None:
+    """The comparison alone: its runs, versions and their figures stay."""
+    check(actor, Right.LAUNCH_RUNS)
+    audit(
+        actor, "comparison.delete", comparison, name=comparison.name, runs=[str(run.pk) for run in runs_of(comparison)]
+    )
+    comparison.delete()
+
+
+def runs_of(comparison: Comparison) -> list[Run]:
+    """Every run of the comparison, trainings and evaluations."""
+    of_it = Q(trained_for__entry__comparison=comparison) | Q(judged_for__entry__comparison=comparison)
+    return list(Run.objects.filter(of_it).distinct())
+
+
+# ---- The supervisor's ----------------------------------------------------------------------------------------------
+
+
+def _trials():
+    return Trial.objects.select_related(
+        "entry__comparison__base__model",
+        "entry__comparison__dataset",
+        "entry__comparison__reward_model",
+        "entry__comparison__created_by",
+        "run__produced",
+        "evaluation",
+    )
+
+
+def go_on() -> None:
+    """Queue the evaluation of every result that is there and not judged yet. What cannot be queued says so in its row of the table."""
+    ready = _trials().filter(
+        evaluation=None,
+        problems=[],
+        run__produced__isnull=False,
+        entry__comparison__cancelled=False,
+        entry__comparison__started_at__isnull=False,
+    )
+    for trial in ready:
+        try:
+            with transaction.atomic():
+                _next_run(trial.entry.comparison.created_by, trial)
+        except Refusal as refusal:
+            Trial.objects.filter(pk=trial.pk).update(problems=list(map(str, refusal.problems)))

@@ -1,0 +1,153 @@
+"""What can be held against each other: per task the methods that fit a base and a data set, read from what the methods say of themselves.
+
+A method with a field `tune` is offered once for each kind of it (finetuning: the output layer, the last layers, all weights, …), a kind
+that a method before it has offered already excepted; a new method or kind of `tune` appears here by itself.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import sqrt
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from labeling.models import Dataset
+from models_registry.models import Version
+
+from ..engine import contract, methods
+from ..engine.config import Method
+from ..engine.rates import suggested_lr
+from ..fields import Field, fields_of
+from .models import Task
+
+BASE = "base"  # the key of the base itself
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """`methods`: in the order of the menu, each with the field of which every choice is a line of its own (empty: one line alone)."""
+
+    datasets: tuple[str, ...]
+    methods: dict[str, str]
+    ticked: frozenset[str]  # keys that a new comparison begins with
+
+
+TASKS = {
+    Task.LANGUAGE: TaskFacts(
+        datasets=("text", "sft"),
+        methods={"prompting": "shots", "prompt_tuning": "tune", "adapter": "tune", "finetune": "tune"},
+        ticked=frozenset({BASE, "prompting-few", "prompt_tuning", "adapter-serial", "adapter-lora", "finetune-all"}),
+    ),
+    Task.CLASSIFICATION: TaskFacts(
+        datasets=("labelled",),
+        methods={"prompting": "shots", "classify": "tune"},
+        ticked=frozenset({"prompting-few", "classify-soft_prompt", "classify-lora", "classify-head", "classify-all"}),
+    ),
+    Task.PREFERENCE: TaskFacts(
+        datasets=("rankings",),
+        methods={"reward": "loss", "dpo": "", "kto": "", "ppo": "", "rloo": "", "grpo": ""},
+        ticked=frozenset({BASE, "reward-rao_kupper", "reward-bradley_terry", "dpo", "kto"}),
+    ),
+}
+FEW = 8
+# The menu goes from what moves little to what moves all.
+_KINDS = ("soft_prompt", "prefix", "ia3", "lora", "serial", "parallel", "head", "last_layers", "all")
+FEWEST_FIRST = {kind: place for place, kind in enumerate(_KINDS)}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One line of the menu: what an entry begins as. `method` is empty for the base itself."""
+
+    key: str
+    title: str
+    hint: str
+    method: str = ""
+    config: dict[str, Any] = field(default_factory=dict)
+    ticked: bool = False
+    needs_reward_model: bool = False
+
+    @property
+    def has_own_budget(self) -> bool:
+        """Whether its length is set by settings of its own, since an update of it is not one of the others'."""
+        known = methods.config_of(self.method).model_fields if self.method else {}
+        return "tune" in known and "max_steps" not in known
+
+
+def menu(task: str, base: Version | None = None, dataset: Dataset | None = None) -> list[Choice]:
+    """The choices of a task; without those that do not fit the base or the data set, where these are given."""
+    return [choice for choice in _choices(Task(task), base) if _fits(choice, base, dataset)]
+
+
+def _choices(task: Task, base: Version | None) -> Iterator[Choice]:
+    facts = TASKS[task]
+    if task != Task.CLASSIFICATION or (base and base.head == "classes"):
+        hint = _("As it is, judged like the others: what the methods have to beat.")
+        yield Choice(BASE, _("The base itself"), hint, ticked=BASE in facts.ticked)
+    offered: set[str] = set()
+    for name, path in facts.methods.items():
+        if name not in methods.names():
+            continue
+        for key, title, hint, config in _variants(name, path, base):
+            kind = config["tune"]["kind"] if "tune" in config else key
+            if kind in offered:
+                continue
+            offered.add(kind)
+            takes = methods.facts_of(name).inputs
+            yield Choice(key, title, hint, name, config, key in facts.ticked, "reward_model" in takes)
+
+
+def _variants(name: str, path: str, base: Version | None) -> Iterator[tuple[str, str, str, dict]]:
+    """(key, title, hint, settings) of a method: one for each choice of the field at `path`, or one alone where it has no choice."""
+    facts: Method = methods.facts_of(name)
+    title, summary = _(facts.title), _(facts.summary)
+    if path == "shots":
+        yield f"{name}-zero", _("%(method)s, no examples") % {"method": title}, summary, {"shots": 0}
+        yield (
+            f"{name}-few",
+            _("%(method)s, %(count)d examples") % {"method": title, "count": FEW},
+            summary,
+            {"shots": FEW},
+        )
+        return
+    knob = next((each for each in fields_of(methods.config_of(name)) if each.path == path), None)
+    if knob is None:
+        yield name, title, summary, {}
+    elif path == "tune":
+        for kind, words, hint in sorted(_kinds(knob), key=lambda each: FEWEST_FIRST.get(each[0], 99)):
+            config = {"tune": {"kind": kind}, "lr": usual_lr(kind, base.parameters if base else 0)}
+            if contract.check_config(name, config)[0]:
+                yield f"{name}-{kind}" if knob.variants else name, words, hint or summary, config
+    else:
+        for value, words in knob.options:
+            yield f"{name}-{value}", f"{title}: {words}", summary, {path: value}
+
+
+def _kinds(knob: Field) -> list[tuple[str, str, str]]:
+    """(kind, words, hint) of what may move."""
+    if knob.kind == "group":  # one kind alone: the soft prompt of prompt tuning
+        return [(knob.default["kind"], knob.title, knob.hint)]
+    return [(variant.default, variant.title, variant.hint) for variant in knob.variants]
+
+
+def usual_lr(kind: str, parameters: int) -> float:
+    """Where to begin: the middle, by orders of magnitude, of what usually does well with what moves."""
+    low, high = suggested_lr(kind, parameters)
+    return float(f"{sqrt(low * high):.0e}")
+
+
+def _fits(choice: Choice, base: Version | None, dataset: Dataset | None) -> bool:
+    if not choice.method:
+        return True
+    takes = methods.facts_of(choice.method).inputs
+    if base and ("base" not in takes or base.head not in takes["base"].accepts):
+        return False
+    return dataset is None or dataset_role(choice.method, dataset) is not None
+
+
+def dataset_role(method: str, dataset: Dataset) -> str | None:
+    """The input of the method that such a data set can be."""
+    for role, takes in methods.facts_of(method).inputs.items():
+        if takes.kind == "dataset" and dataset.kind in takes.accepts:
+            return role
+    return None
