@@ -1,0 +1,1 @@
+"""The bridge between runs and the trainers of TRL: settings (light), data, checkpoints, curves, reference, sampling."""

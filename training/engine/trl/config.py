@@ -1,0 +1,203 @@
+"""Settings that TRL's methods share: those that learn from rankings as they are, and those that write and are scored. Light."""
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from models_registry.lm.tuning.config import Tune, TuneLora
+
+from ..config import Input, OptimizerSettings, RunSettings, Settings, TrainingSettings, setting
+from ..messages import Message, _
+
+RATES = _("About 1e-4 for adapters and 1e-6 to 1e-5 for all weights; ten times that for a model below a million parameters.")  # fmt: skip
+
+BASE = Input(
+    "version", _("Starting model"), ("lm",), help=_("It is also the reference that the result is held near to.")
+)
+
+
+class TrlSettings(Settings):
+    """What moves, in all of them."""
+
+    tune: Tune = setting(
+        TuneLora(rank=16, alpha=32.0),
+        _("What moves"),
+        _("With an adapter one copy of the base serves as policy and as reference."),
+        group="model",
+    )
+
+    def problems(self, inputs: set[str]) -> list[Message]:
+        if getattr(self.tune, "dropout", 0):
+            text = _("“tune.dropout” must be 0: policy and reference would disagree by chance, so TRL switches dropout off.")  # fmt: skip
+            return [Message("dropout-off", text)]
+        return []
+
+
+class RankedSettings(TrlSettings, TrainingSettings):
+    """Of dpo and kto, which learn from rankings of answers that stand already."""
+
+    max_length: int | None = setting(
+        None,
+        _("Longest text"),
+        _("Prompt with answer. A longer one loses the start of its prompt, then the end of its answer. Empty: what the model holds."),
+        group="data",
+        unit="tokens",
+        advanced=True,
+        ge=2,
+    )  # fmt: skip
+    epochs: float = setting(
+        1.0, _("Epochs"), _("How often the training rows are gone through."), group="optimizer", gt=0, le=10000
+    )
+    lr: float = setting(5e-5, _("Learning rate"), RATES, group="optimizer", gt=0, le=1)
+    warmup: float = setting(
+        0.1,
+        _("Warm-up"),
+        _("Share of the updates in which the learning rate rises from zero."),
+        group="optimizer",
+        unit="share",
+        ge=0,
+        le=1,
+    )
+    sample_prompts: int = setting(
+        3,
+        _("Sample prompts"),
+        _("Held-out prompts whose answers are shown as they change."),
+        group="watch",
+        unit="prompts",
+        advanced=True,
+        ge=0,
+        le=64,
+    )
+    sample_tokens: int = setting(
+        64,
+        _("Length of samples"),
+        _("Tokens of the texts that the model writes at every evaluation, at the same few prompts."),
+        group="watch",
+        unit="tokens",
+        advanced=True,
+        ge=1,
+        le=1024,
+    )
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.micro_batch and self.batch_size % self.micro_batch:
+            raise ValueError("batch_size must be a multiple of micro_batch")
+        return self
+
+    @property
+    def at_once(self) -> int:
+        """Rows in one forward pass."""
+        return self.micro_batch or self.batch_size
+
+
+class WritingSettings(TrlSettings, OptimizerSettings, RunSettings):
+    """Of rloo and grpo, which write several answers to each prompt and compare their scores."""
+
+    updates: int = setting(
+        60, _("Updates"), _("How often the model writes, is scored, and learns from it."), group="goal",
+        unit="updates", ge=1, le=1_000_000,
+    )  # fmt: skip
+    episodes: int = setting(
+        64, _("Episodes"), _("Answers written for one update."), group="goal", unit="answers", ge=2, le=65536
+    )  # fmt: skip
+    group_size: int = setting(
+        8, _("Group size"), _("Answers to one prompt. Each is compared with the others of its group, so no critic is needed."),
+        group="goal", unit="answers", ge=2, le=1024,
+    )  # fmt: skip
+    max_tokens: int = setting(
+        64, _("Longest answer"), _("An answer that has not ended by then is cut."), group="goal", unit="tokens",
+        ge=1, le=32768,
+    )  # fmt: skip
+    max_prompt_tokens: int | None = setting(
+        None,
+        _("Longest prompt"),
+        _("Longer prompts are left out; empty: what the model holds besides the answer."),
+        group="goal",
+        unit="tokens",
+        advanced=True,
+        ge=1,
+    )
+    temperature: float = setting(
+        1.0,
+        _("Temperature"),
+        _("Of sampling; policy and reference are divided by it alike, so the ratio stays exact."),
+        group="goal",
+        source="Huang et al. 2024, The N+ implementation details of RLHF with PPO",
+        gt=0,
+        le=5,
+    )
+    missing_eos_penalty: float = setting(
+        0.0,
+        _("Penalty for no end"),
+        _("Taken from the score of an answer that was cut at the longest length."),
+        group="goal",
+        unit="standard deviations of the score",
+        source="Huang et al. 2024, The N+ implementation details of RLHF with PPO",
+        ge=0,
+        le=100,
+    )
+    clip: float = setting(
+        0.2, _("Clip range"), _("How far the ratio may move before an answer stops counting."), group="optimizer",
+        advanced=True, gt=0, lt=1, source="Schulman et al. 2017, equation 7",
+    )  # fmt: skip
+    epochs: int = setting(
+        1, _("Passes"), _("How often the answers of one update are gone through."), group="optimizer", advanced=True,
+        ge=1, le=100,
+    )  # fmt: skip
+    minibatches: int = setting(
+        1, _("Minibatches"), _("Optimizer steps in one pass."), group="optimizer", advanced=True, ge=1, le=4096
+    )  # fmt: skip
+    micro_batch: int | None = setting(
+        None,
+        _("Answers at once"),
+        _("In one forward pass: smaller needs less memory; empty: the whole minibatch."),
+        group="optimizer",
+        unit="answers",
+        advanced=True,
+        ge=1,
+    )
+    lr: float = setting(1e-4, _("Learning rate"), RATES, group="optimizer", gt=0, le=1)
+    schedule: Literal["cosine", "linear", "constant"] = setting(
+        "linear", _("Schedule"), _("How the learning rate falls after the warm-up."), group="optimizer"
+    )  # fmt: skip
+    warmup: float = setting(
+        0.0, _("Warm-up"), _("Share of the updates in which the learning rate rises from zero."), group="optimizer",
+        unit="share", ge=0, le=1,
+    )  # fmt: skip
+    sample_prompts: int = setting(
+        4, _("Sample prompts"), _("Held-out prompts whose answers are shown as they change."), group="watch",
+        unit="prompts", ge=0, le=64,
+    )  # fmt: skip
+    sample_every: int | None = setting(
+        None, _("Sample every"), _("Updates between two such answers; empty: ten times a run."), group="watch",
+        unit="updates", advanced=True, ge=1,
+    )  # fmt: skip
+    heldout_prompts: int = setting(
+        200, _("Held-out prompts"), _("At most so many are answered by start and result at the end, and compared."),
+        group="watch", unit="prompts", ge=0, le=100_000,
+    )  # fmt: skip
+    kl_limit: float = setting(
+        0.5, _("KL alarm"), _("Above this the run's page warns that the model has left its start."), group="watch",
+        unit="nats per token", advanced=True, gt=0, le=100,
+    )  # fmt: skip
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        if self.episodes % self.group_size:
+            raise ValueError("episodes must be a multiple of group_size")
+        if self.episodes % self.minibatches:
+            raise ValueError("episodes must be a multiple of minibatches")
+        if self.micro_batch and (self.episodes // self.minibatches) % self.micro_batch:
+            raise ValueError("a minibatch (episodes ÷ minibatches) must be a multiple of micro_batch")
+        return self
+
+    @property
+    def at_once(self) -> int:
+        """Answers in one forward pass."""
+        return self.micro_batch or self.episodes // self.minibatches
+
+    @property
+    def steps_per_update(self) -> int:
+        """Optimizer steps that learn from the same answers."""
+        return self.minibatches * self.epochs
