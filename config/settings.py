@@ -5,11 +5,13 @@ PERINGKAT_HOST, _PORT     where the web server listens (default: 127.0.0.1, 8000
 PERINGKAT_ALLOWED_HOSTS   names the site answers to, comma separated (default: loopback and PERINGKAT_HOST)
 PERINGKAT_ORIGINS         trusted origins behind a proxy, comma separated: https://rank.example.org
 PERINGKAT_SECRET_KEY      default: generated once into the data folder
-PERINGKAT_RUNS_AT_A_TIME  how many trainings the supervisor runs side by side (default: 1)
+PERINGKAT_RUNS_AT_A_TIME  how many trainings the supervisor runs side by side until people set another number (default: 1)
 PERINGKAT_MODELS_PORT     loopback port of `manage.py serve_models` (default: PERINGKAT_PORT + 1)
 PERINGKAT_MODELS_MEMORY   GB of memory that serve_models may fill with loaded models (default: half of the machine's)
 PERINGKAT_IMPORT_ROOTS    folders from which admins may import models in the browser, separated by ":"
                           (default: the home folder of the server's user and the folder in which the repository lies)
+PERINGKAT_EMAIL_HOST      mail server for notices to people; without it none are sent. Also _PORT (25), _USER, _PASSWORD, _FROM, and
+                          PERINGKAT_EMAIL_TLS=1
 PERINGKAT_DEBUG           1 shows tracebacks; never on a shared machine
 DATABASE_URL              postgres://… (default: SQLite in the data folder)
 """
@@ -70,6 +72,15 @@ if CSRF_TRUSTED_ORIGINS:  # behind a proxy that speaks TLS
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = all(o.startswith("https://") for o in CSRF_TRUSTED_ORIGINS)
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
+
+EMAIL_HOST = os.environ.get("PERINGKAT_EMAIL_HOST", "")
+EMAIL_PORT = int(os.environ.get("PERINGKAT_EMAIL_PORT") or 25)
+EMAIL_HOST_USER = os.environ.get("PERINGKAT_EMAIL_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("PERINGKAT_EMAIL_PASSWORD", "")
+EMAIL_USE_TLS = os.environ.get("PERINGKAT_EMAIL_TLS") == "1"
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = os.environ.get("PERINGKAT_EMAIL_FROM") or f"Peringkat <peringkat@{HOST}>"
+SITE_ADDRESS = CSRF_TRUSTED_ORIGINS[0] if CSRF_TRUSTED_ORIGINS else f"http://{HOST}:{PORT}"  # in e-mails
 
 INSTALLED_APPS = [
     "training",

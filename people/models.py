@@ -1,7 +1,8 @@
-"""People and what they did: the user, and the audit trail that every app writes to."""
+"""People, what they did and what they were told: the user, the audit trail that every app writes to, notices."""
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 
@@ -38,6 +39,25 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.actor or 'system'} {self.verb} {self.object_type} {self.object_id}"
+
+
+class Notice(models.Model):
+    """Something that happened while a person did something else. `text` is a msgid that `params` fill, so that it is read in any language."""
+
+    person = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notices")
+    at = models.DateTimeField(auto_now_add=True)
+    text = models.CharField(max_length=300)
+    params = models.JSONField(default=dict)
+    address = models.CharField(max_length=300)  # of the page that it is about
+    read_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-at", "-pk"]
+        indexes = [models.Index(fields=["person", "read_at"]), models.Index(fields=["person", "-at"])]
+
+    def __str__(self) -> str:
+        """The sentence in the language of the reader."""
+        return gettext(self.text) % self.params
 
 
 def audit(actor: User | None, verb: str, obj: models.Model, **data: object) -> None:

@@ -15,7 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 from rest_framework.authtoken.models import Token
 
-from . import actions
+from . import actions, notices
 from .backends import from_loopback
 from .errors import Refusal
 from .forms import AddPersonForm, PasswordForm
@@ -93,6 +93,7 @@ def account(request: HttpRequest) -> HttpResponse:
 def _account_page(request: HttpRequest, form: PasswordForm, problems: list[str] = (), status: int = 200):
     token = Token.objects.filter(user=request.user).first()
     context = {"form": form, "problems": problems, "token": token, "api": request.build_absolute_uri("/api/v1/")}
+    context["sends_mail"] = bool(settings.EMAIL_HOST)
     return render(request, "people/account.html", context, status=status)
 
 
@@ -123,6 +124,48 @@ def token(request: HttpRequest) -> HttpResponse:
         actions.rotate_token(actor=request.user)
         messages.success(request, _("Here is your new API token. An older one no longer works."))
     return redirect("account")
+
+
+@signed_in
+@require_POST
+def email(request: HttpRequest) -> HttpResponse:
+    try:
+        notices.set_email(actor=request.user, email=request.POST.get("email", ""))
+    except Refusal as refusal:
+        return _account_page(request, PasswordForm(), list(refusal.problems), refusal.status)
+    messages.success(request, _("Saved."))
+    return redirect("account")
+
+
+@signed_in
+@never_cache
+def notice_list(request: HttpRequest) -> HttpResponse:
+    """What happened, newest first."""
+    page = Paginator(request.user.notices.all(), 50).get_page(request.GET.get("page"))
+    return render(request, "people/notices.html", {"page": page})
+
+
+@signed_in
+@never_cache
+def bell(request: HttpRequest) -> HttpResponse:
+    """The bell in the page's head, which asks for itself now and then."""
+    return render(request, "partials/bell.html", {"newest": notices.unread(request.user).first()})
+
+
+@signed_in
+@require_POST
+def read_notices(request: HttpRequest) -> HttpResponse:
+    notices.mark_read(actor=request.user)
+    return redirect("notices")
+
+
+@signed_in
+@require_POST
+def open_notice(request: HttpRequest, pk: int) -> HttpResponse:
+    """Mark a notice read and go where it points."""
+    notice = get_object_or_404(request.user.notices, pk=pk)
+    notices.mark_read(actor=request.user, notice=notice)
+    return redirect(notice.address)
 
 
 @requires(Right.MANAGE_PEOPLE)

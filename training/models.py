@@ -13,6 +13,8 @@ from labeling.models import Dataset
 from models_registry.models import Version
 from people.models import User
 
+from .engine import methods
+
 
 class Run(models.Model):
     class State(models.TextChoices):
@@ -69,6 +71,18 @@ class Run(models.Model):
     @property
     def percent(self) -> int:
         return int(100 * self.progress)
+
+    @property
+    def makes_version(self) -> bool:
+        """Whether its result becomes a version; one that only judges leaves figures."""
+        return self.method not in methods.names() or methods.facts_of(self.method).result is not None
+
+
+class Limits(models.Model):
+    """What people set for all runs together; there is one row at most. Empty: as the deployment has it."""
+
+    at_a_time = models.PositiveSmallIntegerField(null=True, blank=True)
+    disk_gb = models.FloatField(null=True, blank=True)  # of all folders of runs; empty: no limit
 
 
 class RunInput(models.Model):

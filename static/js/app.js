@@ -109,3 +109,21 @@ for (const name of ["htmx:sendError", "htmx:timeout"])
 document.addEventListener("htmx:responseError", (event) => {
   if (event.detail.xhr.status >= 500) showProblem(texts.serverError);
 });
+
+// Notices through the browser, for those who asked for them. The bell brings the newest one along when it asks again.
+const browserNotices = document.querySelector("[data-browser-notices]");
+if (browserNotices && window.Notification?.permission === "default") {
+  browserNotices.parentElement.hidden = false;
+  browserNotices.addEventListener("click", async () => {
+    if ((await Notification.requestPermission()) === "granted")
+      browserNotices.parentElement.textContent = browserNotices.dataset.browserNotices;
+  });
+}
+document.addEventListener("htmx:load", (event) => {
+  const { newest, text } = event.target.dataset ?? {};
+  if (event.target.id !== "bell" || !newest || window.Notification?.permission !== "granted") return;
+  // Once, however many pages are open.
+  if (Number(localStorage.getItem("told") ?? 0) >= Number(newest)) return;
+  localStorage.setItem("told", newest);
+  new Notification(text);
+});
