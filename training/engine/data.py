@@ -1,7 +1,7 @@
 """Rows of the data sets, JSONL or Parquet, streamed. A bad row is named by its file and line; all bad rows are told together. Light."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -92,10 +92,17 @@ def kind_of(row: dict[str, Any]) -> str | None:
     return None
 
 
-def rows(path: Path, accepts: tuple[str, ...], *, split: Split | None = None) -> Iterator[Any]:
+def rows(
+    path: Path,
+    accepts: tuple[str, ...],
+    *,
+    split: Split | None = None,
+    watch: Callable[[float], None] | None = None,
+) -> Iterator[Any]:
     """Stream the rows of a data set, of one split or of both. The first row decides of which kind they are.
 
     `accepts`: kinds that the caller can use; a row with more keys than a kind needs still is of it (an SFT row is also a prompt).
+    `watch` is told now and then which share of the file has been read.
     Raises Refused, at the end, with every bad row and its line.
     """
     file = dataset_file(path)
@@ -104,7 +111,7 @@ def rows(path: Path, accepts: tuple[str, ...], *, split: Split | None = None) ->
     model: type[_Row] | None = None
     problems: list[Message] = []
     bad = number = 0
-    for number, raw in _raw_rows(file):
+    for number, raw in _raw_rows(file, watch or (lambda _share: None)):
         if model is None and isinstance(raw, dict):
             model = _model_for(raw, accepts)
             if model is None:
@@ -144,19 +151,25 @@ def _model_for(raw: dict[str, Any], accepts: tuple[str, ...]) -> type[_Row] | No
     return None
 
 
-def _raw_rows(file: Path) -> Iterator[tuple[int, Any]]:
+def _raw_rows(file: Path, watch: Callable[[float], None]) -> Iterator[tuple[int, Any]]:
     """(line or row number from 1, the row's object or the error that it gave)."""
     if file.suffix == ".parquet":
         import pyarrow.parquet
 
         number = 0
-        for batch in pyarrow.parquet.ParquetFile(file).iter_batches(1024):
+        table = pyarrow.parquet.ParquetFile(file)
+        for batch in table.iter_batches(1024):
+            watch(number / table.metadata.num_rows)
             for row in batch.to_pylist():
                 number += 1
                 yield number, {key: value for key, value in row.items() if value is not None}
         return
+    size, read = file.stat().st_size, 0
     with open(file, "rb") as lines:
         for number, line in enumerate(lines, 1):
+            read += len(line)
+            if number % 1024 == 1:
+                watch(read / size)
             if line.strip():
                 try:
                     yield number, json.loads(line)

@@ -14,11 +14,13 @@ from models_registry.lm.tuning import apply as tuning
 from . import data, loop, packing
 from .context import Context
 from .messages import Message, Refused, _
+from .moving import Moving
 from .packing import Corpus, Text
 
 SAMPLE_SLOTS = 3
 OPENING = 8  # tokens of a text that a sample starts from, where the text has no prompt of its own
 ENCODED_AT_ONCE = 512
+UNKNOWN_CONTEXT = 4096  # taken for a model whose positions have no end
 
 
 def corpora(
@@ -32,12 +34,16 @@ def corpora(
     Raises Refused when there is nothing to train on.
     """
 
+    words = {
+        "train": Message("encoding", _("Turning the texts into tokens")),
+        "heldout": Message("encoding-heldout", _("Turning the held-out texts into tokens")),
+    }
+
     def texts(split: data.Split) -> Iterator[Text]:
-        rows = data.rows(ctx.inputs["dataset"], accepts, split=split)
+        rows = data.rows(ctx.inputs["dataset"], accepts, split=split, watch=watched(ctx, words[split]))
         if split == "heldout":
             rows = islice(rows, ctx.config.eval_rows)
         for some in _batched(rows, ENCODED_AT_ONCE):
-            ctx.pause_point()
             yield from encode(some)
 
     found = {}
@@ -64,9 +70,34 @@ def corpora(
     return train, heldout
 
 
+def watched(ctx: Context, phase: Message) -> Callable[[float], None]:
+    """For data.rows: tells people how far it is, and stops the run when asked to."""
+
+    def watch(share: float) -> None:
+        ctx.pause_point()
+        ctx.phase(phase, share)
+
+    return watch
+
+
 def _batched(rows: Iterator[Any], size: int) -> Iterator[tuple[Any, ...]]:
     while some := tuple(islice(rows, size)):
         yield some
+
+
+def room(loaded: Loaded, config: Any) -> int:
+    """Most tokens that a text may have: what the model holds, less what is put in front of every text; or config.max_length if that is less.
+
+    Raises Refused when nothing is left.
+    """
+    context = loaded.context_length or UNKNOWN_CONTEXT
+    in_front = getattr(config.tune, "length", 0)
+    if in_front >= context:
+        text = _(
+            "The model holds %(context)s tokens: a length of %(length)s in front of every text leaves no room for any."
+        )
+        raise Refused(Message("no-room", text, {"context": context, "length": in_front}))
+    return min(context - in_front, config.max_length or context)
 
 
 class ByTokens:
@@ -111,10 +142,8 @@ def train(
             "This model cannot keep texts apart in one row, so they are computed in groups: the same result, slower."
         )
         ctx.note(Message("no-flat-rows", text))
-    tuning.apply(loaded, ctx.config.tune)
+    moving = Moving(ctx, loaded)
     model = loaded.model
-    trained, total = tuning.counts(loaded)
-    ctx.facts(trained_parameters=trained, total_parameters=total)
     heldout_parts = parts(heldout, np.argsort(heldout.lengths, kind="stable"))
 
     def evaluate() -> dict[str, float]:
@@ -127,7 +156,7 @@ def train(
     has_heldout = bool(len(heldout.lengths))
     job = loop.Job(
         steps=steps,
-        parameters=tuning.trained_parameters(loaded),
+        parameters=moving.parameters,
         batch=lambda step: [packing.batch(corpus, pieces) for pieces in parts(corpus, pieces_of(step))],
         loss=lambda rows: (packing.summed_loss(model, rows, way), {}),
         evaluate=evaluate if has_heldout else None,
@@ -142,8 +171,7 @@ def train(
             "train_texts": corpus.texts,
             "steps": steps,
             "tokens_seen": ctx.tokens_seen,
-            "trained_parameters": trained,
-            "total_parameters": total,
+            **moving.report(),
         }
     )
 

@@ -1,7 +1,7 @@
 """Settings of pretraining. Light."""
 
 from dataclasses import dataclass, fields
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from models_registry.lm.tuning.config import Tune, TuneAll
 
@@ -45,6 +45,10 @@ SIZES = {
 }
 
 
+MODEL_TYPES = ("llama", "gpt2", "qwen2", "qwen3")
+BOS, EOS, PAD = OWN_TOKENS = ("<|begin|>", "<|end|>", "<|pad|>")
+
+
 class Config(LanguageSettings):
     OF_A_NEW_MODEL: ClassVar = {field.name for field in fields(Size)} | {
         "size",
@@ -52,6 +56,9 @@ class Config(LanguageSettings):
         "kv_heads",
         "intermediate_size",
         "tie_embeddings",
+        "full_config",
+        "special_tokens",
+        "merges",
     }
 
     size: Literal["nano", "mini", "small", "medium", "base"] = setting(
@@ -63,11 +70,21 @@ class Config(LanguageSettings):
         ),
         group="model",
     )
-    architecture: Literal["llama", "gpt2", "qwen2"] = setting(
+    architecture: Literal["llama", "gpt2", "qwen2", "qwen3"] = setting(
         "llama",
         _("Architecture"),
-        _("What the model is built like; all three load in any tool that reads Hugging Face folders."),
+        _("What the model is built like; all of them load in any tool that reads Hugging Face folders."),
         group="model",
+    )
+    full_config: dict[str, Any] | None = setting(
+        None,
+        _("Full config"),
+        _(
+            "A model's config.json, in place of size and architecture and the numbers below: its model_type is llama, gpt2, qwen2 or "
+            "qwen3. Its vocab_size is what the tokenizer aims at; the tokens' numbers follow from the tokenizer."
+        ),
+        group="model",
+        advanced=True,
     )
     vocab_size: int | None = setting(
         None,
@@ -79,6 +96,26 @@ class Config(LanguageSettings):
         advanced=True,
         ge=300,
         le=262144,
+    )
+    special_tokens: list[str] = setting(
+        [],
+        _("Special tokens"),
+        _(
+            "Tokens of your own that are never taken apart, such as marks of who speaks, beside those for begin, end and padding."
+        ),
+        group="model",
+        advanced=True,
+    )
+    merges: Literal["within_words", "within_lines"] = setting(
+        "within_words",
+        _("Tokens lie"),
+        _(
+            "within words: no token reaches from letters into digits, signs or the next word, as in GPT-2, good for language; "
+            "within lines: it may, good for music, code and tables."
+        ),
+        group="model",
+        source="Radford et al. 2019, section 2.2",
+        advanced=True,
     )
     context_length: int | None = setting(
         None,
@@ -132,6 +169,20 @@ class Config(LanguageSettings):
         _("A new model moves as a whole; a model to go on from may get an adapter."),
         group="model",
     )
+    dropout: float = setting(
+        0.0,
+        _("Dropout"),
+        _(
+            "Share of what each attention and MLP adds, and of the embeddings, that is left out at random while training. 0.1 to 0.3 where "
+            "a small corpus is gone through many times."
+        ),
+        group="optimizer",
+        unit="share",
+        source="Srivastava et al. 2014; where it lies: Vaswani et al. 2017, section 5.4",
+        advanced=True,
+        ge=0,
+        lt=1,
+    )
     lr: float = setting(1e-3, _("Learning rate"), _("Size of a step at its largest."), group="optimizer", gt=0, le=1)
     beta2: float = setting(
         0.95, _("Beta 2"), _("Memory of AdamW's variance."), group="optimizer", advanced=True, ge=0, lt=1
@@ -159,15 +210,40 @@ class Config(LanguageSettings):
     )
 
     def problems(self, inputs: set[str]) -> list[Message]:
+        # A default that is written out says nothing: forms send them all.
+        described = {
+            name for name in self.OF_A_NEW_MODEL if getattr(self, name) != type(self).model_fields[name].get_default()
+        }
         if "base" in inputs:
-            # A default that is written out says nothing: forms send them all.
-            defaults = {name: type(self).model_fields[name].default for name in self.OF_A_NEW_MODEL}
-            described = sorted(name for name, default in defaults.items() if getattr(self, name) != default)
             text = _("A model to go on from has its size already: leave out %(settings)s.")
-            return [Message("size-of-base", text, {"settings": ", ".join(described)})] if described else []
-        found = []
+            return [Message("size-of-base", text, {"settings": ", ".join(sorted(described))})] if described else []
+        found = self._token_problems()
         if not isinstance(self.tune, TuneAll):
             found.append(Message("tune-new-model", _("A new model must move as a whole: set tune to all.")))
+        if self.full_config is None:
+            return found + self._shape_problems()
+        if twice := described - {"full_config", "special_tokens", "merges", "vocab_size"}:
+            text = _("The full config says what the model is like: leave out %(settings)s.")
+            found.append(Message("size-and-full-config", text, {"settings": ", ".join(sorted(twice))}))
+        return found + _full_config_problems(self.full_config)
+
+    def _token_problems(self) -> list[Message]:
+        found = []
+        for token in dict.fromkeys(self.special_tokens):
+            if not token.strip() or token != token.strip():
+                text = _("The special token “%(token)s” is empty or begins or ends with a space.")
+                found.append(Message("special-token-space", text, {"token": token}))
+            elif token in OWN_TOKENS or self.special_tokens.count(token) > 1:
+                text = _("The special token “%(token)s” is there already: name it once, and none of %(own)s.")
+                found.append(Message("special-token-twice", text, {"token": token, "own": ", ".join(OWN_TOKENS)}))
+        wanted = self.wanted_vocabulary
+        if wanted < 256 + len(OWN_TOKENS) + len(self.special_tokens):
+            text = _("A vocabulary of %(size)s tokens has no room for the 256 bytes and the special tokens.")
+            found.append(Message("small-vocabulary", text, {"size": wanted}))
+        return found
+
+    def _shape_problems(self) -> list[Message]:
+        found = []
         size = self.shape
         params = {"hidden_size": size.hidden_size, "heads": size.heads, "kv_heads": self.kv_heads}
         if size.hidden_size % size.heads:
@@ -186,7 +262,31 @@ class Config(LanguageSettings):
         return found
 
     @property
+    def wanted_vocabulary(self) -> int:
+        """Tokens that the tokenizer aims at."""
+        if self.full_config is None:
+            return self.shape.vocab_size
+        told = self.full_config.get("vocab_size")
+        return self.vocab_size or (told if isinstance(told, int) else SIZES[self.size].vocab_size)
+
+    @property
     def shape(self) -> Size:
         """The preset, with what was set explicitly in place of its parts."""
         preset = SIZES[self.size]
         return Size(**{name: getattr(self, name) or value for name, value in vars(preset).items()})
+
+
+def _full_config_problems(config: dict[str, Any]) -> list[Message]:
+    """What can be seen without transformers; the rest is refused at the start of the run, in its words."""
+    found = []
+    if config.get("model_type") not in MODEL_TYPES:
+        text = _("The full config must have a model_type among %(known)s, and has %(type)s.")
+        told = {"known": ", ".join(MODEL_TYPES), "type": repr(config.get("model_type"))}
+        found.append(Message("full-config-type", text, told))
+    for key in ("auto_map", "quantization_config"):
+        if key in config:
+            text = _(
+                "The full config must not have “%(key)s”: only models that transformers brings itself can be made, unquantized."
+            )
+            found.append(Message("full-config-key", text, {"key": key}))
+    return found
