@@ -23,10 +23,14 @@ SCALE_FILE = "reward.json"
 
 @dataclass(frozen=True)
 class Scale:
-    """What makes raw scores comparable: `(raw - mean) / std` has mean 0 and standard deviation 1 on the texts it was measured on."""
+    """What makes raw scores comparable: `(raw - mean) / std` has mean 0 and standard deviation 1 on the texts it was measured on.
+
+    `tie_threshold`: scores closer than this are called a tie, as fitted on the training rankings; None where none was fitted.
+    """
 
     mean: float = 0.0
     std: float = 1.0
+    tie_threshold: float | None = None
 
     def apply(self, raw: Tensor) -> Tensor:
         return (raw - self.mean) / self.std
