@@ -8,8 +8,8 @@ from django import forms
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from models_registry.models import Head, Kind, Stage, Version
-from models_registry.queries import versions
+from models_registry.models import Version
+from models_registry.queries import writers
 from people.models import User
 
 from .datasets.files import SEPARATORS, TABLES, Reading
@@ -209,9 +209,7 @@ class SampleForm(forms.Form):
 
     def __init__(self, *args, project: Project, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["versions"].queryset = (
-            versions(head=Head.LM).filter(kind__in=[Kind.FULL, Kind.ADAPTER]).exclude(stage=Stage.ARCHIVED)
-        )
+        self.fields["versions"].queryset = writers()
         self.fields["outputs"].initial = project.outputs_per_task
         if self.fields["versions"].queryset.count() == 1:
             self.fields["versions"].initial = self.fields["versions"].queryset

@@ -1,16 +1,14 @@
 """Samples outputs of registered models for every prompt of a project, and makes tasks of them.
 
 What is drawn depends on the plan, the version and the prompt's place alone, and is stored as soon as a batch is done: a sampling that
-was cancelled or cut off is begun again with the same plan, and goes on where it was. The model is loaded here, in the worker.
+was cancelled or cut off is begun again with the same plan, and goes on where it was. The models are loaded in the worker, or asked where they run: writers.py.
 """
 
-import gc
 import hashlib
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -20,13 +18,9 @@ from labeling.actions.tasks import make_tasks
 from labeling.identity import digest_of
 from labeling.models import Completion, Project, Prompt
 from labeling.ranking import MAX_ITEMS
-from models_registry.models import Head, Kind, Version
-from models_registry.queries import folders
+from labeling.writers import Written, writer_of
+from models_registry.models import Head, Version
 from people.errors import Refusal
-
-if TYPE_CHECKING:
-    from models_registry.lm.chain import Loaded
-    from models_registry.lm.generate import Output
 
 BATCH = 32  # prompts
 
@@ -71,8 +65,8 @@ class Plan:
             version = versions.get(pk)
             if version is None:
                 found.append(_("There is no model version %(pk)s.") % {"pk": pk})
-            elif version.head != Head.LM or version.kind not in (Kind.FULL, Kind.ADAPTER):
-                found.append(_("%(version)s does not write text here.") % {"version": version})
+            elif version.head != Head.LM:
+                found.append(_("%(version)s does not write text.") % {"version": version})
         return found
 
     def round(self) -> str:
@@ -155,7 +149,7 @@ def sample(project: Project, plan: Plan, progress: Callable[[int, int], None]) -
         for number, start in enumerate(range(0, len(prompts), BATCH)):
             progress(place * len(prompts) + start, total)
             writer.write(start, prompts[start : start + BATCH], plan.share(place, number))
-        writer.close()
+        writer.writer.close()
     for start in range(0, len(prompts), BATCH):
         _make_tasks(project, round_, prompts[start : start + BATCH], result)
     progress(total, total)
@@ -163,11 +157,11 @@ def sample(project: Project, plan: Plan, progress: Callable[[int, int], None]) -
 
 
 class _Writer:
-    """One version at work; its model is loaded when there is first something to write."""
+    """One version at work."""
 
     def __init__(self, plan: Plan, round_: str, version: Version, result: Sampled) -> None:
         self.plan, self.round, self.version, self.result = plan, round_, version, result
-        self.loaded: Loaded | None = None
+        self.writer = writer_of(version)
 
     def write(self, start: int, pks: Sequence[int], share: int) -> None:
         """Bring each of the prompts, whose places begin at `start`, to `share` outputs by this version, in one transaction."""
@@ -179,12 +173,12 @@ class _Writer:
         if not missing:
             return
         prompts = Prompt.objects.in_bulk(missing)
-        fitting = {pk: place for pk, place in missing.items() if self._fits(prompts[pk])}
+        fitting = {pk: place for pk, place in missing.items() if self.writer.fits(prompts[pk])}
         self.result.too_long += len(missing) - len(fitting)
         outputs = self._generate(prompts, fitting, share, attempt=0)
         seen = {pk: {one.text.strip() for one in here[pk]} for pk in fitting}
-        kept: dict[int, list[Output]] = {pk: [] for pk in fitting}
-        spare: dict[int, list[Output]] = {pk: [] for pk in fitting}
+        kept: dict[int, list[Written]] = {pk: [] for pk in fitting}
+        spare: dict[int, list[Written]] = {pk: [] for pk in fitting}
         _keep_distinct(outputs, share, seen, kept, spare)
         for attempt in range(1, self.plan.resample + 1):
             short = {pk: place for pk, place in fitting.items() if len(kept[pk]) < share}
@@ -197,59 +191,30 @@ class _Writer:
             self.result.duplicates += lacking
         self._store(kept)
 
-    def _fits(self, prompt: Prompt) -> bool:
-        from models_registry.lm.text import encode_prompt
-
-        loaded = self._model()
-        try:
-            length = len(encode_prompt(loaded, prompt.content))
-        except ValueError as error:
-            raise Refusal(
-                _("%(version)s cannot read prompt %(prompt)s: %(error)s")
-                % {"version": self.version, "prompt": prompt.external_id or prompt.pk, "error": error}
-            ) from None
-        return loaded.context_length is None or length < loaded.context_length
-
     def _generate(
         self, prompts: dict[int, Prompt], places: dict[int, int], share: int, attempt: int
-    ) -> dict[int, list["Output"]]:
-        from models_registry.lm.generate import generate
-
-        outputs: dict[int, list[Output]] = {}
-        for run in _runs(places):
-            written = generate(
-                self._model(),
-                [prompts[pk].content for pk in run],
-                max_tokens=self.plan.max_tokens,
-                temperature=self.plan.temperature,
-                top_p=self.plan.top_p,
-                seed=self._seed(attempt),
-                samples=share,
-                first_index=places[run[0]],
-            )
-            for number, pk in enumerate(run):
-                # No database can hold a NUL, and byte-level models write one now and then.
-                mine = written[number * share : (number + 1) * share]
-                outputs[pk] = [replace(one, text=one.text.replace("\0", "\ufffd")) for one in mine]
-        return outputs
+    ) -> dict[int, list[Written]]:
+        written = self.writer.write(
+            prompts,
+            places,
+            share,
+            self._seed(attempt),
+            max_tokens=self.plan.max_tokens,
+            temperature=self.plan.temperature,
+            top_p=self.plan.top_p,
+        )
+        # No database can hold a NUL, and byte-level models write one now and then.
+        return {
+            pk: [replace(one, text=one.text.replace("\0", "\ufffd")) for one in mine] for pk, mine in written.items()
+        }
 
     def _seed(self, attempt: int) -> int:
         """Each version and each attempt draws from numbers of its own."""
         said = f"{self.plan.seed} {self.version.digest} {attempt}"
         return int(hashlib.sha256(said.encode()).hexdigest()[:8], 16)
 
-    def _model(self) -> "Loaded":
-        if self.loaded is None:
-            import torch
-
-            from models_registry.lm.chain import load
-
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-            self.loaded = load(folders(self.version), device=device)
-        return self.loaded
-
     @transaction.atomic
-    def _store(self, kept: dict[int, list["Output"]]) -> None:
+    def _store(self, kept: dict[int, list[Written]]) -> None:
         plan = self.plan
         settings = {
             "round": self.round,
@@ -272,11 +237,6 @@ class _Writer:
         Completion.objects.bulk_create(rows)
         self.result.completions += len(rows)
 
-    def close(self) -> None:
-        """Let go of the model before the next one is loaded."""
-        self.loaded = None
-        gc.collect()
-
 
 def _of_round(round_: str, pks: Sequence[int]) -> dict[int, list[Completion]]:
     """The outputs of a round, by prompt."""
@@ -286,24 +246,12 @@ def _of_round(round_: str, pks: Sequence[int]) -> dict[int, list[Completion]]:
     return found
 
 
-def _runs(places: dict[int, int]) -> Iterator[list[int]]:
-    """The prompts in stretches whose places follow each other: `generate` numbers its prompts from the first one on."""
-    run: list[int] = []
-    for pk in sorted(places, key=places.__getitem__):
-        if run and places[pk] != places[run[-1]] + 1:
-            yield run
-            run = []
-        run.append(pk)
-    if run:
-        yield run
-
-
 def _keep_distinct(
-    outputs: dict[int, list["Output"]],
+    outputs: dict[int, list[Written]],
     share: int,
     seen: dict[int, set[str]],
-    kept: dict[int, list["Output"]],
-    spare: dict[int, list["Output"]],
+    kept: dict[int, list[Written]],
+    spare: dict[int, list[Written]],
 ) -> None:
     for pk, written in outputs.items():
         for output in written:

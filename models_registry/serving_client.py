@@ -1,18 +1,25 @@
-"""Asking the model server: what pages and jobs call. Light: the web process never loads a model itself."""
+"""Asking for text, scores and labels: from our model server, or from the server of a remote version. What pages and jobs call.
+
+Light: the web process never loads a model itself. Whom to ask is decided in endpoints.py.
+"""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx
-from django.conf import settings
 from django.utils.translation import gettext as _
 
 from people.errors import Refusal
 
-Prompt = str | list[dict[str, str]]
+from . import endpoints
+from .endpoints import Endpoint
+from .models import Version
 
-_PATIENCE = httpx.Timeout(600, connect=2)  # a request may wait for others, and for a large model to load
+Prompt = str | Sequence[Mapping[str, str]]
+
+# A request to our own server may wait for others, and for a large model to load.
+_PATIENCE = {False: httpx.Timeout(600, connect=2), True: httpx.Timeout(120, connect=5)}
 
 
 class NotRunning(Refusal):
@@ -37,15 +44,15 @@ class Piece:
 
 
 def health() -> dict | None:
-    """What the model server says of itself, or None when none answers."""
+    """What our model server says of itself, or None when none answers."""
     try:
-        return httpx.get(f"{_address()}/health", timeout=2).json()
+        return httpx.get(f"{endpoints.own().base.removesuffix('/v1')}/health", timeout=2).json()
     except (httpx.HTTPError, ValueError):
         return None
 
 
 def stream(
-    version: str,
+    version: Version,
     prompt: Prompt,
     *,
     max_tokens: int,
@@ -55,68 +62,151 @@ def stream(
     samples: int = 1,
     stop: Sequence[str] = (),
 ) -> Iterator[Piece]:
-    """Texts of version "name:v3" as they are written, sample after sample. Closing the iterator stops the writing.
+    """Texts of a version as they are written, sample after sample. Closing the iterator stops the writing.
 
     A prompt in messages is asked as a chat. Raises NotRunning, or a Refusal with the server's reason.
     """
+    endpoint = endpoints.of(version)
+    sampling = {"max_tokens": max_tokens, "temperature": temperature, "top_p": top_p}
+    sampling |= {"stop": list(stop)} if stop else {}
+    if not endpoint.remote:
+        yield from stream_from(endpoint, prompt, {**sampling, "n": samples, "seed": seed})
+        return
+    # Few servers know n; a seed of its own for each sample does the same everywhere.
+    for sample in range(samples):
+        own_seed = {} if seed is None else {"seed": (seed + sample) % 2**31}
+        finish = None
+        for piece in stream_from(endpoint, prompt, {**sampling, **own_seed}):
+            finish = piece.finish or finish
+            if piece.text:
+                yield Piece(sample, piece.text)
+        yield Piece(sample, "", "length" if finish == "length" else "stop")
+
+
+def stream_from(endpoint: Endpoint, prompt: Prompt, sampling: Mapping[str, object]) -> Iterator[Piece]:
+    """The pieces of one request to one server."""
+    if endpoint.chat_only and isinstance(prompt, str):
+        prompt = [{"role": "user", "content": prompt}]
     chat = not isinstance(prompt, str)
-    body = {
-        "model": version,
-        "messages" if chat else "prompt": prompt,
-        "max_tokens": max_tokens,
-        "temperature": temperature,
-        "top_p": top_p,
-        "n": samples,
-        "seed": seed,
-        "stop": list(stop),
-        "stream": True,
-    }
-    address = f"{_address()}/v1/{'chat/' if chat else ''}completions"
+    body = {"model": endpoint.model, "messages" if chat else "prompt": prompt, **sampling, "stream": True}
+    address = f"{endpoint.base}/{'chat/' if chat else ''}completions"
     try:
-        with httpx.stream("POST", address, json=body, timeout=_PATIENCE) as response:
+        with httpx.stream(
+            "POST", address, json=body, headers=endpoint.headers, timeout=_PATIENCE[endpoint.remote]
+        ) as response:
             if response.status_code != 200:
                 response.read()
-                raise _refusal(response)
+                raise _refusal(endpoint, response)
             for line in response.iter_lines():
-                if line == "data: [DONE]":
+                said = line.removeprefix("data:").strip() if line.startswith("data:") else ""
+                if said == "[DONE]":
                     return
-                if line.startswith("data: "):
-                    yield from _pieces(json.loads(line.removeprefix("data: ")), chat)
-    except httpx.ConnectError:
-        raise NotRunning from None
+                if said:
+                    yield from _pieces(endpoint, said, chat)
     except httpx.HTTPError as error:
-        raise Refusal(_("The model server broke off: %(reason)s.") % {"reason": error}, status=502) from None
+        raise _broken_off(endpoint, error) from None
 
 
-def _pieces(event: dict, chat: bool) -> Iterator[Piece]:
-    if "error" in event:
-        raise Refusal(event["error"]["message"], status=502)
-    for choice in event["choices"]:
-        text = choice["delta"].get("content", "") if chat else choice["text"]
-        yield Piece(choice["index"], text, choice["finish_reason"])
-
-
-def score(version: str, prompt: Prompt, completions: Sequence[str]) -> list[float]:
-    """What reward model `version` says of each completion. Raises as stream() does."""
-    body = {"model": version, "prompt": prompt, "completions": list(completions)}
+def _pieces(endpoint: Endpoint, said: str, chat: bool) -> Iterator[Piece]:
     try:
-        response = httpx.post(f"{_address()}/v1/score", json=body, timeout=_PATIENCE)
-    except httpx.ConnectError:
-        raise NotRunning from None
+        event = json.loads(said)
+        if "error" in event:
+            raise Refusal(endpoint.without_key(_said(event)), status=502)
+        for choice in event["choices"]:
+            text = choice["delta"].get("content") if chat else choice["text"]
+            yield Piece(choice.get("index") or 0, text or "", choice.get("finish_reason"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise _no_openai(endpoint) from None
+
+
+def score(version: Version, prompt: Prompt, completions: Sequence[str]) -> list[float]:
+    """What a reward model says of each completion. Raises as stream() does."""
+    body = {"model": str(version), "prompt": prompt, "completions": list(completions)}
+    return [each["score"] for each in _post(endpoints.own(), "score", body)["data"]]
+
+
+def classify(version: Version, texts: Sequence[str]) -> list[dict[str, float]]:
+    """The probability of each label, for each text. Raises as stream() does."""
+    return [
+        each["labels"]
+        for each in _post(endpoints.own(), "classify", {"model": str(version), "input": list(texts)})["data"]
+    ]
+
+
+def _post(endpoint: Endpoint, what: str, body: dict) -> dict:
+    try:
+        response = httpx.post(
+            f"{endpoint.base}/{what}", json=body, headers=endpoint.headers, timeout=_PATIENCE[endpoint.remote]
+        )
     except httpx.HTTPError as error:
-        raise Refusal(_("The model server broke off: %(reason)s.") % {"reason": error}, status=502) from None
+        raise _broken_off(endpoint, error) from None
     if response.status_code != 200:
-        raise _refusal(response)
-    return [each["score"] for each in response.json()["data"]]
+        raise _refusal(endpoint, response)
+    return response.json()
 
 
-def _refusal(response: httpx.Response) -> Refusal:
+def probe(endpoint: Endpoint) -> str:
+    """Ask a remote server for a few tokens; what it wrote. Raises as stream() does."""
+    pieces = stream_from(endpoint, "Hello", {"max_tokens": 8, "temperature": 0})
+    return "".join(piece.text for piece in pieces)
+
+
+def _refusal(endpoint: Endpoint, response: httpx.Response) -> Refusal:
+    """The server's own reason, and what to do about the usual ones."""
+    status = response.status_code
     try:
-        message = response.json()["error"]["message"]
-    except (ValueError, KeyError):
-        message = _("The model server answered with an error (%(status)d).") % {"status": response.status_code}
-    return Refusal(message, status=response.status_code)
+        said = endpoint.without_key(_said(response.json()))
+    except (ValueError, AttributeError):
+        said = ""
+    if not endpoint.remote:
+        said = said or _("The model server answered with an error (%(status)d).") % {"status": status}
+        return Refusal(said, status=status)
+    words = {"address": endpoint.base, "model": endpoint.model, "status": status}
+    if status in (401, 403):
+        what = (
+            _("The server at %(address)s refuses the key. Check the environment variable that holds it.")
+            if endpoint.key
+            else _(
+                "The server at %(address)s asks for a key. Register it with the environment variable that holds one."
+            )
+        )
+    elif status == 404:
+        what = _("The server at %(address)s knows no model “%(model)s”, or has nothing at this address.")
+    elif status == 429:
+        what = _("The server at %(address)s says that it was asked too often, or that the account is used up.")
+    elif 300 <= status < 400:
+        what = _("The server at %(address)s sends on to another address; register that one instead.")
+    else:
+        what = _("The server at %(address)s answered with an error (%(status)d).")
+    return Refusal([what % words, *([_("It said: %(said)s") % {"said": said[:500]}] if said else [])], status=502)
 
 
-def _address() -> str:
-    return f"http://127.0.0.1:{settings.MODELS_PORT}"
+def _said(body: object) -> str:
+    """The reason in an error body: OpenAI's {"error": {"message"}}, or FastAPI's {"detail"}."""
+    if isinstance(body, dict):
+        error = body.get("error", body.get("detail", body.get("message", "")))
+        return str(error.get("message", error) if isinstance(error, dict) else error)
+    return str(body)
+
+
+def _broken_off(endpoint: Endpoint, error: httpx.HTTPError) -> Refusal:
+    if not endpoint.remote:
+        if isinstance(error, httpx.ConnectError):
+            return NotRunning()
+        return Refusal(_("The model server broke off: %(reason)s.") % {"reason": error}, status=502)
+    if isinstance(error, httpx.TimeoutException):
+        what = _(
+            "The server at %(address)s did not answer in time. It may be loading the model; try again in a moment."
+        )
+    elif isinstance(error, httpx.ConnectError):
+        what = _("The server at %(address)s cannot be reached. Check that it runs, and that its address is right.")
+    else:
+        what = _("The server at %(address)s broke off: %(reason)s.")
+    said = what % {"address": endpoint.base, "reason": endpoint.without_key(str(error))}
+    return Refusal(said, status=502)
+
+
+def _no_openai(endpoint: Endpoint) -> Refusal:
+    return Refusal(
+        _("What answers at %(address)s does not speak the OpenAI protocol.") % {"address": endpoint.base}, status=502
+    )

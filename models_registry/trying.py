@@ -127,7 +127,7 @@ def _written(version: Version, wanted: dict) -> Iterator[dict]:
     seed = wanted["seed"] if wanted["seed"] is not None else random.randrange(2**31)
     yield {"seed": seed}
     pieces = serving_client.stream(
-        str(version),
+        version,
         [{"role": "user", "content": prompt}] if wanted["chat"] else prompt,
         max_tokens=wanted["max_tokens"],
         temperature=wanted["temperature"],
@@ -144,6 +144,6 @@ def _written(version: Version, wanted: dict) -> Iterator[dict]:
 
 def _scored(version: Version, form: ScoreForm) -> Iterator[dict]:
     outputs = form.outputs()
-    scores = serving_client.score(str(version), form.cleaned_data["prompt"].replace("\r\n", "\n"), outputs)
+    scores = serving_client.score(version, form.cleaned_data["prompt"].replace("\r\n", "\n"), outputs)
     for score, text in sorted(zip(scores, outputs, strict=True), reverse=True):
         yield {"score": score, "text": text}

@@ -24,7 +24,7 @@ def test_stories260k_tells_its_story_through_the_server(server):
     version = actions.import_folder(actor=None, name="stories260K", path=FOLDER).version
     assert version.parameters == 260_032
     assert version.context_length == 512
-    pieces = list(serving_client.stream("stories260K:v1", "", max_tokens=80, temperature=0))
+    pieces = list(serving_client.stream(version, "", max_tokens=80, temperature=0))
     assert "".join(piece.text for piece in pieces).startswith(BEGINNING)
-    prompted = serving_client.stream("stories260K:v1", "Once upon a time", max_tokens=80, temperature=0)
+    prompted = serving_client.stream(version, "Once upon a time", max_tokens=80, temperature=0)
     assert ("Once upon a time" + "".join(piece.text for piece in prompted)).startswith(BEGINNING)

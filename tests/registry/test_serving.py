@@ -239,7 +239,7 @@ def test_a_stopped_server_is_said_plainly(client, tiny, admin, settings):
     assert "The model server is not running" in events[-1]["problems"][0]
     assert serving_client.health() is None
     with pytest.raises(serving_client.NotRunning):
-        serving_client.score("tiny:v1", "a", ["b"])
+        serving_client.score(tiny, "a", ["b"])
 
 
 def test_wrong_settings_come_back_all_at_once(client, tiny, admin):
@@ -276,7 +276,7 @@ def test_a_reward_model_scores_instead_of_writing(client, server, scorer, tiny, 
     version = actions.import_folder(actor=None, name="scorer", path=scorer).version
     assert version.head == "reward"
     expected = rewards(load([version.folder]), [("Say", "one"), ("Say", "two")])
-    assert serving_client.score("scorer:v1", "Say", ["one", "two"]) == pytest.approx(expected, abs=1e-5)
+    assert serving_client.score(version, "Say", ["one", "two"]) == pytest.approx(expected, abs=1e-5)
     client.force_login(admin)
     events = answer(client, version, prompt="Say", completions="one\r\n---\r\ntwo")
     assert {event["text"]: event["score"] for event in events} == pytest.approx(
@@ -286,16 +286,16 @@ def test_a_reward_model_scores_instead_of_writing(client, server, scorer, tiny, 
     wrong = post(f"{server}/v1/completions", model="scorer:v1", prompt="x")
     assert "does not write" in wrong.json()["error"]["message"]
     with pytest.raises(Refusal, match="no reward model"):
-        serving_client.score(str(tiny), "x", ["y"])
+        serving_client.score(tiny, "x", ["y"])
 
 
 def test_stopping_the_page_stops_the_writing(server, tiny):
     """Closing the iterator hangs up; the next request does not wait for the rest."""
-    pieces = serving_client.stream("tiny:v1", "Hello", max_tokens=100, temperature=1.5)
+    pieces = serving_client.stream(tiny, "Hello", max_tokens=100, temperature=1.5)
     next(pieces)
     pieces.close()
     done = threading.Event()
-    threading.Thread(target=lambda: (list(serving_client.stream("tiny:v1", "x", max_tokens=1)), done.set())).start()
+    threading.Thread(target=lambda: (list(serving_client.stream(tiny, "x", max_tokens=1)), done.set())).start()
     assert done.wait(10)
 
 
