@@ -1,9 +1,11 @@
-"""What can be done with a run: create, stop, resume, register its result; and what the supervisor notes about it.
+"""What can be done with a run: create, stop, resume, move in the queue, register its result, delete what is left over; with all runs: set
+their limits; and what the supervisor notes.
 
 The verbs of people come first; `actor` is who acts. Those below the line are the supervisor's, which acts for nobody.
 """
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +13,21 @@ from django.db import transaction
 from django.db.models import F, Max
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
+from jobs.actions import enqueue
 from labeling.models import Dataset
 from models_registry.actions import register_version
 from models_registry.lm import inspect
 from models_registry.models import Version
+from people import notices
 from people.errors import Refusal
 from people.models import User, audit
 from people.permissions import Right, check
 
-from . import queries, reading
+from . import disk, queries, reading
 from .engine import contract
-from .models import Run, RunInput
+from .models import Limits, Run, RunInput
 from .validation import Problems, checked
 
 State = Run.State
@@ -110,6 +115,65 @@ def resume_run(*, actor: User, run: Run) -> Run:
     return run
 
 
+@transaction.atomic
+def move_in_queue(*, actor: User, run: Run, where: str) -> Run:
+    """Let a waiting run begin earlier or later: `where` is first, up, down or last."""
+    check(actor, Right.LAUNCH_RUNS)
+    waiting = list(
+        Run.objects.select_for_update().filter(state=State.QUEUED).order_by("queue_order", "created_at", "pk")
+    )
+    if run not in waiting:
+        raise Refusal(_("Only a run that waits in the queue has a place in it."), status=409)
+    place = waiting.index(run)
+    places = {"first": 0, "up": place - 1, "down": place + 1, "last": len(waiting) - 1}
+    if where not in places:
+        raise Refusal(_("A run moves first, up, down or last, and not “%(where)s”.") % {"where": where})
+    run = waiting.pop(place)
+    waiting.insert(max(0, places[where]), run)
+    for order, each in enumerate(waiting, min(each.queue_order for each in waiting)):
+        each.queue_order = order
+    Run.objects.bulk_update(waiting, ["queue_order"])
+    audit(actor, "run.move", run, where=where, place=waiting.index(run) + 1)
+    return run
+
+
+@transaction.atomic
+def change_limits(*, actor: User, at_a_time: int | None, disk_gb: float | None) -> Limits:
+    """How many runs go side by side, and how much room their folders may take; None: as the deployment has it, no limit."""
+    check(actor, Right.LAUNCH_RUNS)
+    problems = []
+    if at_a_time is not None and not 1 <= at_a_time <= 64:
+        problems.append(_("From 1 to 64 runs can go side by side."))
+    if disk_gb is not None and not 0 < disk_gb < 1e9:
+        problems.append(_("The room for runs must be more than 0 GB; leave it empty for no limit."))
+    if problems:
+        raise Refusal(problems)
+    limits, _new = Limits.objects.update_or_create(pk=1, defaults={"at_a_time": at_a_time, "disk_gb": disk_gb})
+    audit(actor, "runs.limits", limits, at_a_time=at_a_time, disk_gb=disk_gb)
+    return limits
+
+
+@transaction.atomic
+def delete_leftovers(*, actor: User, runs: Iterable[Run]) -> int:
+    """Delete the checkpoints and caches of ended runs; returns the bytes that are free now. Results, curves, logs and registered
+    versions stay; a stopped or failed run begins anew when it is resumed.
+    """
+    check(actor, Right.LAUNCH_RUNS)
+    found = list(Run.objects.select_for_update().filter(pk__in=[run.pk for run in runs]))
+    if active := [run.name for run in found if run.is_active or contract.is_running(run.folder)]:
+        raise Refusal(_("These have not ended: %(runs)s. Stop them first.") % {"runs": ", ".join(active)}, status=409)
+    freed = 0
+    for run in found:
+        sizes = {name: disk.size_of(run.folder / name) for name in disk.LEFTOVERS if (run.folder / name).is_dir()}
+        for name in sizes:
+            shutil.rmtree(run.folder / name)
+        if sizes:
+            audit(actor, "run.delete_leftovers", run, bytes=sizes)
+        freed += sum(sizes.values())
+    disk.used(now=True)
+    return freed
+
+
 def register_result(*, actor: User | None, run: Run) -> Version:
     """Make a complete run's output the next version of the model it was meant for; once, however often it is asked.
 
@@ -122,6 +186,8 @@ def register_result(*, actor: User | None, run: Run) -> Version:
         return run.produced
     if run.state != State.COMPLETE:
         raise Refusal(_("Only a complete run has a result to register."), status=409)
+    if not run.makes_version:
+        raise Refusal(_("This run judges a model; its result is figures, and no model to register."), status=409)
     version = _register(actor=actor or run.created_by, run=run, folder=run.folder / "output")
     with transaction.atomic():
         Run.objects.filter(pk=run.pk).update(produced=version, errors=[])
@@ -147,6 +213,13 @@ def _register(*, actor: User | None, run: Run, folder: Path) -> Version:
 # ---- The supervisor's ------------------------------------------------------------------------------------------
 
 
+ENDED = {
+    State.COMPLETE: gettext_noop("“%(name)s” is complete."),
+    State.FAILED: gettext_noop("“%(name)s” has failed."),
+    State.REFUSED: gettext_noop("“%(name)s” was refused before it began."),
+}
+
+
 @transaction.atomic
 def begin(*, run: Run) -> bool:
     """The supervisor takes a queued run; False if it was cancelled meanwhile."""
@@ -160,11 +233,15 @@ def begin(*, run: Run) -> bool:
 
 @transaction.atomic
 def end(*, run: Run, state: str, errors: list[dict] = ()) -> None:
-    """The run's process has ended."""
+    """The run's process has ended. Who began it is told, unless it was stopped, which people do themselves."""
     Run.objects.filter(pk=run.pk).update(
         state=state, errors=list(errors), pid=None, eta_seconds=None, finished_at=timezone.now()
     )
     audit(None, "run.end", run, state=state, errors=[error["id"] for error in errors])
+    if state in ENDED and run.created_by:
+        notice = notices.tell(person=run.created_by, text=ENDED[state], address=run.get_absolute_url(), name=run.name)
+        if notices.can_mail(run.created_by):
+            enqueue(actor=run.created_by, what="mail-notice", arguments={"notice": notice.pk})
 
 
 @transaction.atomic

@@ -12,6 +12,8 @@ from django.utils.formats import localize
 from django.utils.translation import gettext as _
 from pydantic import BaseModel
 
+from . import machine
+
 Kind = Literal["integer", "number", "boolean", "choice", "text", "list", "json", "group", "union"]
 
 
@@ -35,6 +37,8 @@ class Field:
     children: list["Field"] = field(default_factory=list)  # of a group
     variants: list["Field"] = field(default_factory=list)  # of a union: groups, `default` of each is its kind
     tag: str = ""  # the key that tells a union's variants apart
+    labels: dict[str, str] = field(default_factory=dict)  # what people read for some of the choices
+    multiline: bool = False
 
     @property
     def range(self) -> str:
@@ -53,7 +57,13 @@ class Field:
     @property
     def options(self) -> list[tuple[str, str]]:
         """(value, words) of each choice."""
-        return [(str(choice), words(choice)) for choice in self.choices]
+        empty = [("", _("empty"))] if self.nullable else []
+        return empty + [(str(choice), self.words(choice)) for choice in self.choices]
+
+    def words(self, value: Any) -> str:
+        """A value as people read it: a choice by its label, where it has one."""
+        label = self.labels.get(str(value))
+        return label if label else words(value) if self.kind == "choice" and value in self.choices else str(value)
 
     def leaves(self) -> Iterator["Field"]:
         """What can be set: this field, or those inside a group; a union and the fields of all its variants."""
@@ -121,6 +131,8 @@ def _field(path: str, schema: Mapping, defs: Mapping, *, required: bool) -> Fiel
         nullable=nullable,
         default=schema.get("default"),
         bounds={key: value for key, value in schema.items() if key in _BOUNDS},
+        labels={value: _(label) for value, label in schema.get("labels", {}).items()},
+        multiline=bool(schema.get("multiline")),
     )
     if "discriminator" in schema:
         made.kind, made.tag = "union", schema["discriminator"]["propertyName"]
@@ -139,6 +151,9 @@ def _field(path: str, schema: Mapping, defs: Mapping, *, required: bool) -> Fiel
             )
     elif "properties" in schema:
         made.kind, made.children = "group", _properties(schema, defs, f"{path}.")
+    elif offers := machine.offered(schema.get("offers", "")):
+        made.kind, made.choices = "choice", list(dict.fromkeys([*made.labels, *offers]))
+        made.labels |= {value: title for value, title in offers.items() if title}
     elif "enum" in schema or "const" in schema:
         made.kind, made.choices = "choice", schema.get("enum") or [schema["const"]]
     elif schema.get("type") in ("integer", "number", "boolean"):

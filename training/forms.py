@@ -12,7 +12,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from labeling.models import Dataset
-from models_registry.models import Version
+from models_registry.models import Kind, Stage, Version
 
 from . import queries
 from .engine import methods
@@ -39,6 +39,19 @@ class Bound:
     @property
     def checked(self) -> bool:
         return self.value in (True, "true")
+
+    @property
+    def options(self) -> list[tuple[str, str]]:
+        """The choices, and the value that was sent where it is none of them: a device of another machine."""
+        known = self.field.options
+        if self.value in ("", None) or any(value == self.value for value, _words in known):
+            return known
+        return [*known, (self.value, _("%(value)s (not on this machine)") % {"value": self.value})]
+
+    @property
+    def lines(self) -> int:
+        """Height of a field that holds several lines."""
+        return min(12, max(3, str(self.value).count("\n") + 1))
 
     @property
     def chosen(self) -> Field | None:
@@ -83,6 +96,10 @@ class InputChoice:
     @property
     def name(self) -> str:
         return f"inputs.{self.role}"
+
+    @property
+    def id(self) -> str:
+        return f"id_inputs_{self.role}"
 
     @property
     def title(self) -> str:
@@ -136,7 +153,7 @@ class RunForm:
             name
             for section in self.sections
             for bound in [*section.basic, *section.advanced]
-            for name in _names(bound)
+            for name in (each.name for each in _with_children(bound))
         }
         shown |= {choice.name for choice in self.inputs} | {"name", "seed", "output_name"}
         return [sentence for name, sentences in self.by_field.items() if name not in shown for sentence in sentences]
@@ -145,6 +162,20 @@ class RunForm:
     def errors(self) -> dict[str, list[str]]:
         """For the fields that the template writes itself."""
         return self.by_field
+
+    @property
+    def bad_fields(self) -> list[tuple[str, str]]:
+        """(anchor, title) of every field that something is wrong with, in the order of the page."""
+        own = {"name": _("Name of the run"), "output_name": _("Name of the resulting model"), "seed": _("Seed")}
+        found = [(choice.id, choice.title) for choice in self.inputs if choice.errors]
+        for section in self.sections:
+            for each in [*section.basic, *section.advanced]:
+                found += [(bound.id, bound.field.title) for bound in _with_children(each) if bound.errors]
+        return found + [(f"id_{name}", title) for name, title in own.items() if name in self.by_field]
+
+    @property
+    def makes_version(self) -> bool:
+        return self.facts.result is not None
 
     def config(self) -> dict[str, Any]:
         """What was sent, as the Config wants it; what cannot be converted stays as it is, for the Config to refuse."""
@@ -192,16 +223,27 @@ class RunForm:
         one = _find(takes, chosen)
         if one and one not in options:
             options.insert(0, one)
-        elif not chosen and takes.required and len(options) == 1 and not search:
-            chosen = str(options[0].pk)
+        elif not chosen and takes.required and options and not search and not self.by_field:
+            chosen = _likeliest(options, takes)
         errors = self.by_field.get(f"inputs.{role}", [])
         return InputChoice(role, takes, options, chosen, search, errors, max(0, fitting.count() - LISTED_INPUTS))
 
 
-def _names(bound: Bound) -> Iterator[str]:
-    yield bound.name
+def _with_children(bound: Bound) -> Iterator[Bound]:
+    yield bound
     for child in bound.children:
-        yield from _names(child)
+        yield from _with_children(child)
+
+
+def _likeliest(options: list[Version | Dataset], takes: Input) -> str:
+    """What a person most likely means who has not chosen yet: the only one there is, or the newest full model (in production, if one is)."""
+    if len(options) == 1:
+        return str(options[0].pk)
+    if takes.kind == "version":
+        full = [each for each in options if each.kind == Kind.FULL]
+        likely = [each for each in full if each.stage == Stage.PRODUCTION] or full or options
+        return str(likely[0].pk)
+    return ""
 
 
 def _find(takes: Input, key: str) -> Version | Dataset | None:

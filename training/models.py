@@ -39,7 +39,7 @@ class Run(models.Model):
     errors = models.JSONField(default=list)  # engine messages [{"id", "text", "params"}]: why it failed or was refused
     pid = models.PositiveIntegerField(null=True, blank=True)  # of the process group
     attempt = models.PositiveIntegerField(default=0)  # how often it was begun
-    output_name = models.SlugField(max_length=80)  # the model that the result becomes a version of
+    output_name = models.SlugField(max_length=80, blank=True)  # the model that the result becomes a version of
     produced = models.ForeignKey(Version, null=True, blank=True, on_delete=models.PROTECT, related_name="made_by")
     created_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)

@@ -288,7 +288,8 @@ class Page:
         for path, value in flat(self.run.config):
             each = known.get(path)
             title = each.title if each else tags[path].title if path in tags else path
-            rows.append((title, as_text(each, value) if each else value, path in changed))
+            shown = each.words(value) if each and each.kind == "choice" and value is not None else value
+            rows.append((title, as_text(each, shown) if each else value, path in changed))
         return rows
 
     def _changed_settings(self) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from models_registry.queries import ancestors, find
 from people.errors import Refusal
 
 from .engine import contract, methods
-from .models import Run, RunInput
+from .models import Limits, Run, RunInput
 
 ACTIVE = (Run.State.QUEUED, Run.State.RUNNING, Run.State.STOPPING)
 
@@ -55,7 +55,18 @@ def run_file(run: Run) -> dict[str, Any]:
             inputs[each.role] = [place(link.folder) for link in each.version.chain()]
         else:
             inputs[each.role] = place(each.dataset.folder)
-    return {"method": run.method, "config": run.config, "inputs": inputs, "seed": run.seed}
+    return {"method": run.method, "config": run.config, "inputs": inputs, "seed": run.seed, "hashes": hashes(run)}
+
+
+def hashes(run: Run) -> dict[str, list[dict[str, str]]]:
+    """{role: [{file: sha256} of each folder]}: what `python -m training.engine RUN_DIR --verify` compares."""
+    return {
+        each.role: [
+            {file["path"]: file["sha256"] for file in holder.manifest.get("files", [])}
+            for holder in (each.version.chain() if each.version else [each.dataset])
+        ]
+        for each in run.inputs.select_related("version", "dataset").order_by("role")
+    }
 
 
 def origin(run: Run) -> dict[str, Any]:
@@ -121,6 +132,16 @@ def models_from(dataset: Dataset) -> QuerySet[Version]:
         )
         made |= front
     return Version.objects.select_related("model").filter(pk__in=made).order_by("created_at")
+
+
+def at_a_time() -> int:
+    """How many runs go side by side: as people set it, else as the deployment has it."""
+    return Limits.objects.values_list("at_a_time", flat=True).first() or settings.RUNS_AT_A_TIME
+
+
+def queue() -> list[Run]:
+    """The waiting runs, the next one first."""
+    return list(runs(state=Run.State.QUEUED).order_by("queue_order", "created_at", "pk"))
 
 
 def all_methods() -> dict[str, Any]:

@@ -19,8 +19,10 @@ from pathlib import Path
 
 import psutil
 from django.conf import settings
+from django.db import DatabaseError
 
-from . import actions, queries, reading
+from . import actions, disk, queries, reading
+from .comparisons.actions import go_on
 from .engine import contract
 from .engine.messages import Message, _
 from .failures import Death, causes, out_of_memory_kills
@@ -30,6 +32,7 @@ logger = logging.getLogger("training.supervisor")
 
 GRACE_SECONDS = 300.0  # to write a checkpoint; after that the process is ended
 NICE = 5
+GO_ON_EVERY = 2.0  # seconds
 State = Run.State
 
 
@@ -90,10 +93,16 @@ def only_one() -> Iterator[None]:
 
 class Supervisor:
     def __init__(self, *, at_a_time: int | None = None, grace_seconds: float = GRACE_SECONDS) -> None:
-        self.at_a_time = at_a_time or settings.RUNS_AT_A_TIME
+        self._at_a_time = at_a_time
         self.grace_seconds = grace_seconds
         self.watched: dict[str, Watched] = {}
         self._next_measure = 0.0
+        self._next_go_on = 0.0
+
+    @property
+    def at_a_time(self) -> int:
+        """As its starter asked, else as people set it."""
+        return self._at_a_time or queries.at_a_time()
 
     def take_up(self) -> None:
         """At the start: adopt the runs whose processes still work, and settle or requeue the others."""
@@ -116,7 +125,8 @@ class Supervisor:
             else:
                 self._settle(run, watched)
         for run in Run.objects.filter(state=State.COMPLETE, produced=None):
-            self._register(run)
+            if run.makes_version:
+                self._register(run)
 
     def step(self) -> None:
         """One look around: what ended, what shall stop, what may begin."""
@@ -136,6 +146,7 @@ class Supervisor:
                 watched.measure()
             if run.state == State.STOPPING:
                 self._press_to_stop(watched)
+        self._go_on()
         self._begin_next()
 
     def stop_all(self) -> None:
@@ -153,11 +164,23 @@ class Supervisor:
             time.sleep(0.05)
 
     def is_idle(self) -> bool:
-        return not self.watched and not Run.objects.filter(state=State.QUEUED).exists()
+        return not self.watched and (disk.is_full() or not Run.objects.filter(state=State.QUEUED).exists())
+
+    def _go_on(self) -> None:
+        """Comparisons queue what their ended runs made possible."""
+        if time.monotonic() < self._next_go_on:
+            return
+        self._next_go_on = time.monotonic() + GO_ON_EVERY
+        try:
+            go_on()
+        except DatabaseError:
+            raise
+        except Exception:  # a comparison that cannot go on must not keep other runs from it
+            logger.exception("The comparisons could not go on.")
 
     def _begin_next(self) -> None:
         free = self.at_a_time - len(self.watched)
-        if free <= 0:
+        if free <= 0 or disk.is_full():
             return
         for run in Run.objects.filter(state=State.QUEUED).order_by("queue_order", "created_at")[:free]:
             if not actions.begin(run=run):
@@ -225,7 +248,9 @@ class Supervisor:
         logger.info("Run %s ended: %s, exit code %s.", run.pk, state, watched.exit_code)
         if state == "complete":
             actions.end(run=run, state=State.COMPLETE)
-            self._register(run)
+            if run.makes_version:
+                self._register(run)
+            self._next_go_on = 0.0  # at this very look
         elif watched.ended_by_force:
             said = Message(
                 "run.forced",

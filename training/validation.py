@@ -81,9 +81,12 @@ def checked(
         problems.add("seed", _("The seed must be a whole number from 0 to 2147483647."))
     source = inputs.get("base") or next(iter(inputs.values()), None)
     origin = source.model.name if isinstance(source, Version) else slugify(source.name) if source else ""
-    output_name = output_name.strip() or "-".join(filter(None, [origin[:60], method]))
-    for problem in name_problems(output_name):
-        problems.add("output_name", problem)
+    if methods.facts_of(method).result is None:
+        output_name = ""  # figures alone: nothing to name
+    else:
+        output_name = output_name.strip() or "-".join(filter(None, [origin[:60], method]))
+        for problem in name_problems(output_name):
+            problems.add("output_name", problem)
     wanted = Wanted(
         name=name.strip()
         or " · ".join(filter(None, [method, str(source) if isinstance(source, Version) else origin])),

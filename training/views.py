@@ -42,7 +42,7 @@ def run_new(request: HttpRequest) -> HttpResponse:
     data = request.POST if request.method == "POST" else request.GET
     name = data.get("method", "")
     if name not in methods.names():
-        context = {"section": "runs", "methods": queries.all_methods()}
+        context = {"section": "runs", "families": _families()}
         return render(request, "training/choose_method.html", context)
     form = RunForm(name, data)
     if request.method == "POST":
@@ -63,6 +63,16 @@ def run_new(request: HttpRequest) -> HttpResponse:
             return redirect(run)
     context = {"section": "runs", "form": form, "problems": form.general_errors}
     return render(request, "training/new.html", context, status=400 if form.by_field else 200)
+
+
+def _families() -> list[tuple[str, list]]:
+    """(heading, its methods) for the page that offers them."""
+    titles = {"train": _("Make a model"), "judge": _("Judge a model")}
+    known = queries.all_methods().items()
+    families = [
+        (title, [(name, facts) for name, facts in known if facts.family == family]) for family, title in titles.items()
+    ]
+    return [(title, found) for title, found in families if found]
 
 
 @require_GET

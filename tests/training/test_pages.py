@@ -89,7 +89,7 @@ def test_a_runs_page_shows_what_is_known(client, running):
     assert "held out <b>1.5</b>" in page
     assert "manage.py train pretrain" in page
     assert reverse("run-stop", args=[running.pk]) in page
-    assert page.count("<svg") == 2  # the brand's, and the one chart
+    assert page.count("<svg") == 3  # the brand, the bell, and the one chart
 
 
 def test_a_poll_brings_only_what_is_new(client, running, monkeypatch):

@@ -7,6 +7,7 @@ import time
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 
+from training import machine
 from training.supervisor import GRACE_SECONDS, AlreadySupervised, Supervisor, only_one
 
 logger = logging.getLogger("training.supervisor")
@@ -16,7 +17,7 @@ class Command(BaseCommand):
     help = "Run the trainings: start what is queued, watch it, take up what a dead supervisor left behind."
 
     def add_arguments(self, parser) -> None:
-        parser.add_argument("--at-a-time", type=int, help="trainings side by side (default: the setting)")
+        parser.add_argument("--at-a-time", type=int, help="trainings side by side (default: as set in the browser, else PERINGKAT_RUNS_AT_A_TIME)")
         parser.add_argument("--grace", type=float, default=GRACE_SECONDS, help="seconds that a run has to stop")
         parser.add_argument("--every", type=float, default=0.5, help="seconds between two looks")
         parser.add_argument("--until-idle", action="store_true", help="end when nothing runs and nothing waits")
@@ -29,6 +30,7 @@ class Command(BaseCommand):
             with only_one():
                 supervisor = Supervisor(at_a_time=at_a_time, grace_seconds=grace)
                 supervisor.take_up()
+                machine.look()
                 while not asked:
                     try:
                         supervisor.step()
