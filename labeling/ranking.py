@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import sqrt
+from typing import Literal
 
 MAX_ITEMS = 9
 LETTERS = "ABCDEFGHI"
@@ -175,6 +176,11 @@ class WeakOrder:
     def tied_pairs(self) -> list[tuple[int, int]]:
         """Every pair that is tied, the lower number first. The rest is not tied: nothing is said within it."""
         return [pair for tier in self.tiers for pair in combinations(tier, 2)]
+
+    def pairs(self, ties: Literal["drop", "both"]) -> list[tuple[int, int]]:
+        """Every (better, worse), for tools that know no tie: ties are left out, or stand twice behind the strict pairs, one each way."""
+        tied = self.tied_pairs() if ties == "both" else []
+        return [*self.strict_pairs(), *(pair for a, b in tied for pair in ((a, b), (b, a)))]
 
     # Changing the view of it
 

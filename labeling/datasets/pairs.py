@@ -78,12 +78,8 @@ def pairs(rows: Iterable[dict], ties: str, *, margin: bool = False) -> Iterator[
         if ties == Ties.ROWS:
             yield from _labelled(row["prompt"], order, said, margin, tail)
             continue
-        for better, worse in order.strict_pairs():
+        for better, worse in order.pairs("both" if ties == Ties.BOTH else "drop"):
             yield pair(better, worse, order.distance(better, worse))
-        if ties == Ties.BOTH:
-            for a, b in order.tied_pairs():
-                yield pair(a, b, 0)
-                yield pair(b, a, 0)
 
 
 def _labelled(prompt: str | list, order: WeakOrder, said: list, margin: bool, tail: dict) -> Iterator[dict]:
