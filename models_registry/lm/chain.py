@@ -1,7 +1,7 @@
 """Loading a chain of folders, root first: a full model and the adapters that lie on it, in the order they were trained."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +14,7 @@ from peft import PeftConfig, PeftModel, set_peft_model_state_dict
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import ModulesToSaveWrapper
 from safetensors.torch import load_file
+from torch import Tensor, nn
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
@@ -22,8 +23,10 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from . import hard_prompt, inspect
+from . import bottleneck, hard_prompt, inspect, leading
+from .bottleneck_loader import Bottlenecks
 from .hard_prompt import HardPrompt
+from .heads import score_head
 from .text import Continuation, without_prefix
 from .tuning.config import Tune
 
@@ -37,9 +40,10 @@ Head = Literal["lm", "reward", "classes"]
 class Loaded:
     """A chain in memory.
 
-    `model` is always the transformers model itself (LlamaForCausalLM, …): adapters live inside its layers, so its forward, its trunk
-    (`model.base_model`) and its config are used as if none were there. `peft` is PEFT's handle on the same modules, None without adapters.
-    `adapters` are the names of the chain's adapters, lowest first: on and frozen. `trainable` names the one that is being trained.
+    `model` is always the transformers model itself (LlamaForCausalLM, …): adapters live inside its layers and virtual tokens at its trunk, so
+    its forward, its trunk (`model.base_model`) and its config are used as if none were there. `pefts` are PEFT's handles on the same
+    modules, one for each of its kinds of adapter. `adapters` are the names of the chain's links, adapters, prefixes and soft prompts
+    alike, lowest first: on and frozen. `trainable` names the one that is being trained. `on`: those that are on now.
     `hard_prompt` is put around every prompt by text.encode_prompt; `shortened` counts the prompts for which that had to leave out examples.
     """
 
@@ -49,10 +53,12 @@ class Loaded:
     folders: tuple[Path, ...] = ()
     adapters: tuple[str, ...] = ()
     trainable: str | None = None
-    peft: PeftModel | None = None
+    pefts: dict[str, PeftModel] = field(default_factory=dict)
     tune: Tune | None = field(default=None)
     hard_prompt: HardPrompt | None = None
     shortened: int = 0
+    on: tuple[str, ...] = ()
+    labels_of: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of links that bring a head
 
     @property
     def device(self) -> torch.device:
@@ -64,10 +70,36 @@ class Loaded:
         return self.adapters + ((self.trainable,) if self.trainable else ())
 
     @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes that this chain tells apart, in the order of its outputs: those of its hard prompt, or of its head. Often none."""
+        if self.hard_prompt is not None and self.hard_prompt.labels:
+            return tuple(self.hard_prompt.labels)
+        if self.head != "classes":
+            return ()
+        for name in reversed(self.on):
+            if name in self.labels_of:
+                return self.labels_of[name]
+        names = self.model.config.id2label
+        return tuple(names[number] for number in sorted(names))
+
+    @property
     def context_length(self) -> int | None:
-        """Most tokens the model can look at, or None where its positions have no end."""
+        """Most tokens of text the model can look at, virtual tokens in front of it left out; None where its positions have no end."""
         config = self.model.config.get_text_config()
-        return getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+        places = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
+        return places - leading.length(self.model) if places else None
+
+    @property
+    def leads(self) -> bool:
+        """Virtual tokens must lead every text: several texts in one row, flat or packed, are not possible then."""
+        return leading.length(self.model) > 0
+
+    def replace(self, model: PreTrainedModel) -> None:
+        """Go on with another model over the very same trunk, as with a new head; heads that links of the chain brought are gone."""
+        self.model = model
+        self.labels_of.clear()
+        for peft in self.pefts.values():
+            peft.base_model.model = model
 
     @cached_property
     def continuation(self) -> Continuation:
@@ -110,8 +142,9 @@ def load(
         raise ValueError("a chain is one full model, then what lies on it")
     weights = [about for about in facts if about.kind != "hard_prompt"]
     head: Head = next(about.head for about in reversed(weights) if about.head)
+    outputs = next((about.outputs for about in reversed(weights[1:]) if about.outputs), None)
     loaded = Loaded(
-        model=_root(folders[0], head, weights[-1].outputs if len(weights) > 1 else None, dtype),
+        model=_root(folders[0], head, outputs, dtype),
         tokenizer=_tokenizer(folders[0]),
         head=head,
         folders=tuple(folders),
@@ -153,40 +186,110 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 
 def add_adapter(loaded: Loaded, folder: Path, name: str) -> str:
-    """Put the adapter of a folder into the model under a name, frozen and not yet on. Returns the name."""
-    config = PeftConfig.from_pretrained(str(folder))
-    config.inference_mode = True
-    wrap(loaded, config, name)
-    state = load_file(folder / "adapter_model.safetensors", device=str(loaded.device))
-    result = set_peft_model_state_dict(loaded.peft, state, adapter_name=name)
-    missing = [key for key in result.missing_keys if f".{name}." in key]
-    if missing or result.unexpected_keys:
-        wrong = ", ".join((missing + list(result.unexpected_keys))[:3])
-        raise ValueError(f"{folder}: the adapter does not fit the model below it ({wrong})")
+    """Put the adapter, prefix or soft prompt of a folder into the model under a name, frozen and not yet on. Returns the name.
+
+    Several may be put over one model and switched with `use`, each alone or on top of others. A name has no dot. Raises ValueError
+    where the folder does not fit the model.
+    """
+    about = inspect.describe(folder)
+    if about.problems:
+        raise ValueError(f"{folder}: " + " ".join(map(str, about.problems)))
+    if about.head not in (None, loaded.head, "lm"):
+        raise ValueError(
+            f"{folder}: it brings a head ({about.head}), and the model below it is loaded with another ({loaded.head})"
+        )
+    if about.architecture == bottleneck.PEFT_TYPE:
+        head = bottleneck.add(loaded.model, folder, name)
+    elif about.architecture in leading.PEFT_TYPES:
+        head = leading.add(loaded.model, folder, name)
+    else:
+        _add_peft(loaded, folder, name)
+        head = {}  # PEFT has put it there
+    if head:
+        put_head(loaded, name, _head_from(head))
+    if about.labels:
+        loaded.labels_of[name] = about.labels
+    for part, parameter in loaded.model.named_parameters():
+        if f".{name}." in f".{part}.":
+            parameter.requires_grad_(False)
     return name
 
 
-def wrap(loaded: Loaded, config: PeftConfig, name: str) -> None:
-    """Put a fresh adapter into the model's layers. Leaves which adapters are on, and what is trained, to the caller."""
-    config.base_model_name_or_path = (
-        None  # the registry knows the parent; a path of this machine would say nothing elsewhere
-    )
-    if loaded.peft is None:
-        loaded.peft = PeftModel(loaded.model, config, adapter_name=name, autocast_adapter_dtype=False)
+def _add_peft(loaded: Loaded, folder: Path, name: str) -> None:
+    config = PeftConfig.from_pretrained(str(folder))
+    config.inference_mode = True
+    peft = wrap(loaded, config, name)
+    state = load_file(folder / "adapter_model.safetensors", device=str(loaded.device))
+    result = set_peft_model_state_dict(peft, state, adapter_name=name)
+    missing = [key for key in result.missing_keys if f".{name}." in f"{key}."]
+    if missing or result.unexpected_keys:
+        wrong = ", ".join((missing + list(result.unexpected_keys))[:3])
+        raise ValueError(f"{folder}: the adapter does not fit the model below it ({wrong})")
+
+
+def wrap(loaded: Loaded, config: PeftConfig, name: str) -> PeftModel:
+    """Put a fresh adapter into the model's layers, on top of those that are there. Which are on, and what is trained, is left to the caller."""
+    # The registry knows the parent; a path of this machine would say nothing elsewhere.
+    config.base_model_name_or_path = None
+    kind = getattr(config.peft_type, "value", config.peft_type)
+    if kind in loaded.pefts:
+        loaded.pefts[kind].add_adapter(name, config, autocast_adapter_dtype=False)
     else:
-        loaded.peft.add_adapter(name, config, autocast_adapter_dtype=False)
+        loaded.pefts[kind] = PeftModel(loaded.model, config, adapter_name=name, autocast_adapter_dtype=False)
+        # Left there, the next kind of adapter would take the configs of this one for its own.
+        if hasattr(loaded.model, "peft_config"):
+            del loaded.model.peft_config
+    return loaded.pefts[kind]
+
+
+def put_head(loaded: Loaded, name: str, head: nn.Module) -> None:
+    """Give a link a score head of its own."""
+    score = score_head(loaded.model)
+    if not isinstance(score, ModulesToSaveWrapper):
+        loaded.model.score = score = ModulesToSaveWrapper(score, name)
+    elif name not in score.modules_to_save:
+        score.update(name)
+    score.modules_to_save[name] = head.to(loaded.device, loaded.model.dtype).train(loaded.model.training)
+
+
+def active_head(loaded: Loaded) -> nn.Module:
+    """The score head that is on: of the uppermost link that brings one, or the model's own."""
+    score = score_head(loaded.model)
+    if not isinstance(score, ModulesToSaveWrapper):
+        return score
+    return score.modules_to_save[score.active_adapters[0]] if score.active_adapters else score.original_module
+
+
+def _head_from(tensors: Mapping[str, Tensor]) -> nn.Module:
+    outputs, hidden = tensors["score.weight"].shape
+    head = nn.Linear(hidden, outputs, bias="score.bias" in tensors)
+    head.load_state_dict({key.removeprefix("score."): tensor for key, tensor in tensors.items()})
+    return head
+
+
+def head_of(loaded: Loaded, name: str) -> dict[str, Tensor]:
+    """The score head that a link has of its own, {} if none."""
+    score = getattr(loaded.model, "score", None)
+    if not isinstance(score, ModulesToSaveWrapper) or name not in score.modules_to_save:
+        return {}
+    return {f"score.{key}": tensor for key, tensor in score.modules_to_save[name].state_dict(keep_vars=True).items()}
 
 
 def use(loaded: Loaded, names: Sequence[str]) -> None:
-    """Switch exactly these adapters on. Touches no requires_grad flag, unlike PEFT's set_adapter.
+    """Switch exactly these adapters, prefixes and soft prompts on. Touches no requires_grad flag, unlike PEFT's set_adapter.
 
-    A head that several of them bring is that of the uppermost; the model's own where none does.
+    A head that several of them bring is that of the uppermost; the model's own where none does. Virtual tokens stand in this order, prefixes
+    before soft prompts.
     """
     for module in loaded.model.modules():
         if isinstance(module, BaseTunerLayer):
             module._active_adapter = list(names)
         elif isinstance(module, ModulesToSaveWrapper):
             module._active_adapter = [name for name in names if name in module.modules_to_save][-1:]
+        elif isinstance(module, Bottlenecks):
+            module.active = tuple(names)
+    leading.use(loaded.model, names)
+    loaded.on = tuple(names)
 
 
 @contextmanager

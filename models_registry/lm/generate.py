@@ -5,6 +5,7 @@ batch does not change it, as far as floating point allows. Nothing is forbidden 
 """
 
 from collections.abc import Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
+from . import soft_prompts as soft
 from .chain import Loaded
 from .text import Prompt, decode_completion, encode_prompt
 
@@ -41,6 +43,8 @@ class _Row:
     prompt_ids: list[int]
     noise: np.ndarray  # (max_tokens,) uniform in [0, 1)
     limit: int
+    room: int  # positions that the model has for this row
+    soft_prompt: str | None
     ids: list[int]
     logprobs: list[float]
     finish_reason: FinishReason | None = None
@@ -58,11 +62,13 @@ def generate(
     samples: int = 1,
     batch_size: int = 64,
     first_index: int = 0,
+    soft_prompts: Sequence[str | None] | None = None,
 ) -> list[Output]:
     """`samples` completions of each prompt, prompt by prompt: element i · samples + j is sample j of prompt i.
 
     temperature 0 is greedy. Prompts are tokenized by text.encode_prompt. A completion ends at EOS, before a text of `stop`, after
     `max_tokens`, or where the model's context is full. `first_index` is the index of prompts[0] when a long list is done in parts.
+    `soft_prompts`: the name of each prompt's soft prompt, or None for none, instead of those that are on; they may differ within a batch.
     Raises ValueError when a prompt fills the context or an argument is out of range.
     """
     encoded = [encode_prompt(loaded, prompt) for prompt in prompts]
@@ -77,6 +83,7 @@ def generate(
         samples=samples,
         batch_size=batch_size,
         first_index=first_index,
+        soft_prompts=soft_prompts,
     )
 
 
@@ -92,20 +99,24 @@ def generate_ids(
     samples: int = 1,
     batch_size: int = 64,
     first_index: int = 0,
+    soft_prompts: Sequence[str | None] | None = None,
 ) -> list[Output]:
     """generate() for prompts that are tokens already."""
     _check(max_tokens, temperature, top_p, samples)
-    rows = [
-        _row(loaded, list(ids), first_index + i, j, max_tokens, seed)
-        for i, ids in enumerate(prompts)
-        for j in range(samples)
-    ]
+    if soft_prompts is not None and len(soft_prompts) != len(prompts):
+        raise ValueError("give one soft prompt, or None, for each prompt")
+    own = soft_prompts is not None
+    rows = []
+    for i, ids in enumerate(prompts):
+        name = soft_prompts[i] if soft_prompts is not None else None
+        with _led(loaded, [name] if own else None):
+            rows += [_row(loaded, list(ids), first_index + i, j, max_tokens, seed, name) for j in range(samples)]
     # Prompts of like length together: little padding. The order of the answers is restored by `rows`.
     order = sorted(range(len(rows)), key=lambda r: len(rows[r].prompt_ids))
     per_batch = max(1, batch_size // samples) * samples
     for begin in range(0, len(order), per_batch):
         batch = [rows[r] for r in order[begin : begin + per_batch]]
-        for _step in _decode(loaded, batch, temperature, top_p, stop):
+        for _step in _decode(loaded, batch, temperature, top_p, stop, own):
             pass
     return [_output(loaded, row, stop) for row in rows]
 
@@ -121,15 +132,19 @@ def stream(
     stop: Sequence[str] = (),
     prompt_index: int = 0,
     sample_index: int = 0,
+    soft_prompt: str | None = None,
 ) -> Generator[str, None, Output]:
     """The pieces of the text that generate() gives for this prompt and sample, each as soon as it is certain; returns the whole Output.
 
-    A piece is held back while its last character is incomplete or while it may be the beginning of a stop text.
+    A piece is held back while its last character is incomplete or while it may be the beginning of a stop text. `soft_prompt`: one
+    instead of those that are on; None: those.
     """
     _check(max_tokens, temperature, top_p, 1)
-    row = _row(loaded, encode_prompt(loaded, prompt), prompt_index, sample_index, max_tokens, seed)
+    own = soft_prompt is not None
+    with _led(loaded, [soft_prompt] if own else None):
+        row = _row(loaded, encode_prompt(loaded, prompt), prompt_index, sample_index, max_tokens, seed, soft_prompt)
     sent = 0
-    for _step in _decode(loaded, [row], temperature, top_p, stop):
+    for _step in _decode(loaded, [row], temperature, top_p, stop, own):
         if row.finish_reason is not None:
             break
         text = _text(loaded, row)
@@ -156,8 +171,19 @@ def _check(max_tokens: int, temperature: float, top_p: float, samples: int) -> N
         raise ValueError("temperature must not be negative, and top_p must be in (0, 1]")
 
 
+def _led(loaded: Loaded, names: Sequence[str | None] | None) -> AbstractContextManager[None]:
+    """These soft prompts for the rows of a batch; None: those that are on. Held around single forwards: a stream may pause between two."""
+    return nullcontext() if names is None else soft.rows(loaded, names)
+
+
 def _row(
-    loaded: Loaded, prompt_ids: list[int], prompt_index: int, sample_index: int, max_tokens: int, seed: int
+    loaded: Loaded,
+    prompt_ids: list[int],
+    prompt_index: int,
+    sample_index: int,
+    max_tokens: int,
+    seed: int,
+    soft_prompt: str | None,
 ) -> _Row:
     limit = max_tokens
     if loaded.context_length is not None:
@@ -168,33 +194,39 @@ def _row(
             )
     key = np.array([seed, (prompt_index << 32) | sample_index], dtype=np.uint64)
     noise = np.random.Generator(np.random.Philox(key=key)).random(limit, dtype=np.float32)
-    return _Row(prompt_index, sample_index, prompt_ids, noise, limit, [], [])
+    room = loaded.context_length or 1 << 30
+    return _Row(prompt_index, sample_index, prompt_ids, noise, limit, room, soft_prompt, [], [])
 
 
 @torch.inference_mode()
-def _decode(loaded: Loaded, rows: list[_Row], temperature: float, top_p: float, stop: Sequence[str]) -> Iterator[None]:
+def _decode(
+    loaded: Loaded, rows: list[_Row], temperature: float, top_p: float, stop: Sequence[str], own_soft_prompts: bool
+) -> Iterator[None]:
     """Write one token to every unfinished row at a time, and yield after each."""
     model, device = loaded.model, loaded.device
     was_training = model.training
     model.eval()
     try:
-        prompts, prompt_of = _unique([row.prompt_ids for row in rows])
+        first_of, prompt_of = _unique(rows)
+        prompts = [row.prompt_ids for row in first_of]
         ids, mask = left_padded(prompts, loaded.eos_ids[0] if loaded.eos_ids else 0, device)
         cache = DynamicCache(config=model.config)
-        result = model(
-            input_ids=ids,
-            attention_mask=mask,
-            position_ids=positions(mask),
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        )
+        with _led(loaded, [row.soft_prompt for row in first_of] if own_soft_prompts else None):
+            result = model(
+                input_ids=ids,
+                attention_mask=mask,
+                position_ids=positions(mask),
+                past_key_values=cache,
+                use_cache=True,
+                logits_to_keep=1,
+            )
         # A prompt that stands several times (samples) was computed once.
         spread = torch.tensor(prompt_of, device=device)
         if len(prompts) < len(rows):
             cache.batch_select_indices(spread)
         logits, mask = result.logits[spread, -1], mask[spread]
         position = mask.sum(1)
+        last = torch.tensor([row.room - 1 for row in rows], device=device)
         noise = torch.from_numpy(_stacked([row.noise for row in rows])).to(device)
         alive = list(range(len(rows)))  # rows of the batch that the cache still holds, in its order
         step = 0
@@ -210,16 +242,17 @@ def _decode(loaded: Loaded, rows: list[_Row], temperature: float, top_p: float, 
             if len(unfinished) <= 0.75 * len(alive):
                 kept = torch.tensor(unfinished, device=device)
                 cache.batch_select_indices(kept)
-                tokens, mask, position = tokens[kept], mask[kept], position[kept]
+                tokens, mask, position, last = tokens[kept], mask[kept], position[kept], last[kept]
                 alive = [alive[place] for place in unfinished]
             mask = torch.cat([mask, mask.new_ones(len(alive), 1)], 1)
-            result = model(
-                input_ids=tokens[:, None],
-                attention_mask=mask,
-                position_ids=position[:, None].clamp(max=(loaded.context_length or 1 << 30) - 1),
-                past_key_values=cache,
-                use_cache=True,
-            )
+            with _led(loaded, [rows[r].soft_prompt for r in alive] if own_soft_prompts else None):
+                result = model(
+                    input_ids=tokens[:, None],
+                    attention_mask=mask,
+                    position_ids=torch.minimum(position, last)[:, None],
+                    past_key_values=cache,
+                    use_cache=True,
+                )
             logits, position = result.logits[:, -1], position + 1
     finally:
         model.train(was_training)
@@ -285,11 +318,18 @@ def positions(mask: Tensor) -> Tensor:
     return (mask.cumsum(1) - 1).clamp(min=0)
 
 
-def _unique(rows: list[list[int]]) -> tuple[list[list[int]], list[int]]:
-    """The distinct rows, in order of appearance, and for each row the place of its like."""
-    place: dict[tuple[int, ...], int] = {}
-    index = [place.setdefault(tuple(row), len(place)) for row in rows]
-    return [list(row) for row in place], index
+def _unique(rows: list[_Row]) -> tuple[list[_Row], list[int]]:
+    """The rows of distinct prompts, the first of each, and for each row the place of its like."""
+    place: dict[tuple[object, ...], int] = {}
+    first: list[_Row] = []
+    index = []
+    for row in rows:
+        key = (row.soft_prompt, *row.prompt_ids)
+        if key not in place:
+            place[key] = len(first)
+            first.append(row)
+        index.append(place[key])
+    return first, index
 
 
 def _stacked(rows: list[np.ndarray]) -> np.ndarray:

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
+from tokenizers import processors
 from torch import Tensor, nn
 from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, PretrainedConfig, PreTrainedModel
+
+from .text import bos_id
 
 if TYPE_CHECKING:
     from .chain import Loaded
@@ -108,21 +111,37 @@ def into_classes(loaded: "Loaded", labels: Sequence[str], *, seed: int) -> None:
     """Turn a loaded model into a classifier with a fresh head, one output a label; the adapters of its chain stay in its layers.
 
     Also makes sure that what is saved works in transformers by itself: it finds a text's last token by the pad token of the config, so
-    there must be one, and the same in the tokenizer; and it counts positions from the left, so padding belongs on the right.
+    there must be one, and the same in the tokenizer; it counts positions from the left, so padding belongs on the right; and its tokenizer
+    must begin texts as text.encode_prompt does.
     """
     tokenizer = loaded.tokenizer
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token or tokenizer.bos_token
     tokenizer.padding_side = "right"
+    _begin_with_bos(loaded)
     classifier = to_classes(loaded.model, labels, seed=seed)
     classifier.config.get_text_config().pad_token_id = tokenizer.pad_token_id
     _put(loaded, classifier, "classes")
 
 
+def _begin_with_bos(loaded: "Loaded") -> None:
+    """Teach the tokenizer itself to put BOS in front, where the rule of encode_prompt does it."""
+    tokenizer, start = loaded.tokenizer, bos_id(loaded)
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if start is None or backend is None or list(tokenizer("a")["input_ids"])[:1] == [start]:
+        return
+    begin = processors.TemplateProcessing(
+        single=f"{tokenizer.bos_token} $A",
+        pair=f"{tokenizer.bos_token} $A $B",
+        special_tokens=[(tokenizer.bos_token, start)],
+    )
+    before = backend.post_processor
+    backend.post_processor = begin if before is None else processors.Sequence([before, begin])
+
+
 def _put(loaded: "Loaded", model: PreTrainedModel, head: Literal["reward", "classes"]) -> None:
-    loaded.model, loaded.head = model, head
-    if loaded.peft is not None:
-        loaded.peft.base_model.model = model
+    loaded.replace(model)
+    loaded.head = head
 
 
 def last_real(mask: Tensor) -> Tensor:

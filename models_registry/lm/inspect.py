@@ -22,6 +22,10 @@ _CODE = {".py", ".pyc", ".so", ".sh", ".ipynb"}
 PICKLE = _("may run code when it is loaded; only safetensors are")
 CODE = _("is program code")
 
+_SOFT_PROMPTS = {"PROMPT_TUNING", "P_TUNING"}
+# Kinds of PEFT that need more than their folder, or work by other means than layers and virtual tokens.
+_UNKNOWN_ADAPTERS = {"MULTITASK_PROMPT_TUNING", "ADAPTION_PROMPT", "CPT", "CARTRIDGE", "POLY", "XLORA", "MIXED"}
+
 _DTYPE_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 _HEADER_LIMIT = 100_000_000  # bytes; the format's own limit
 
@@ -42,11 +46,11 @@ class Problem(str):
 class Facts:
     """`problems` empty: the folder can be loaded. `parameters` counts this folder's tensors alone, tied ones once.
 
-    kind: full | adapter | hard_prompt | None (no model); head: lm | reward | classes | None (unknown, or a link that keeps the head below
+    kind: full | adapter | soft_prompt | hard_prompt | None (no model); head: lm | reward | classes | None (unknown, or a link that keeps the head below
     it). A hard prompt with labels makes a classifier of a model that writes: its head is classes, whatever the weights have.
     """
 
-    kind: Literal["full", "adapter", "hard_prompt"] | None = None
+    kind: Literal["full", "adapter", "soft_prompt", "hard_prompt"] | None = None
     head: Literal["lm", "reward", "classes"] | None = None
     architecture: str = ""
     parameters: int = 0
@@ -201,15 +205,19 @@ def _adapter(folder: Path, refused: list[tuple[str, str]]) -> Facts:
     kind = config.get("peft_type")
     if not isinstance(kind, str):
         problems.append(Problem(_("adapter_config.json does not say which kind of adapter this is (peft_type).")))
+    elif kind in _UNKNOWN_ADAPTERS:
+        problems.append(Problem(_("Adapters of the kind %(kind)s cannot be used here."), kind=kind))
     head: Literal["lm", "reward", "classes"] | None = None
     if config.get("task_type") == "SEQ_CLS":
         head = "reward" if _rows_of_head(weights) == 1 else "classes"
+    labels = config.get("labels") if head == "classes" else None
     return Facts(
-        kind="adapter",
+        kind="soft_prompt" if kind in _SOFT_PROMPTS else "adapter",
         head=head,
         architecture=str(kind or ""),
         parameters=sum(math.prod(entry["shape"]) for entry in weights.values()),
         dtype=_main_dtype(weights),
+        labels=tuple(map(str, labels)) if isinstance(labels, list) else (),
         outputs=_rows_of_head(weights),
         files_refused=refused,
         problems=problems,

@@ -1,64 +1,170 @@
-"""Making the parameters move that a Tune names, and saving the result: a full folder, or a PEFT adapter folder."""
+"""Making the parameters move that a Tune names, and saving the result: a full folder, or a folder of what was trained alone."""
 
+import copy
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
-from peft import LoraConfig, get_peft_model_state_dict
+from peft import IA3Config, LoraConfig, PeftConfig, get_peft_model_state_dict
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from ..chain import Loaded, adapter_off, use, wrap
-from .config import Tune, TuneAll, TuneLora
+from .. import bottleneck, leading, soft_prompts
+from ..blocks import blocks, final_norms, part
+from ..chain import Loaded, active_head, adapter_off, head_of, put_head, use, wrap
+from ..heads import score_head
+from ..merging import merge
+from .config import (
+    Tune,
+    TuneAll,
+    TuneHead,
+    TuneIA3,
+    TuneLastLayers,
+    TuneLora,
+    TuneParallel,
+    TunePrefix,
+    TuneSerial,
+    TuneSoftPrompt,
+    result_kind,
+)
 
 __all__ = ["adapter_off", "apply", "counts", "save", "trained_parameters"]
 
-NEW = "trained"  # PEFT's name of the adapter that is being trained
+NEW = "trained"  # name of the adapter, prefix or soft prompt that is being trained
 
 
-def apply(loaded: Loaded, tune: Tune) -> None:
-    """Mark what moves; everything else is frozen. A LoRA starts with zero effect, from torch's random state."""
+def apply(loaded: Loaded, tune: Tune, *, common: Sequence[int] = ()) -> None:
+    """Mark what moves; everything else is frozen. What starts at random is drawn from torch's random state.
+
+    All kinds but prefix and soft prompt start with zero effect. Where the whole model or layers of it move, the chain's adapters are
+    folded into the weights first. `common`: the commonest tokens of the training texts (soft_prompts.commonest), from which virtual
+    tokens may start. Raises ValueError where the model or its chain cannot be tuned in this way.
+    """
     loaded.model.requires_grad_(False)
-    if isinstance(tune, TuneAll):
-        _merge(loaded)
-        loaded.model.requires_grad_(True)
+    if result_kind(tune) == "full":
+        merge(loaded)
+        for module in _moving(loaded, tune):
+            module.requires_grad_(True)
+        loaded.tune = tune
+        return
+    # The new head goes on from the one that is on, and PEFT would copy the model's own.
+    head = None if loaded.head == "lm" else copy.deepcopy(active_head(loaded))
+    if isinstance(tune, (TuneSerial, TuneParallel)):
+        bottleneck.wrap(loaded.model, tune, NEW)
     elif isinstance(tune, TuneLora):
-        _lora(loaded, tune)
+        wrap(loaded, _lora(loaded, tune), NEW)
+    elif isinstance(tune, TuneIA3):
+        wrap(loaded, _ia3(loaded), NEW)
+    elif isinstance(tune, TunePrefix):
+        leading.put(loaded.model, NEW, soft_prompts.prefix_start(loaded, tune, common=common), prefix=True)
+    elif isinstance(tune, TuneSoftPrompt):
+        start = soft_prompts.start(loaded, tune, common=common, labels=loaded.labels)
+        leading.put(loaded.model, NEW, start, prefix=False)
     else:
         raise TypeError(f"no such kind of tuning: {tune!r}")
+    if head is not None:
+        put_head(loaded, NEW, head)
+    loaded.trainable = NEW
+    use(loaded, loaded.active)
+    for name, parameter in loaded.model.named_parameters():
+        parameter.requires_grad_(f".{NEW}." in f"{name}.")
     loaded.tune = tune
 
 
-def _merge(loaded: Loaded) -> None:
-    """Fold the chain's adapters into the weights: what moves as a whole cannot keep a frozen part."""
-    if loaded.peft is not None:
-        loaded.model = loaded.peft.merge_and_unload(adapter_names=list(loaded.adapters))
-        loaded.peft, loaded.adapters = None, ()
+def _moving(loaded: Loaded, tune: Tune) -> list[nn.Module]:
+    """What moves of a full model. An output layer that is to move apart from the input embedding is untied from it first."""
+    if isinstance(tune, TuneAll):
+        return [loaded.model]
+    if loaded.head == "lm":
+        untie(loaded.model)
+        head = loaded.model.get_output_embeddings()
+    else:
+        head = score_head(loaded.model)
+    if isinstance(tune, TuneHead):
+        return [head]
+    assert isinstance(tune, TuneLastLayers)
+    all_blocks = blocks(loaded.model)
+    if tune.n > len(all_blocks):
+        raise ValueError(f"the model has {len(all_blocks)} blocks, so the last {tune.n} cannot move")
+    return [*all_blocks[-tune.n :], *final_norms(loaded.model), head]
 
 
-def _lora(loaded: Loaded, tune: TuneLora) -> None:
+def untie(model: PreTrainedModel) -> None:
+    """Give the output layer a matrix of its own where it shares the input embedding's: else one would move with the other."""
+    output, embedding = model.get_output_embeddings(), model.get_input_embeddings()
+    if output.weight is not embedding.weight:
+        return
+    output.weight = nn.Parameter(output.weight.detach().clone(), requires_grad=False)
+    for config in {id(c): c for c in (model.config, model.config.get_text_config())}.values():
+        config.tie_word_embeddings = False
+    model.all_tied_weights_keys = {}
+
+
+def _lora(loaded: Loaded, tune: TuneLora) -> LoraConfig:
     targets = _linear_layers(loaded.model, tune.target)
     if not targets:
         raise ValueError(f"the model has no linear layers of the kind {tune.target!r}")
-    config = LoraConfig(
+    return LoraConfig(
         r=tune.rank,
         lora_alpha=tune.alpha,
         lora_dropout=tune.dropout,
         target_modules=targets,
-        fan_in_fan_out=any(isinstance(_inner(loaded.model.get_submodule(name)), Conv1D) for name in targets),
-        task_type="CAUSAL_LM" if loaded.head == "lm" else "SEQ_CLS",
-        modules_to_save=None if loaded.head == "lm" else ["score"],
+        fan_in_fan_out=_has_conv1d(loaded.model, targets),
+        use_rslora=tune.variant == "rslora",
+        use_dora=tune.variant == "dora",
+        **_for_head(loaded),
     )
-    wrap(loaded, config, NEW)
-    loaded.trainable = NEW
-    use(loaded, loaded.active)
-    loaded.model.requires_grad_(False)
-    for name, parameter in loaded.model.named_parameters():
-        if f".{NEW}." in name:
-            parameter.requires_grad_(True)
+
+
+def _ia3(loaded: Loaded) -> IA3Config:
+    """Keys, values and what goes into the MLP's last layer are rescaled (Liu et al. 2022, section 3.3).
+
+    Where one matrix makes queries, keys and values together, as in GPT-2, all three are, as PEFT does it.
+    """
+    names = {id(module): name for name, module in loaded.model.named_modules()}
+    hidden = loaded.model.config.get_text_config().hidden_size
+    attention, mlp = [], []
+    for block in blocks(loaded.model):
+        own = _linears(part(block, "attention"))
+        apart = {key: layer for key, layer in own.items() if key.startswith(("k_", "v_", "key", "value"))}
+        together = {key: layer for key, layer in own.items() if _sizes(layer)[1] > hidden}
+        attention += [names[id(layer)] for layer in (apart or together).values()]
+        mlp += [names[id(layer)] for layer in _linears(part(block, "mlp")).values() if _sizes(layer)[1] == hidden][-1:]
+    if not attention or not mlp:
+        raise ValueError("the layers that (IA)³ rescales could not be found in this model")
+    return IA3Config(
+        target_modules=attention + mlp,
+        feedforward_modules=mlp,
+        fan_in_fan_out=_has_conv1d(loaded.model, mlp),
+        **_for_head(loaded),
+    )
+
+
+def _for_head(loaded: Loaded) -> dict[str, Any]:
+    if loaded.head == "lm":
+        return {"task_type": "CAUSAL_LM"}
+    return {"task_type": "SEQ_CLS", "modules_to_save": ["score"]}
+
+
+def _has_conv1d(model: PreTrainedModel, names: Sequence[str]) -> bool:
+    return any(isinstance(_inner(model.get_submodule(name)), Conv1D) for name in names)
+
+
+def _linears(module: nn.Module) -> dict[str, nn.Module]:
+    """The linear layers right inside a module, by name, with the adapters that are wrapped around them."""
+    return {name: child for name, child in module.named_children() if isinstance(_inner(child), (nn.Linear, Conv1D))}
+
+
+def _sizes(layer: nn.Module) -> tuple[int, int]:
+    """(in, out) of a linear layer."""
+    inner = _inner(layer)
+    rows, columns = inner.weight.shape
+    return (rows, columns) if isinstance(inner, Conv1D) else (columns, rows)
 
 
 def _inner(module: nn.Module) -> nn.Module:
@@ -99,22 +205,37 @@ def counts(loaded: Loaded) -> tuple[int, int]:
 
 
 def save(loaded: Loaded, folder: Path) -> None:
-    """Write what training made, in the layout that transformers and peft load themselves.
+    """Write what training made; transformers or peft load it by themselves, but for bottleneck adapters (see bottleneck_loader.py).
 
-    tune = all: a full model with its tokenizer. An adapter: adapter_config.json and adapter_model.safetensors, nothing of the base.
+    all, last_layers, head: a full model with its tokenizer. All others: adapter_config.json and adapter_model.safetensors with what was
+    trained, and nothing of the base.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    if loaded.trainable is None or loaded.peft is None:
+    name = loaded.trainable
+    if name is None:
         loaded.model.save_pretrained(folder)
         loaded.tokenizer.save_pretrained(folder)
         return
-    state = get_peft_model_state_dict(loaded.peft, adapter_name=loaded.trainable, save_embedding_layers=False)
+    head = head_of(loaded, name)
+    extra = {"labels": list(loaded.labels)} if loaded.head == "classes" else {}
+    if isinstance(loaded.tune, (TuneSerial, TuneParallel)):
+        about = {"task_type": "SEQ_CLS" if head else "CAUSAL_LM", **extra}
+        bottleneck.save(loaded.model, folder, name, about, head)
+    elif isinstance(loaded.tune, (TunePrefix, TuneSoftPrompt)):
+        config, tensors = leading.config_and_tensors(loaded.model, name, head)
+        _write(folder, config, tensors, extra)
+    else:
+        [peft] = [peft for peft in loaded.pefts.values() if name in peft.peft_config]
+        state = get_peft_model_state_dict(peft, adapter_name=name, save_embedding_layers=False)
+        _write(folder, peft.peft_config[name], state, extra)
+
+
+def _write(folder: Path, config: PeftConfig, tensors: dict[str, Tensor], extra: dict[str, Any]) -> None:
     # Copies: safetensors refuses tensors that share memory.
-    tensors = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in sorted(state.items())}
-    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    config = loaded.peft.peft_config[loaded.trainable].to_dict()
-    config["inference_mode"] = True
-    (folder / "adapter_config.json").write_text(json.dumps(_plain(config), indent=2, sort_keys=True) + "\n", "utf-8")
+    copies = {name: tensor.detach().to("cpu", copy=True).contiguous() for name, tensor in sorted(tensors.items())}
+    save_file(copies, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    values = {**config.to_dict(), "inference_mode": True, **extra}
+    (folder / "adapter_config.json").write_text(json.dumps(_plain(values), indent=2, sort_keys=True) + "\n", "utf-8")
 
 
 def _plain(value: object) -> object:
