@@ -122,6 +122,14 @@ class Page:
         return _("%(time)s left") % {"time": duration(seconds)}
 
     @property
+    def phase(self) -> str:
+        """What is being done before the first update, and how much of it is done."""
+        phase = self.events.phase
+        if not phase or self.run.state != Run.State.RUNNING:
+            return ""
+        return f"{said([phase['message']])[0]} {int(100 * phase.get('fraction', 0))} %"
+
+    @property
     def place_in_queue(self) -> int:
         return queries.place_in_queue(self.run)
 

@@ -10,13 +10,14 @@ import math
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 MOST_POINTS = 1024
 CACHED_RUNS = 64
 _GUARD = 64  # bytes before the offset that must still be the same
-_NOT_CURVES = {"t", "step", "kind", "progress", "eta_s", "attempt"}
+_NOT_CURVES = {"t", "step", "progress", "eta_s", "attempt"}
 
 
 @dataclass
@@ -54,14 +55,18 @@ class Events:
     latest: dict[str, float] = field(default_factory=dict)
     samples: list[dict] = field(default_factory=list)  # {"step", "slot", "prompt", "text"}
     notes: list[dict] = field(default_factory=list)  # {"level", "message": {"id", "text", "params"}}
+    phase: dict | None = None  # {"message", "fraction"}: what is done before the first update
     step: int = 0
     progress: float = 0.0
     eta_seconds: float | None = None
     attempt: int = 1
     broken_lines: int = 0
     not_finite: set[str] = field(default_factory=set)  # curves that were infinite or not a number at some step
+    clock: list[tuple[int, float]] = field(default_factory=list)  # (step, seconds of work until its first event)
+    seconds: float = 0.0
     offset: int = 0
     _guard: bytes = b""
+    _last_t: float | None = None
 
     def copy(self) -> "Events":
         return replace(
@@ -71,6 +76,7 @@ class Events:
             samples=list(self.samples),
             notes=list(self.notes),
             not_finite=set(self.not_finite),
+            clock=list(self.clock),
         )
 
     def take(self, line: bytes) -> None:
@@ -92,20 +98,31 @@ class Events:
             self.samples.append(event)
         elif kind == "note":
             self.notes.append(event)
+        elif kind == "phase":
+            self.phase = event
         elif kind == "attempt":
             self.attempt = event.get("attempt", self.attempt)
-        else:
-            self._take_numbers(event)
-
-    def _take_numbers(self, event: dict) -> None:
-        for name, value in event.items():
-            if name in _NOT_CURVES or isinstance(value, bool) or not isinstance(value, int | float | None):
-                continue
-            if value is None or not math.isfinite(value):
-                self.not_finite.add(name)  # the engine writes null
+        self._take_time(event)
+        for name, value in numbers_of(event):
+            self.phase = None
+            if value is None:
+                self.not_finite.add(name)
                 continue
             self.latest[name] = value
             self.series.setdefault(name, Series()).add(self.step, value)
+
+    def _take_time(self, event: dict) -> None:
+        """Seconds of work until this step: the time between two attempts is no work."""
+        now = event.get("t")
+        if not isinstance(now, int | float):
+            return
+        if self._last_t is not None and event.get("kind") != "attempt":
+            self.seconds += max(0.0, now - self._last_t)
+        self._last_t = now
+        if not self.clock or self.step > self.clock[-1][0]:
+            self.clock.append((self.step, self.seconds))
+            if len(self.clock) > 2 * MOST_POINTS:
+                self.clock = [*self.clock[:1], *self.clock[1::2]]
 
 
 _cache: OrderedDict[Path, Events] = OrderedDict()
@@ -163,6 +180,48 @@ def raw_events(folder: Path, after: int, most: int = 10_000) -> tuple[list[dict]
             except ValueError:
                 continue
     return found, after
+
+
+@dataclass(frozen=True)
+class Point:
+    """Numbers of one event. `t`: unix seconds."""
+
+    attempt: int
+    step: int
+    t: float
+    numbers: dict[str, float | None]  # None: was no finite number
+
+
+def points(folder: Path) -> Iterator[Point]:
+    """Every event that brought numbers, in order and in full: for export. Reads the file as it goes."""
+    path = folder / "events.jsonl"
+    if not path.exists():
+        return
+    attempt, step = 1, 0
+    with open(path, "rb") as file:
+        for line in file:
+            try:
+                event = json.loads(line) if line.endswith(b"\n") else None
+            except ValueError:
+                continue
+            if not isinstance(event, dict):
+                continue
+            if isinstance(event.get("step"), int):
+                step = event["step"]
+            if event.get("kind") == "attempt":
+                attempt = event.get("attempt", attempt)
+            elif numbers := dict(numbers_of(event)):
+                yield Point(attempt, step, event.get("t", 0.0), numbers)
+
+
+def numbers_of(event: dict) -> Iterator[tuple[str, float | None]]:
+    """The curves' values in an event; None for one that was infinite or not a number (the engine writes null)."""
+    if event.get("kind"):
+        return  # a sample, a note, progress, …
+    for name, value in event.items():
+        if name in _NOT_CURVES or isinstance(value, bool) or not isinstance(value, int | float | None):
+            continue
+        yield name, value if value is not None and math.isfinite(value) else None
 
 
 def log_tail(folder: Path, lines: int = 200) -> list[str]:

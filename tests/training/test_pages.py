@@ -295,7 +295,7 @@ def test_a_machine_that_cannot_draw_shows_the_values_all_the_same(client, runnin
     write_events(running.folder, {"step": 5, "loss": 0.777})
     page = text(client.get(running.get_absolute_url()))
     assert "0.777" in page
-    assert page.count("<svg") == 1  # the brand's
+    assert page.count("<svg") == 2  # the brand, the bell
 
 
 def test_a_long_curve_is_thinned_for_drawing_without_losing_its_end():

@@ -2,6 +2,7 @@
 
     manage.py train reward --base stories:v1 --dataset 7f3a90 --set lr=1e-4 --set tune.kind=lora --wait
     manage.py train reward --help        what the method takes, generated from its Config
+    manage.py train --reproduce run.json the run that a file (or the number of a run here) describes, of the very same inputs
 
 The supervisor carries it out (`manage.py supervise`, part of `make run`); with --wait and no supervisor this command does it itself.
 """
@@ -9,6 +10,7 @@ The supervisor carries it out (`manage.py supervise`, part of `make run`); with 
 import argparse
 import json
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from django.utils.text import wrap
 
 from people.errors import Refusal
 from people.models import Role, User
-from training import actions, queries
+from training import actions, disk, queries, reproduce
 from training.engine import methods
 from training.failures import said
 from training.fields import all_leaves, as_text, config_of_texts, fields_of
@@ -44,7 +46,13 @@ class Command(BaseCommand):
         )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("method", choices=methods.names(), help="; ".join(_lines()))
+        parser.add_argument("method", nargs="?", choices=methods.names(), help="; ".join(_lines()))
+        parser.add_argument(
+            "--reproduce",
+            metavar="FILE|RUN",
+            help="make a run again: its reproduce.json, or its number here. Inputs are found by their digests and hashed; "
+            "what is computed with other versions here is said",
+        )
         roles = {role: takes for name in self._methods() for role, takes in methods.facts_of(name).inputs.items()}
         for role, takes in roles.items():
             what = "NAME[:vN]" if takes.kind == "version" else "ID|DIGEST|NAME"
@@ -84,23 +92,39 @@ class Command(BaseCommand):
         return "\n".join(lines)
 
     def handle(
-        self, *, method: str, config: Path | None, name: str, output: str, seed: int, wait: bool, **options
+        self, *, method: str | None, config: Path | None, name: str, output: str, seed: int, wait: bool, **options
     ) -> None:
+        if (method is None) == (options["reproduce"] is None):
+            raise CommandError("Name a method, or a run with --reproduce.")
         try:
-            run = actions.create_run(
-                actor=_person(options["person"]),
-                method=method,
-                config=_config(method, config, options["set"]),
-                inputs=queries.find_inputs(method, options),
-                name=name,
-                seed=seed,
-                output_name=output,
-            )
+            if options["reproduce"]:
+                run = self._again(options["reproduce"], _person(options["person"]))
+            else:
+                run = actions.create_run(
+                    actor=_person(options["person"]),
+                    method=method,
+                    config=_config(method, config, options["set"]),
+                    inputs=queries.find_inputs(method, options),
+                    name=name,
+                    seed=seed,
+                    output_name=output,
+                )
             self.stdout.write(f"{run.pk}  {run.name}")
             if wait:
                 self._wait(run)
         except Refusal as refusal:
             raise CommandError("\n".join(map(str, refusal.problems))) from None
+
+    def _again(self, reference: str, actor: User) -> Run:
+        """The run that a file or the number of a run here describes."""
+        if Path(reference).is_file():
+            described = reproduce.read(Path(reference).read_text("utf-8"))
+        else:
+            described = reproduce.bundle(_run(reference))
+        run = reproduce.make_again(actor=actor, described=described)
+        for difference in reproduce.differences(described):
+            self.stderr.write(difference)
+        return run
 
     def _wait(self, run: Run) -> None:
         try:
@@ -119,6 +143,10 @@ class Command(BaseCommand):
         shown = ""
         try:
             while run.is_active:
+                if run.state == Run.State.QUEUED and disk.is_full():
+                    raise CommandError(
+                        "The runs have used up their room; this one waits in the queue until some is free."
+                    )
                 if supervisor:
                     supervisor.step()
                 time.sleep(0.5)
@@ -137,6 +165,13 @@ class Command(BaseCommand):
 
 def _lines() -> list[str]:
     return [f"{name}: {facts.summary}" for name, facts in queries.all_methods().items()]
+
+
+def _run(reference: str) -> Run:
+    try:
+        return Run.objects.get(pk=uuid.UUID(reference))
+    except (ValueError, Run.DoesNotExist):
+        raise CommandError(f"There is neither a file nor a run “{reference}”.") from None
 
 
 def _person(name: str | None) -> User:
