@@ -1,10 +1,11 @@
 """REST endpoints of the runs, under /api/v1/."""
 
-from django.urls import path
+from django.urls import include, path
 
 from . import actions, api
 
 urlpatterns = [
+    path("comparisons/", include("training.comparisons.api_urls")),
     path("runs/", api.RunList.as_view(), name="api-runs"),
     path("runs/<uuid:pk>/", api.RunDetail.as_view(), name="api-run"),
     path("runs/<uuid:pk>/events/", api.RunEvents.as_view(), name="api-run-events"),

@@ -1,10 +1,12 @@
 """Pages of the runs."""
 
-from django.urls import path
+from django.urls import include, path
 
-from . import views
+from . import guide, views
 
 urlpatterns = [
+    path("baselines/", include("training.comparisons.urls")),
+    path("guide/", guide.guide, name="guide"),
     path("runs/", views.run_list, name="runs"),
     path("runs/new/", views.run_new, name="run-new"),
     path("runs/<uuid:pk>/", views.run_page, name="run"),

@@ -39,7 +39,7 @@ def create_comparison(
     task: str,
     base: Version | None,
     dataset: Dataset | None,
-    keys: Sequence[str],
+    keys: Sequence[str] | None = None,
     reward_model: Version | None = None,
     name: str = "",
     seeds: Sequence[int] = (0,),
@@ -47,12 +47,15 @@ def create_comparison(
     max_steps: int | None = None,
     batch_size: int | None = 16,
 ) -> Comparison:
-    """Put a comparison together: `keys` are those of the menu. Nothing runs before `start`. Without a budget, three epochs."""
+    """Put a comparison together; nothing runs before `start`. `keys` are those of the menu; None: what it begins with. Without a
+    budget: three epochs."""
     check(actor, Right.LAUNCH_RUNS)
     problems = _setup_problems(task, base, dataset, reward_model, seeds, epochs, max_steps, batch_size)
     if problems:
         raise Refusal(problems)
     offered = {choice.key: choice for choice in menu.menu(task, base, dataset)}
+    if keys is None:
+        keys = [choice.key for choice in offered.values() if choice.ticked]
     keys = list(dict.fromkeys(keys))
     problems = [
         _("“%(key)s” is not among the methods that fit; these do: %(fitting)s.")
@@ -213,7 +216,7 @@ def change_entry(*, actor: User, entry: Entry, config: Mapping[str, Any], label:
     label = label.strip()[:LONGEST_LABEL]
     if label and label != entry.label:
         entry.label = _free_label(entry.comparison, label)
-    wanted, problems = checked(**_order(entry, seed=entry.comparison.seeds[0]))
+    problems = checked(**_order(entry, seed=entry.comparison.seeds[0]))[1]
     if problems:
         raise runs.RunRefusal(problems)
     entry.save()
@@ -283,18 +286,27 @@ def judged(trial: Trial) -> Version | None:
     return trial.run.produced if trial.run else None
 
 
+def held_equal(entry: Entry) -> dict[str, Any]:
+    """The settings that the comparison gives to each of its methods alike, as far as this one knows them."""
+    comparison = entry.comparison
+    known = methods.config_of(entry.method).model_fields if entry.method in methods.names() else {}
+    if "max_steps" not in known:  # its updates are of another kind, and its length is its own
+        return {}
+    held: dict[str, Any] = {}
+    if comparison.max_steps:  # alone decides
+        held |= {"max_steps": comparison.max_steps, "epochs": 10_000.0}
+    elif comparison.epochs:
+        held |= {"max_steps": None, "epochs": comparison.epochs}
+    if comparison.batch_size:
+        held["batch_size"] = comparison.batch_size
+    return {name: value for name, value in held.items() if name in known}
+
+
 def _order(entry: Entry, seed: int) -> dict[str, Any]:
     """What create_run is told, so that this entry learns from the same data, seed and budget as the others."""
     comparison = entry.comparison
-    known = methods.config_of(entry.method).model_fields if entry.method in methods.names() else {}
-    config = dict(entry.config)
-    if "max_steps" in known:  # else its updates are of another kind, and its length is its own
-        if comparison.max_steps:  # alone decides
-            config |= {"max_steps": comparison.max_steps, "epochs": 10_000.0}
-        elif comparison.epochs:
-            config |= {"max_steps": None, "epochs": comparison.epochs}
-        if comparison.batch_size:
-            config["batch_size"] = comparison.batch_size
+    known = entry.method in methods.names()
+    config = entry.config | held_equal(entry)
     inputs: dict[str, Version | Dataset] = {"base": comparison.base}
     if role := menu.dataset_role(entry.method, comparison.dataset) if known else None:
         inputs[role] = comparison.dataset
