@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
@@ -11,9 +12,9 @@ from transformers import PreTrainedModel
 
 from .chain import Loaded
 from .generate import positions
-from .heads import read_scale
-from .packed import Group, separate_scores
-from .text import Prompt, encode_documents, encode_pairs
+from .heads import read_scale, score_head
+from .packed import Group, pooled, separate, separate_scores
+from .text import Prompt, encode_documents, encode_judged, encode_pairs
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,28 @@ def rewards(loaded: Loaded, pairs: Sequence[tuple[Prompt, str]], *, batch_size: 
         values = scale.apply(separate_scores(loaded.model, [groups[i] for i in places]))
         for i, value in zip(places, values.tolist(), strict=True):
             found[i] = value
+    return found
+
+
+@torch.inference_mode()
+def class_logprobs(loaded: Loaded, texts: Sequence[str], *, batch_size: int = 32) -> np.ndarray:
+    """(n, classes) log-probabilities of the classes `loaded.labels`, in their order: by the head, or by the labels of a hard prompt.
+
+    A text longer than the model's context loses its end. ValueError when the chain tells no classes apart.
+    """
+    if not loaded.labels:
+        raise ValueError("the model tells no classes apart")
+    if loaded.head != "classes":
+        from .verbalised import label_logprobs
+
+        return label_logprobs(loaded, texts, batch_size=batch_size)
+    limit = loaded.context_length
+    rows = [ids[:limit] for ids in encode_judged(loaded, texts)]
+    found = np.empty((len(rows), len(loaded.labels)))
+    head = score_head(loaded.model)
+    for places in _by_length([len(ids) for ids in rows], batch_size):
+        logits = head(pooled(loaded.model, separate([Group((), [rows[i]]) for i in places])))
+        found[places] = torch.log_softmax(logits.float(), -1).double().cpu().numpy()
     return found
 
 

@@ -190,6 +190,17 @@ def encode_documents(loaded: "Loaded", texts: Sequence[str]) -> list[list[int]]:
     return documents
 
 
+def encode_judged(loaded: "Loaded", texts: Sequence[str]) -> list[list[int]]:
+    """Texts as a head judges them as a whole: each as encode_prompt gives it, without an end; many at once."""
+    end = loaded.tokenizer.eos_token_id
+    if loaded.hard_prompt is not None or end is None:
+        return [encode_prompt(loaded, text) for text in texts]
+    return [
+        ids[:-1] or encode_prompt(loaded, text)
+        for ids, text in zip(encode_documents(loaded, texts), texts, strict=True)
+    ]
+
+
 def decode_completion(loaded: "Loaded", ids: Sequence[int]) -> str:
     """The text of generated tokens as it follows the prompt: a leading space is kept, special tokens are not."""
     return loaded.continuation.decode(list(ids))

@@ -10,6 +10,7 @@ from models_registry.lm.chain import Loaded
 from models_registry.lm.generate import generate_ids
 from models_registry.lm.score import Loss
 from models_registry.lm.tuning import apply as tuning
+from models_registry.lm.tuning.config import Tune
 
 from . import data, loop, packing
 from .context import Context
@@ -85,19 +86,16 @@ def _batched(rows: Iterator[Any], size: int) -> Iterator[tuple[Any, ...]]:
         yield some
 
 
-def room(loaded: Loaded, config: Any) -> int:
-    """Most tokens that a text may have: what the model holds, less what is put in front of every text; or config.max_length if that is less.
-
-    Raises Refused when nothing is left.
-    """
+def room(loaded: Loaded, tune: Tune) -> int:
+    """Most tokens that a text may have: what the model holds, less what `tune` puts in front of every text. Raises Refused when nothing is left."""
     context = loaded.context_length or UNKNOWN_CONTEXT
-    in_front = getattr(config.tune, "length", 0)
+    in_front = getattr(tune, "length", 0)
     if in_front >= context:
         text = _(
             "The model holds %(context)s tokens: a length of %(length)s in front of every text leaves no room for any."
         )
         raise Refused(Message("no-room", text, {"context": context, "length": in_front}))
-    return min(context - in_front, config.max_length or context)
+    return context - in_front
 
 
 class ByTokens:
@@ -135,15 +133,14 @@ def train(
 
     pieces_of(step) → the pieces of `corpus` in an update; parts(corpus, pieces) → the same pieces, as they go through the model at once.
     """
+    moving = Moving(ctx, loaded)
     model = loaded.model.eval()
     way = packing.probe(model, int(corpus.lengths.max()))
     if not way.together:
         text = _(
-            "This model cannot keep texts apart in one row, so they are computed in groups: the same result, slower."
+            "Texts cannot be kept apart in one row here, so they are computed in groups: the same result, slower."
         )
         ctx.note(Message("no-flat-rows", text))
-    moving = Moving(ctx, loaded)
-    model = loaded.model
     heldout_parts = parts(heldout, np.argsort(heldout.lengths, kind="stable"))
 
     def evaluate() -> dict[str, float]:

@@ -126,6 +126,11 @@ def train(ctx: Context, model: nn.Module, job: Job) -> dict[str, float]:
             since = time.monotonic()
         ctx.boundary(step, save)
     if job.best is not None:
+        if job.best.is_over:
+            text = _(
+                "Ended early: the held-out loss was smallest after %(step)s of %(steps)s updates. Those weights are kept."
+            )
+            ctx.note(Message("ended-early", text, {"step": job.best.step, "steps": job.steps}))
         job.best.put_back()
         return job.best.numbers
     if not heldout and job.evaluate is not None:

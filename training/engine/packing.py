@@ -167,15 +167,15 @@ def summed_loss(model: PreTrainedModel, rows: Batch, way: Way) -> Tensor:
     """Sum of the negative log-likelihoods of all targets that count, in nats."""
     targets = rows.targets.to(model.device)
     wanted = targets != IGNORED
-    states = _states(model, rows, way)[wanted]
-    logits = model.get_output_embeddings()(states) if way.short else states
+    found = states(model, rows, way)[wanted]
+    logits = model.get_output_embeddings()(found) if way.short else found
     return cross_entropy(logits.float(), targets[wanted], reduction="sum")
 
 
-def _states(model: PreTrainedModel, rows: Batch, way: Way) -> Tensor:
+def states(model: PreTrainedModel, rows: Batch, way: Way) -> Tensor:
     """Last hidden states (T, hidden), or without way.short the logits (T, vocabulary)."""
 
-    def states(ids: Tensor, positions: Tensor) -> Tensor:
+    def computed(ids: Tensor, positions: Tensor) -> Tensor:
         inputs = {"input_ids": ids, "position_ids": positions, "use_cache": False}
         found = model.base_model(**inputs).last_hidden_state if way.short else model(**inputs).logits
         return found.flatten(0, 1)
@@ -183,10 +183,10 @@ def _states(model: PreTrainedModel, rows: Batch, way: Way) -> Tensor:
     ids, positions = rows.ids.to(model.device), rows.positions.to(model.device)
     if way.together:
         with texts_apart(model, rows.groups):
-            return states(ids[None], positions[None])
+            return computed(ids[None], positions[None])
     sizes = [count * length for count, length in rows.groups]
     parts = zip(rows.groups, ids.split(sizes), positions.split(sizes), strict=True)
-    return torch.cat([states(i.view(shape), p.view(shape)) for shape, i, p in parts])
+    return torch.cat([computed(i.view(shape), p.view(shape)) for shape, i, p in parts])
 
 
 @torch.no_grad()
@@ -202,14 +202,17 @@ def probe(model: PreTrainedModel, length: int, *, tolerance: float = 1e-3) -> Wa
     tokens = np.arange(ends[-1] + 1)[::-1] % model.config.get_text_config().vocab_size
     starts, lengths = ends - sizes, np.array(sizes)
     rows = batch(Corpus(tokens, starts, lengths, np.zeros(len(sizes), dtype=np.int64), 0, 0, 0), np.arange(len(sizes)))
-    logits = _states(model, rows, Way())
+    layer = (
+        model.get_output_embeddings()
+    )  # None where the head judges whole texts: then hidden states are all that counts
+    expected = states(model, rows, Way(short=layer is None))
 
     def agrees(found: Tensor) -> bool:
-        return bool((found - logits).abs().max() <= tolerance * logits.abs().max())
+        return bool((found - expected).abs().max() <= tolerance * expected.abs().max())
 
-    short = agrees(model.get_output_embeddings()(_states(model, rows, Way(short=True))))
+    short = layer is None or agrees(layer(states(model, rows, Way(short=True))))
     try:
-        together = agrees(_states(model, rows, Way(together=True)))
+        together = agrees(states(model, rows, Way(together=True, short=layer is None)))
     except Exception:  # whatever an architecture happens to raise that this was not made for
         together = False
     return Way(together, short)

@@ -86,6 +86,20 @@ class Config(TrainingSettings):
         ge=0,
         lt=1,
     )
+    dropout: float = setting(
+        0.0,
+        _("Dropout"),
+        _(
+            "Share of what each attention and MLP adds, and of the embeddings, that is left out at random while training: against learning "
+            "few texts by heart. 0.1 to 0.3."
+        ),
+        group="optimizer",
+        unit="share",
+        source="Srivastava et al. 2014; where it lies: Vaswani et al. 2017, section 5.4",
+        advanced=True,
+        ge=0,
+        lt=1,
+    )
     max_length: int | None = setting(
         None,
         _("Longest text"),

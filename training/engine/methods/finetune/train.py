@@ -17,9 +17,9 @@ from .config import Config
 def run(ctx: Context) -> None:
     config: Config = ctx.config
     loaded = chain.load(ctx.inputs["base"], device=ctx.device)
-    context = loaded.context_length or 4096
-    # A piece reads one token less than its text has: the last one is only predicted.
-    length = min(config.max_length or context + 1, context + 1) - 1
+    length = language.room(loaded, config.tune)
+    if config.max_length:
+        length = min(length, config.max_length - 1)  # of a text, the last token is only predicted and not read
 
     def encode(rows: Sequence[SftRow | TextRow]) -> Iterator[Text]:
         texts = [row.text for row in rows if isinstance(row, TextRow)]

@@ -4,7 +4,7 @@ A ranking of K outputs is one element of a batch and costs one forward pass per 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,12 +15,13 @@ from torch import Tensor
 from models_registry.lm.chain import Loaded, load
 from models_registry.lm.heads import Scale, into_reward, write_scale
 from models_registry.lm.packed import Group, packed_scores, probe, separate_scores
-from models_registry.lm.tuning.apply import apply, counts, save, trained_parameters
+from models_registry.lm.tuning.apply import save
 
 from ... import loop
 from ...best import Best
 from ...context import Context
 from ...messages import Message, _
+from ...moving import Moving
 from ...preferences import BradleyTerry, Comparisons, Preference, RaoKupper, Soft, ranking_losses
 from .config import Config
 from .rankings import Ranking, batches, read_rankings
@@ -52,17 +53,16 @@ def run(ctx: Context) -> None:
     train, heldout = read_rankings(ctx, loaded)
     if loaded.head == "lm":
         into_reward(loaded, seed=ctx.seed)
-    apply(loaded, config.tune)
-    trained, total = counts(loaded)
-    ctx.facts(trained_parameters=trained, total_parameters=total)
+    moving = Moving(ctx, loaded)
     share = config.share_prompt and can_share(ctx, loaded, train + heldout)
     scores_of = partial(packed_scores if share else separate_scores, loaded.model)
 
     preference = preference_of(config).to(ctx.device)
     usable = [r for r in train if r.order.strict_pairs() or (preference.uses_ties and r.order.tied_pairs())]
     shuffle = loop.Shuffle(len(usable), config.batch_size, ctx.seed)
-    parameters = trained_parameters(loaded)
-    parameters |= {f"preference.{name}": p for name, p in preference.named_parameters() if p.requires_grad}
+    parameters = moving.parameters | {
+        f"preference.{name}": p for name, p in preference.named_parameters() if p.requires_grad
+    }
 
     def batch(step: int) -> list[Micro]:
         chosen = [usable[i] for i in shuffle(step)]
@@ -80,11 +80,6 @@ def run(ctx: Context) -> None:
     steps = loop.updates(config, len(usable))
     rates = {"preference.raw": config.theta_lr / config.lr}
     figures = loop.train(ctx, loaded.model, loop.Job(steps, parameters, batch, loss, evaluate, best=best, rates=rates))
-    if best.is_over:
-        text = _(
-            "Ended early: the held-out loss was smallest after %(step)s of %(steps)s updates. Those weights are kept."
-        )
-        ctx.note(Message("ended-early", text, {"step": best.step, "steps": steps}))
 
     with loop.evaluating(loaded.model):
         raw = [score(ctx, scores_of, rankings) for rankings in (train, heldout)]
@@ -109,15 +104,14 @@ def run(ctx: Context) -> None:
         "prompt_shared": share,
         "score_mean": scale.mean,
         "score_std": scale.std,
-        "trained_parameters": trained,
-        "total_parameters": total,
+        **moving.report(),
     }
     found, chance = metrics["log_loss_three_way"], metrics["log_loss_chance"]
     if found is not None and chance is not None and found >= chance:
         text = _("On the held-out rankings the scores predict no better than knowing how often people tie. %(rankings)s rankings and %(steps)s updates may be too few: rank more, train longer, or raise the learning rate.")  # fmt: skip
         ctx.note(Message("no-better-than-chance", text, {"rankings": len(train), "steps": steps}), "warning")
     save(loaded, ctx.output)
-    write_scale(ctx.output, scale)
+    write_scale(ctx.output, replace(scale, tie_threshold=metrics["tie_threshold"]))
     ctx.finish(metrics)
 
 
