@@ -6,7 +6,6 @@ its own tokens, and each label its own.
 
 import copy
 from collections.abc import Sequence
-from os.path import commonprefix
 
 import numpy as np
 import torch
@@ -69,7 +68,7 @@ def _normalised(scores: np.ndarray) -> np.ndarray:
 
 def _can_share(loaded: Loaded) -> bool:
     """Whether padding may stand behind cached tokens: not where places are counted (sliding windows), or a state is carried on."""
-    if getattr(loaded, "leads", False):
+    if loaded.leads:
         return False
     return all(type(layer) is DynamicLayer for layer in DynamicCache(config=loaded.model.config).layers)
 
@@ -93,7 +92,7 @@ def _shared(
     loaded: Loaded, prompts: Sequence[Sequence[int]], answers: Sequence[Sequence[int]], batch_size: int
 ) -> np.ndarray:
     """The same numbers, with the common beginning of all prompts computed once, and each prompt once for all labels."""
-    common = min(len(commonprefix(list(prompts))), min(map(len, prompts)) - 1)
+    common = _common(prompts)
     beginning = DynamicCache(config=loaded.model.config)
     if common:
         ids = torch.tensor([list(prompts[0][:common])], device=loaded.device)
@@ -115,6 +114,12 @@ def _shared(
         ).logits
         found[places] = _continued(loaded, answers, last, mask, cache).cpu().numpy()
     return found
+
+
+def _common(prompts: Sequence[Sequence[int]]) -> int:
+    """How many tokens all prompts begin with; of each at least one is left."""
+    shortest = min(map(len, prompts)) - 1
+    return next((i for i in range(shortest) if any(prompt[i] != prompts[0][i] for prompt in prompts)), shortest)
 
 
 def _continued(

@@ -67,7 +67,7 @@ class Metric:
 
 
 def _of(above: str, below: str) -> Callable[[Row], tuple[float, float] | None]:
-    return lambda row: (row[above], row[below]) if row.get(below) else None
+    return lambda row: (row[above], row[below]) if row.get("tokens", row.get(below)) else None
 
 
 def _mean(name: str) -> Callable[[Row], tuple[float, float] | None]:

@@ -97,10 +97,13 @@ class Config(ComputeSettings):
         group="prompt",
         advanced=True,
     )
-    room: int = setting(
-        64,
+    room: int | None = setting(
+        None,
         _("Room for the answer"),
-        _("Examples that leave less of the model's context free are left out, the first ones first."),
+        _(
+            "Examples that leave less of the model's context free are left out, the first ones first. Empty: what the longest label "
+            "takes, or without labels 64 tokens, and a quarter of the context at most."
+        ),
         group="prompt",
         unit="tokens",
         advanced=True,

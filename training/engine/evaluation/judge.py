@@ -1,0 +1,221 @@
+"""Judging a version: which task fits it and its rows, then row by row in their order, and the figures at the end.
+
+Nothing here draws from the global random state, and rows are done in parts of fixed size, so the same call gives the same numbers.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal, Protocol
+
+import torch
+
+from models_registry.lm.chain import Loaded
+
+from ..data import LabelledRow, PromptRow, RankingRow, SftRow, TextRow
+from ..messages import Message, Refused, _
+from . import classification, language, preference
+from .figures import Evaluation, Options, Task, figures_of
+
+PART = 256  # rows that are encoded, judged and told at once
+
+Numbered = tuple[int, Any]  # number of a row in its data set, from 0; and the row
+
+
+@dataclass
+class Watcher:
+    """What is told while it goes on: `example` gets each row as soon as it is judged, in order; `done` the number of rows so far.
+
+    `pause` is called between parts and may raise; `note` gets remarks for people.
+    """
+
+    example: Callable[[dict[str, Any]], None] = lambda _row: None
+    done: Callable[[int], None] = lambda _rows: None
+    pause: Callable[[], None] = lambda: None
+    note: Callable[[Message], None] = lambda _message: None
+
+
+class Judge(Protocol):
+    """Judges rows of one task; see the modules of the tasks for what is said of a row."""
+
+    def __call__(self, rows: Sequence[Any], /) -> list[dict[str, Any]]: ...
+
+    def notes(self) -> list[Message]: ...
+
+    def extra(self, _examples: list[dict[str, Any]], /) -> dict[str, Any]: ...
+
+
+def evaluate(
+    loaded: Loaded,
+    rows: Iterable[Numbered],
+    *,
+    task: Task | Literal["auto"] = "auto",
+    reward_model: Loaded | None = None,
+    reference: Loaded | None = None,
+    calibration_rows: Iterable[Any] = (),
+    seed: int = 0,
+    options: Options | None = None,
+    watcher: Watcher | None = None,
+) -> Evaluation:
+    """How a version does on rows of one data set.
+
+    language: nats, tokens and bytes of each text (of the completion alone where there is a prompt). classification: the likeliest label.
+    preference: which of two outputs is the better one, by the reward model's score, or by a language model's mean log-probability a token;
+    with `reward_model`, also the reward of freshly written answers, and how often it is higher than that of `reference`.
+    calibration_rows: rankings that fit the tie threshold of a reward model which brings none.
+
+    Raises Refused, before anything is computed, for what does not go together, and when there are no rows.
+    """
+    options, watcher = options or Options(), watcher or Watcher()
+    stream = iter(rows)
+    first = next(stream, None)
+    if first is None:
+        raise Refused(
+            Message("nothing-to-judge", _("The data set has no rows of this split to judge the version on."))
+        )
+    chosen = task_of(type(first[1]), loaded, task, reward_model is not None, reference is not None)
+    for model in (loaded, reward_model, reference):
+        if model is not None:
+            model.shortened = 0
+    with _as_it_is(loaded, reward_model, reference), torch.inference_mode():
+        judge: Judge
+        if chosen == "language":
+            judge = language.Judge(loaded, options)
+        elif chosen == "classification":
+            judge = classification.Judge(loaded, options)
+        elif loaded.head == "reward":
+            judge = preference.ByReward(loaded, calibration_rows, options)
+        else:
+            judge = preference.ByLikelihood(loaded, reward_model, reference, options, seed)
+        examples: list[dict[str, Any]] = []
+        for part in _parts(first, stream):
+            watcher.pause()
+            for (number, _row), found in zip(part, judge([row for _number, row in part]), strict=True):
+                examples.append({"row": number, **found})
+                watcher.example(examples[-1])
+            watcher.done(len(examples))
+    for note in [*judge.notes(), *_shortened(loaded, reference)]:
+        watcher.note(note)
+    figures = figures_of(chosen, examples, resamples=options.resamples, seed=0)
+    if not figures:
+        text = _(
+            "None of the %(rows)s rows could be judged: they say nothing that this version could be right or wrong about."
+        )
+        raise Refused(Message("nothing-judged", text, {"rows": len(examples)}))
+    return Evaluation(chosen, figures, examples, judge.extra(examples))
+
+
+def _parts(first: Numbered, stream: Iterator[Numbered]) -> Iterator[list[Numbered]]:
+    part = [first, *islice(stream, PART - 1)]
+    while part:
+        yield part
+        part = list(islice(stream, PART))
+
+
+@contextmanager
+def _as_it_is(*models: Loaded | None):
+    """Without dropout, for the time of the block."""
+    training = [model.model for model in models if model is not None and model.model.training]
+    for model in training:
+        model.eval()
+    try:
+        yield
+    finally:
+        for model in training:
+            model.train()
+
+
+def task_of(
+    row: type, loaded: Loaded, wanted: Task | Literal["auto"], has_reward_model: bool, has_reference: bool
+) -> Task:
+    """The task, or Refused with the reasons why these rows, this version and these inputs do not go together."""
+    natural: dict[type, Task] = {
+        TextRow: "language",
+        SftRow: "language",
+        LabelledRow: "classification",
+        RankingRow: "preference",
+        PromptRow: "preference",
+    }
+    task = natural[row] if wanted == "auto" else wanted
+    problems: list[Message] = []
+
+    def say(id: str, text: str) -> None:
+        problems.append(Message(id, text))
+
+    if task == "language":
+        if row in (RankingRow, PromptRow):
+            say(
+                "language-rows",
+                _("Language is judged on texts, or on prompts with completions; this data set has neither."),
+            )
+        if loaded.head != "lm":
+            say(
+                "language-head",
+                _("Only a version that writes text can be judged on language; this one scores or classifies."),
+            )
+    elif task == "classification":
+        if row is not LabelledRow:
+            say("classification-rows", _("Classification is judged on texts with labels; this data set has none."))
+        if loaded.head == "reward":
+            say("classification-head", _("A reward model gives scores and knows no labels."))
+        elif not loaded.labels:
+            text = _(
+                "This version writes text and knows no labels. Train it with the method classify, or give it a hard prompt with labels (prompting)."
+            )
+            say("no-labels", text)
+    else:
+        if row not in (RankingRow, PromptRow):
+            say(
+                "preference-rows",
+                _("Preference is judged on rankings, or on prompts with a reward model; this data set has neither."),
+            )
+        if loaded.head == "classes":
+            say("preference-head", _("A classifier knows labels and prefers no output to another."))
+        if row is PromptRow and not has_reward_model and loaded.head == "lm":
+            say("prompts-need-reward", _("Answers to prompts are judged by a reward model: choose one."))
+        if row is PromptRow and loaded.head == "reward":
+            say(
+                "reward-needs-rankings", _("A reward model is judged on rankings; prompts alone say nothing about it.")
+            )
+    if has_reward_model and (task != "preference" or loaded.head != "lm"):
+        say(
+            "reward-unused",
+            _("A reward model scores what a version writes to prompts; here nothing is written. Leave it out."),
+        )
+    if has_reference and not has_reward_model:
+        say(
+            "reference-unused",
+            _("What a version is compared with is only used together with a reward model, which decides who wins."),
+        )
+    if problems:
+        raise Refused(problems)
+    return task
+
+
+def _shortened(*models: Loaded | None) -> list[Message]:
+    text = _(
+        "In %(number)s prompts not all examples fit into the model's context; the first ones were left out there."
+    )
+    return [
+        Message("examples-left-out", text, {"number": model.shortened})
+        for model in models
+        if model is not None and model.shortened
+    ]
+
+
+def tokens_read(models: Sequence[Loaded]) -> Callable[[], int]:
+    """Counts, from now on, the tokens that go through these models, padding included; the result tells how many."""
+    total = 0
+
+    def count(_module: torch.nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        nonlocal total
+        ids = args[0] if args else kwargs.get("input_ids")
+        if ids is not None:
+            total += ids.numel()
+        elif (embeddings := kwargs.get("inputs_embeds")) is not None:
+            total += embeddings.shape[0] * embeddings.shape[1]
+
+    for model in models:
+        model.model.base_model.register_forward_pre_hook(count, with_kwargs=True)
+    return lambda: total
