@@ -91,6 +91,23 @@ def only_one() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def supervising() -> Iterator["Supervisor | None"]:
+    """For a command that waits: this process as the supervisor, or None where another works on the data folder already."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(only_one())
+        except AlreadySupervised:
+            yield None
+            return
+        supervisor = Supervisor()
+        supervisor.take_up()
+        try:
+            yield supervisor
+        finally:
+            supervisor.stop_all()
+
+
 class Supervisor:
     def __init__(self, *, at_a_time: int | None = None, grace_seconds: float = GRACE_SECONDS) -> None:
         self._at_a_time = at_a_time

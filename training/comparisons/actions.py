@@ -4,6 +4,7 @@ Every training and every evaluation is an ordinary run, made by the verb that ma
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
 from django.db import transaction
@@ -40,6 +41,7 @@ def create_comparison(
     base: Version | None,
     dataset: Dataset | None,
     keys: Sequence[str] | None = None,
+    changes: Mapping[str, Mapping[str, Any]] | None = None,
     reward_model: Version | None = None,
     name: str = "",
     seeds: Sequence[int] = (0,),
@@ -47,8 +49,8 @@ def create_comparison(
     max_steps: int | None = None,
     batch_size: int | None = 16,
 ) -> Comparison:
-    """Put a comparison together; nothing runs before `start`. `keys` are those of the menu; None: what it begins with. Without a
-    budget: three epochs."""
+    """Put a comparison together; nothing runs before `start`. `keys` are those of the menu; None: what it begins with. `changes`
+    are settings over the menu's, by key and dotted path: {"adapter-lora": {"tune.rank": 4}}. Without a budget: three epochs."""
     check(actor, Right.LAUNCH_RUNS)
     problems = _setup_problems(task, base, dataset, reward_model, seeds, epochs, max_steps, batch_size)
     if problems:
@@ -62,6 +64,11 @@ def create_comparison(
         % {"key": key, "fitting": ", ".join(offered)}
         for key in keys
         if key not in offered
+    ]
+    problems += [
+        _("“%(key)s” has settings and is not among the chosen methods.") % {"key": key}
+        for key in (changes or {})
+        if key not in keys
     ]
     if not keys:
         problems.append(_("Choose the methods to compare."))
@@ -82,9 +89,22 @@ def create_comparison(
         )
         for key in keys:
             choice = offered[key]
-            _enter(comparison, method=choice.method, config=choice.config, label=choice.title)
+            config = _changed(choice.config, (changes or {}).get(key, {}))
+            _enter(comparison, method=choice.method, config=config, label=choice.title)
         audit(actor, "comparison.create", comparison, keys=keys)
     return comparison
+
+
+def _changed(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings with others at some dotted paths."""
+    found = deepcopy(dict(config))
+    for path, value in changes.items():
+        *groups, name = path.split(".")
+        place = found
+        for group in groups:
+            place = place.setdefault(group, {})
+        place[name] = value
+    return found
 
 
 def _setup_problems(

@@ -5,12 +5,11 @@ snapshot, runs, versions with their lineage) is what people's work would have le
 and say so.
 """
 
-import contextlib
 import random
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.db import connection
@@ -27,7 +26,7 @@ from people.models import Role, User, audit
 from training.actions import create_run
 from training.failures import said
 from training.models import Run
-from training.supervisor import AlreadySupervised, Supervisor, only_one
+from training.supervisor import Supervisor, supervising
 
 from .annotators import ANNOTATORS, Annotator
 from .corpus import HELDOUT_PERCENT, QUESTIONS, prompt_rows, sft_rows, text_rows
@@ -67,7 +66,7 @@ def run_loop(*, admin: User, report: Report, recipe: Recipe = FULL, seed: int | 
     questions = store(admin, "Demo questions", Dataset.Kind.PROMPTS, prompt_rows())
     report("Corpus", 1, f"{corpus.rows} texts, {answers.rows} answers, {questions.rows} questions")
 
-    with _supervisor() as supervisor:
+    with supervising() as supervisor:
 
         def train(method: str, title: str, config: dict, name: str, **inputs: Version | Dataset) -> Run:
             run = create_run(
@@ -102,23 +101,6 @@ def run_loop(*, admin: User, report: Report, recipe: Recipe = FULL, seed: int | 
             dataset=questions,
         )
     return Result(project, policy, compare(policy.folder), time.monotonic() - began)
-
-
-@contextlib.contextmanager
-def _supervisor() -> Iterator[Supervisor | None]:
-    """The one that carries out the runs: this process, or None where another works on the data folder already."""
-    with contextlib.ExitStack() as stack:
-        try:
-            stack.enter_context(only_one())
-        except AlreadySupervised:
-            yield None
-            return
-        supervisor = Supervisor()
-        supervisor.take_up()
-        try:
-            yield supervisor
-        finally:
-            supervisor.stop_all()
 
 
 def _follow(run: Run, title: str, supervisor: Supervisor | None, report: Report) -> Run:

@@ -98,10 +98,10 @@ class Command(BaseCommand):
             raise CommandError("Name a method, or a run with --reproduce.")
         try:
             if options["reproduce"]:
-                run = self._again(options["reproduce"], _person(options["person"]))
+                run = self._again(options["reproduce"], person(options["person"]))
             else:
                 run = actions.create_run(
-                    actor=_person(options["person"]),
+                    actor=person(options["person"]),
                     method=method,
                     config=_config(method, config, options["set"]),
                     inputs=queries.find_inputs(method, options),
@@ -174,7 +174,7 @@ def _run(reference: str) -> Run:
         raise CommandError(f"There is neither a file nor a run “{reference}”.") from None
 
 
-def _person(name: str | None) -> User:
+def person(name: str | None) -> User:
     people = User.objects.filter(is_active=True)
     person = people.filter(username=name).first() if name else people.filter(role=Role.ADMIN).order_by("pk").first()
     if person is None:
