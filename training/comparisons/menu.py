@@ -16,7 +16,7 @@ from models_registry.models import Version
 
 from ..engine import contract, methods
 from ..engine.config import Method
-from ..engine.rates import suggested_lr
+from ..engine.tunes import suggested_lr
 from ..fields import Field, fields_of
 from .models import Task
 
