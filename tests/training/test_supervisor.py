@@ -225,6 +225,7 @@ def test_a_killed_supervisor_is_replaced_by_starting_another():
         assert psutil.pid_exists(pid)
 
         second = _supervise()
+        assert b"watching it" in second.stderr.readline()  # from here on it is the one supervisor
         before = len(steps(run))
         until(lambda: len(steps(run)) > before + 2)
         assert Run.objects.get(pk=run.pk).pid == pid
