@@ -8,7 +8,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
@@ -93,18 +93,7 @@ def train(ctx: Context, model: nn.Module, job: Job) -> dict[str, float]:
         for group in optimizer.param_groups:
             group["lr"] = rate * group["factor"]
         batch = job.batch(step)
-        weight = sum(micro.weight for micro in batch)
-        totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros(()))
-        for micro in batch:
-            with ctx.autocast():
-                loss, numbers = job.loss(micro)
-            (loss / weight).backward()
-            for name, number in {"loss": loss, **numbers}.items():
-                totals[name] = totals[name] + number.detach()
-        norm = nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf)
-        must_be_finite(norm, step)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
+        totals, weight, norm = update(batch, job.loss, optimizer, parameters, config.grad_clip, ctx.autocast, step)
 
         tokens = sum(micro.tokens for micro in batch)
         seen, ctx.tokens_seen = seen + tokens, ctx.tokens_seen + tokens
@@ -138,6 +127,34 @@ def train(ctx: Context, model: nn.Module, job: Job) -> dict[str, float]:
         with evaluating(model):
             heldout = job.evaluate()
     return heldout
+
+
+def update(
+    batch: Sequence[M],
+    loss_of: Callable[[M], tuple[Tensor, dict[str, Tensor]]],
+    optimizer: torch.optim.Optimizer,
+    parameters: Sequence[nn.Parameter],
+    clip: float = 0.0,
+    autocast: Callable[[], AbstractContextManager] = nullcontext,
+    step: int = 0,
+) -> tuple[dict[str, Tensor], float, Tensor]:
+    """One update from its micro-batches. Returns the sums of loss and numbers, the weight they are sums over, and the gradient's norm.
+
+    Raises Failed when the gradient is no number; the parameters are then as they were.
+    """
+    weight = sum(micro.weight for micro in batch)
+    totals: dict[str, Tensor] = defaultdict(lambda: torch.zeros(()))
+    for micro in batch:
+        with autocast():
+            loss, numbers = loss_of(micro)
+        (loss / weight).backward()
+        for name, number in {"loss": loss, **numbers}.items():
+            totals[name] = totals[name] + number.detach()
+    norm = nn.utils.clip_grad_norm_(parameters, clip or math.inf)
+    must_be_finite(norm, step)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return totals, weight, norm
 
 
 def _look(
