@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import board, datasets, exports, imports, projects, sampling
+from .views import board, datasets, exports, imports, playground, projects, sampling
 
 urlpatterns = [
     path("rank/", board.rank, name="rank"),
@@ -22,6 +22,7 @@ urlpatterns = [
     path("projects/<slug:slug>/sample/", sampling.sample, name="project-sample"),
     path("projects/<slug:slug>/snapshots/", exports.freeze, name="project-freeze"),
     path("projects/<slug:slug>/export/", exports.project_export, name="project-export"),
+    path("playground/rank/", playground.rank_outputs, name="playground-rank"),
     path("import-examples/<str:name>", imports.example, name="import-example"),
     # Data sets
     path("data/", datasets.datasets, name="datasets"),

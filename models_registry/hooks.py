@@ -51,3 +51,16 @@ def version_need(function: Callable[[Version], Iterable[str]]) -> Callable:
 def needs(version: Version) -> list[str]:
     """Why a version must not be deleted: a sentence for each thing of the floors above that names it."""
     return [sentence for function in _needs for sentence in function(version)]
+
+
+_ways: list[Callable[[User], Iterable[Section]]] = []
+
+
+def playground_way(function: Callable[[User], Iterable[Section]]) -> Callable:
+    """What can be done with the outputs of the playground. The template stands in its form; the outputs' tickets are sent as `ticket`."""
+    _ways.append(function)
+    return function
+
+
+def playground_ways(user: User) -> list[Section]:
+    return [section for function in _ways for section in function(user)]

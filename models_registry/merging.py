@@ -1,14 +1,14 @@
 """Folding the adapters of a version into its base: whether it can be done, and doing it. The worker loads the model, never the web."""
 
+import shutil
 from pathlib import Path
 
 from django.utils.translation import gettext as _
 
+from people.errors import Refusal
+
 from . import queries
 from .models import Kind, Version
-
-# What PEFT can fold into the weights exactly: a low-rank product, and a scale of rows or columns.
-_LINEAR = {"LORA", "IA3"}
 
 
 def reasons_against(version: Version) -> list[str]:
@@ -35,32 +35,30 @@ def _reason(link: Version) -> str:
         return _(
             "%(version)s is a prefix: it adds to what attention looks at and changes no weight, so it cannot be folded into weights."
         ) % {"version": link}
-    if link.architecture not in _LINEAR:
-        return _("%(version)s is an adapter of the kind %(kind)s, which cannot be folded into weights here.") % {
-            "version": link,
-            "kind": link.architecture,
-        }
-    return ""
+    return ""  # of the others, PEFT says when they are loaded
 
 
 def merge(version: Version, folder: Path) -> None:
-    """Write the merged model into `folder`, with the tokenizer, and a reward model's scale. On the CPU, in the base's own precision.
+    """Write the merged model into `folder`, with the tokenizer, and a reward model's scale, in the base's own precision.
 
-    Raises what lm.chain.load raises.
+    Refusal when it cannot be loaded, or when only the loaded adapter shows that it cannot be merged (DoRA among others).
     """
     import torch
 
     from .lm import inspect
     from .lm.chain import load
-    from .lm.heads import read_scale, write_scale
-    from .lm.tuning.apply import apply, save
-    from .lm.tuning.config import TuneAll
+    from .lm.heads import SCALE_FILE
+    from .lm.merging import merge as fold
 
     chain = queries.folders(version)
     halves = {"BF16": torch.bfloat16, "F16": torch.float16}
-    loaded = load(chain, device="cpu", dtype=torch.float32)
-    apply(loaded, TuneAll())  # folds the chain's adapters into the weights: computed in float32, rounded once
+    try:
+        loaded = load(chain, device="cpu", dtype=torch.float32)
+        fold(loaded)  # computed in float32, rounded once
+    except ValueError as error:
+        raise Refusal(_("%(version)s cannot be merged: %(reason)s.") % {"version": version, "reason": error}) from None
     loaded.model.to(halves.get(inspect.describe(chain[0]).dtype, torch.float32))
-    save(loaded, folder)
-    if loaded.head == "reward":
-        write_scale(folder, read_scale(chain[-1]))
+    loaded.model.save_pretrained(folder)
+    loaded.tokenizer.save_pretrained(folder)
+    if (scale := chain[-1] / SCALE_FILE).is_file():
+        shutil.copyfile(scale, folder / SCALE_FILE)

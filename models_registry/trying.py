@@ -1,7 +1,8 @@
-"""The “try it” page: a prompt in, texts (or, from a reward model, scores) out, streamed from the model server."""
+"""The “try it” page: a prompt in, and out come texts as they are written, a reward model's scores, or a classifier's labels."""
 
 import json
 import random
+from collections import defaultdict
 from collections.abc import Iterator
 
 from django import forms
@@ -14,7 +15,8 @@ from people.errors import Refusal
 from people.permissions import Right, requires
 
 from . import serving_client
-from .models import Head, Version
+from .models import Head, Kind, Version
+from .tickets import Seen, seal
 from .views import the_version
 
 
@@ -52,6 +54,12 @@ class TryForm(forms.Form):
     )
 
 
+def _parts(text: str) -> list[str]:
+    """Texts with a line of --- between them; a form sends lines as the web does, not as the model reads."""
+    text = text.replace("\r\n", "\n")
+    return [part.strip("\n") for part in f"\n{text}\n".split("\n---\n")]
+
+
 class ScoreForm(forms.Form):
     prompt = forms.CharField(
         label=_("Prompt"), required=False, strip=False, max_length=100_000, widget=forms.Textarea(attrs={"rows": 3})
@@ -64,16 +72,21 @@ class ScoreForm(forms.Form):
         help_text=_("Several are separated by a line with --- alone."),
     )
 
-    def outputs(self) -> list[str]:
-        text = self.cleaned_data["completions"].replace("\r\n", "\n")
-        return [part.strip("\n") for part in f"\n{text}\n".split("\n---\n")]
+
+class ClassifyForm(forms.Form):
+    texts = forms.CharField(
+        label=_("Texts"),
+        strip=False,
+        max_length=200_000,
+        widget=forms.Textarea(attrs={"rows": 8}),
+        help_text=_("Several are separated by a line with --- alone."),
+    )
 
 
-def _form(version: Version, data=None) -> forms.Form | None:
-    """None for a version that neither writes nor scores."""
+def _form(version: Version, data=None) -> forms.Form:
     if version.head == Head.LM:
         return TryForm(data, initial={"chat": bool(version.facts.get("chat"))})
-    return ScoreForm(data) if version.head == Head.REWARD else None
+    return ScoreForm(data) if version.head == Head.REWARD else ClassifyForm(data)
 
 
 @require_GET
@@ -81,14 +94,14 @@ def _form(version: Version, data=None) -> forms.Form | None:
 def try_version(request: HttpRequest, name: str, number: int) -> HttpResponse:
     version = the_version(name, number)
     form = _form(version)
-    if form and not version.facts.get("chat"):
+    if not version.facts.get("chat"):
         form.fields.pop("chat", None)
     context = {
         "section": "models",
         "version": version,
         "form": form,
-        "running": serving_client.health() is not None,
-        "writes": version.head == Head.LM,
+        "running": version.kind == Kind.REMOTE or serving_client.health() is not None,
+        "what": version.head,
     }
     return render(request, "models_registry/try.html", context)
 
@@ -96,18 +109,17 @@ def try_version(request: HttpRequest, name: str, number: int) -> HttpResponse:
 @require_POST
 @requires(Right.TRY_MODELS)
 def answer(request: HttpRequest, name: str, number: int) -> HttpResponse:
-    """One JSON object a line: {"seed"}, then {"sample", "text"}, {"sample", "finish"}; for a reward model {"score", "text"}; or {"problems"}."""
+    """One JSON object a line: {"seed"}, then {"sample", "text"}, {"sample", "finish"}; for a reward model {"score", "text"},
+    for a classifier {"text", "labels"}; or {"problems"}. What was written to its end comes with a "ticket" (tickets.py)."""
     version = the_version(name, number)
     form = _form(version, request.POST)
-    if form is None:
-        raise Refusal(_("This version neither writes nor scores text, so there is nothing to try here."))
     if not form.is_valid():
         problems = [
             f"{form.fields[field].label}: {error}" for field, errors in form.errors.items() for error in errors
         ]
         return JsonResponse({"problems": problems}, status=400)
-    lines = _written(version, form.cleaned_data) if isinstance(form, TryForm) else _scored(version, form)
-    response = StreamingHttpResponse(_lines(lines), content_type="application/x-ndjson")
+    answers = {TryForm: _written, ScoreForm: _scored, ClassifyForm: _classified}[type(form)]
+    response = StreamingHttpResponse(_lines(answers(version, form.cleaned_data)), content_type="application/x-ndjson")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"  # a proxy in front must not collect the pieces
     return response
@@ -123,27 +135,31 @@ def _lines(events: Iterator[dict]) -> Iterator[str]:
 
 
 def _written(version: Version, wanted: dict) -> Iterator[dict]:
-    prompt = wanted["prompt"].replace("\r\n", "\n")  # a form sends lines as the web does, not as the model reads
+    said = wanted["prompt"].replace("\r\n", "\n")
+    prompt = [{"role": "user", "content": said}] if wanted["chat"] else said
     seed = wanted["seed"] if wanted["seed"] is not None else random.randrange(2**31)
+    sampling = {name: wanted[name] for name in ("max_tokens", "temperature", "top_p")}
     yield {"seed": seed}
-    pieces = serving_client.stream(
-        version,
-        [{"role": "user", "content": prompt}] if wanted["chat"] else prompt,
-        max_tokens=wanted["max_tokens"],
-        temperature=wanted["temperature"],
-        top_p=wanted["top_p"],
-        seed=seed,
-        samples=wanted["samples"],
-    )
+    texts: dict[int, str] = defaultdict(str)
+    pieces = serving_client.stream(version, prompt, seed=seed, samples=wanted["samples"], **sampling)
     for piece in pieces:
+        texts[piece.sample] += piece.text
         if piece.text:
             yield {"sample": piece.sample, "text": piece.text}
         if piece.finish:
-            yield {"sample": piece.sample, "finish": piece.finish}
+            how = sampling | {"seed": seed, "index": piece.sample, "finish": piece.finish}
+            ticket = seal(Seen(version.pk, prompt, texts[piece.sample], how))
+            yield {"sample": piece.sample, "finish": piece.finish, "ticket": ticket}
 
 
-def _scored(version: Version, form: ScoreForm) -> Iterator[dict]:
-    outputs = form.outputs()
-    scores = serving_client.score(version, form.cleaned_data["prompt"].replace("\r\n", "\n"), outputs)
+def _scored(version: Version, wanted: dict) -> Iterator[dict]:
+    outputs = _parts(wanted["completions"])
+    scores = serving_client.score(version, wanted["prompt"].replace("\r\n", "\n"), outputs)
     for score, text in sorted(zip(scores, outputs, strict=True), reverse=True):
         yield {"score": score, "text": text}
+
+
+def _classified(version: Version, wanted: dict) -> Iterator[dict]:
+    texts = _parts(wanted["texts"])
+    for text, labels in zip(texts, serving_client.classify(version, texts), strict=True):
+        yield {"text": text, "labels": sorted(labels.items(), key=lambda each: -each[1])}

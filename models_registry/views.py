@@ -12,7 +12,7 @@ from jobs.queries import latest
 from people.errors import Refusal
 from people.permissions import Right, requires
 
-from . import actions, hooks, lineage, queries, uploads, words
+from . import actions, endpoints, hooks, lineage, loading, merging, queries, uploads
 from .cards import as_html
 from .forms import CardForm, ImportForm
 from .models import Head, Kind, Stage, Version
@@ -67,10 +67,12 @@ def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
         "origin_sections": [each for each in sections if each.place == "origin"],
         "use_sections": [each for each in sections if each.place == "use"],
         "lineage": lineage.draw(version),
-        "loading": words.loading(version),
+        "loading": loading.lines(version, {link.pk: str(link.folder) for link in version.chain()}),
         "card": mark_safe(as_html(version.card)),  # nh3 has cleaned it
         "verify_job": latest(f"models_registry.version:{version.pk}", "verify-version"),
         "damage": queries.damage(version),
+        "merges": version.parent is not None and not merging.reasons_against(version),
+        "key_is_set": endpoints.key_is_set(version.facts.get("key_env", "")),
         "stages": [(value, label) for value, label in Stage.choices if value != version.stage],
     }
     return render(request, "models_registry/version.html", context)

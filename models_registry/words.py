@@ -1,4 +1,4 @@
-"""A version in words: what it is, how it was made, its result, and how to load it."""
+"""A version in words: what it is, how it was made, and its result."""
 
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
@@ -15,6 +15,14 @@ _WHAT = {
         "A reward model: an adapter that stands on %(parent)s and scores answers."
     ),
     (Kind.ADAPTER, Head.CLASSES): gettext_lazy("A classifier: an adapter that stands on %(parent)s."),
+    (Kind.SOFT_PROMPT, Head.LM): gettext_lazy("A language model: a soft prompt in front of what %(parent)s reads."),
+    (Kind.SOFT_PROMPT, Head.REWARD): gettext_lazy("A reward model: a soft prompt in front of what %(parent)s reads."),
+    (Kind.SOFT_PROMPT, Head.CLASSES): gettext_lazy("A classifier: a soft prompt in front of what %(parent)s reads."),
+    (Kind.HARD_PROMPT, Head.LM): gettext_lazy("A language model: words put around what %(parent)s is asked."),
+    (Kind.HARD_PROMPT, Head.CLASSES): gettext_lazy(
+        "A classifier without training: words put around what %(parent)s is asked, and words for each label."
+    ),
+    (Kind.REMOTE, Head.LM): gettext_lazy("A language model that another server runs."),
 }
 
 _ROLES = {
@@ -79,23 +87,3 @@ def result(version: Version) -> str:
     if low is None or high is None:
         return text
     return f"{text} ({figure(low, decimals)}–{figure(high, decimals)})"
-
-
-def loading(version: Version) -> str:
-    """Three lines of Python that load it: with transformers and peft alone where they can, else with our loader."""
-    folders = [str(link.folder) for link in version.chain()]
-    auto = "AutoModelForCausalLM" if version.head == Head.LM else "AutoModelForSequenceClassification"
-    if len(folders) == 1:
-        return (
-            f"from transformers import {auto}, AutoTokenizer\n"
-            f"model = {auto}.from_pretrained({folders[0]!r})\n"
-            f"tokenizer = AutoTokenizer.from_pretrained({folders[0]!r})"
-        )
-    if len(folders) == 2 and version.head == Head.LM:
-        return (
-            "from peft import PeftModel\n"
-            f"from transformers import {auto}\n"
-            f"model = PeftModel.from_pretrained({auto}.from_pretrained({folders[0]!r}), {folders[1]!r})"
-        )
-    listed = ", ".join(map(repr, folders))
-    return f"from models_registry.lm.chain import load\nloaded = load([{listed}])\nmodel, tokenizer = loaded.model, loaded.tokenizer"

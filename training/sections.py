@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from django.db.models import Count
+from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 
 from labeling import hooks as dataset_pages
@@ -13,7 +13,7 @@ from people.models import User
 from people.permissions import Right, can
 
 from . import queries
-from .models import RunInput
+from .models import Run, RunInput
 
 MOST = 20
 
@@ -38,6 +38,14 @@ def runs_with_version(version: Version, user: User) -> Iterator[version_pages.Se
         yield version_pages.Section(
             _("Runs that used it"), "training/parts/run_link.html", {"runs": runs}, place="use"
         )
+
+
+@version_pages.version_need
+def runs_that_name(version: Version) -> Iterator[str]:
+    """A run's page tells what it started from and what it made, for as long as the run is there."""
+    named = Run.objects.filter(Q(inputs__version=version) | Q(produced=version)).distinct()
+    for run in named[:MOST]:
+        yield _("The run “%(run)s” used it or made it.") % {"run": run}
 
 
 @dataset_pages.dataset_section

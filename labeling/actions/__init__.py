@@ -3,6 +3,7 @@
 collecting   a person's turn at a task: claim, submit, revise, skip, flag, undo
 projects     create and change projects, their members
 datasets     upload a data set, freeze a project's rankings into one
+playground   outputs compared in the playground, as a task
 background   begin an import, a sampling or the storing of a large data set as a job
 """
 
@@ -20,6 +21,7 @@ from .collecting import (
     undo,
 )
 from .datasets import freeze_snapshot, upload_dataset
+from .playground import rank_outputs
 from .projects import add_members, change_project, create_project, remove_members
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "extend_lease",
     "flag_task",
     "freeze_snapshot",
+    "rank_outputs",
     "remove_members",
     "revise_ranking",
     "skip_task",

@@ -12,7 +12,7 @@ from .hub import begin_hub_import
 from .importing import Imported, begin_import, check_import, import_folder
 from .merging import begin_merge
 from .remote import register_remote
-from .removing import delete_version, reclaim
+from .removing import delete_version, reasons_against, reclaim
 from .versions import begin_verify, begin_verify_all, edit_card, name_problems, register_version, set_stage
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "edit_card",
     "import_folder",
     "name_problems",
+    "reasons_against",
     "reclaim",
     "register_remote",
     "register_version",

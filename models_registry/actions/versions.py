@@ -114,7 +114,8 @@ def add(
         facts={
             "dtype": facts.dtype,
             "vocab_size": facts.vocab_size,
-            "labels": list(facts.labels),
+            "labels": list(facts.labels) or (parent.facts.get("labels", []) if parent and not facts.head else []),
+            "outputs": facts.outputs,
             "chat": _has_chat_template(store.folder_of(stored.digest)) or bool(parent and parent.facts.get("chat")),
         },
         created_by=actor,

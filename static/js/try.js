@@ -1,6 +1,7 @@
 // The “try it” page: sends the form, reads one JSON object a line, and writes the text as it comes.
 
 import { showProblem } from "./app.js";
+import { ask } from "./lines.js";
 
 const form = document.getElementById("try");
 const answers = document.getElementById("answers");
@@ -17,7 +18,8 @@ form.addEventListener("submit", async (event) => {
   answers.replaceChildren();
   busy(true);
   try {
-    await ask(mine.signal);
+    const problems = await ask(form.action, new FormData(form), mine.signal, show);
+    if (problems.length) showProblem(problems.join("\n"));
   } catch (error) {
     if (error.name !== "AbortError") showProblem(document.body.dataset.offline);
   } finally {
@@ -36,31 +38,10 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Escape") running?.abort();
 });
 
-async function ask(signal) {
-  const response = await fetch(form.action, {
-    method: "POST",
-    body: new FormData(form),
-    headers: { Accept: "application/json" },
-    signal,
-  });
-  if (!response.ok) {
-    const { problems } = await response.json().catch(() => ({ problems: [document.body.dataset.serverError] }));
-    return showProblem(problems.join("\n"));
-  }
-  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let held = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    const lines = (held + value).split("\n");
-    held = lines.pop();
-    for (const line of lines) if (line) show(JSON.parse(line));
-  }
-}
-
 function show(event) {
   if (event.problems) return showProblem(event.problems.join("\n"));
   if ("score" in event) return scored(event);
+  if ("labels" in event) return classified(event);
   if ("seed" in event) {
     answers.dataset.seed = event.seed;
     return;
@@ -91,6 +72,21 @@ function scored(event) {
   answer.querySelector(".written").textContent = event.text;
   answer.querySelector(".how").textContent = `${words.score} ${event.score.toFixed(3)}`;
   answer.querySelector(".copy").remove();
+  answers.append(answer);
+}
+
+function classified(event) {
+  const answer = document.getElementById("classified").content.firstElementChild.cloneNode(true);
+  answer.querySelector(".written").textContent = event.text;
+  const row = answer.querySelector(".label");
+  for (const [label, probability] of event.labels) {
+    const bar = row.cloneNode(true);
+    bar.querySelector(".name").textContent = label;
+    bar.querySelector("meter").value = probability;
+    bar.querySelector(".figure").textContent = (100 * probability).toFixed(1) + " %";
+    row.before(bar);
+  }
+  row.remove();
   answers.append(answer);
 }
 

@@ -8,7 +8,7 @@ from rest_framework.authtoken.models import Token
 
 from jobs.models import Job
 from jobs.worker import run_all_waiting
-from models_registry import actions, hooks, lineage, queries, words
+from models_registry import actions, hooks, lineage, loading, queries, words
 from models_registry.models import Stage, Version
 from people.errors import Refusal
 from people.models import AuditEntry
@@ -132,7 +132,7 @@ def test_the_three_lines_of_python_load_the_model(tiny, tiny_tuned):
 
     results = []
     for version in (tiny, tiny_tuned):
-        lines = words.loading(version)
+        lines = loading.lines(version, {link.pk: str(link.folder) for link in version.chain()})
         assert len(lines.splitlines()) == 3
         loaded: dict = {}
         exec(lines, loaded)  # noqa: S102
