@@ -1,5 +1,6 @@
-"""REST of the runs: what can be trained, start and stop it, follow it."""
+"""REST of the runs: what can be trained, start and stop it, follow it, make it again, take its curves elsewhere."""
 
+from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
@@ -12,7 +13,7 @@ from rest_framework.views import APIView
 from people.errors import Refusal
 from people.permissions import HasRight, Right
 
-from . import actions, queries, reading
+from . import actions, disk, exports, queries, reading, reproduce
 from .engine import methods
 from .failures import said
 from .models import Run
@@ -65,6 +66,15 @@ class NewRunSerializer(serializers.Serializer):
     name = serializers.CharField(default="", allow_blank=True)
     seed = serializers.IntegerField(default=0)
     output_name = serializers.CharField(default="", allow_blank=True)
+
+
+class MoveSerializer(serializers.Serializer):
+    where = serializers.CharField(help_text="first, up, down or last")
+
+
+class LimitsSerializer(serializers.Serializer):
+    at_a_time = serializers.IntegerField(allow_null=True)
+    disk_gb = serializers.FloatField(allow_null=True)
 
 
 class RunList(ListAPIView):
@@ -151,6 +161,90 @@ class RunEvents(APIView):
         return Response({"events": events, "next": offset, "attempt": reading.events(folder).attempt})
 
 
+class RunMove(APIView):
+    """Another place in the queue: `where` is first, up, down or last."""
+
+    permission_classes = [HasRight]
+    required_right = Right.LAUNCH_RUNS
+
+    @extend_schema(request=MoveSerializer, responses=RunDetailSerializer)
+    def post(self, request, pk):
+        sent = MoveSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        run = actions.move_in_queue(actor=request.user, run=get_object_or_404(Run, pk=pk), **sent.validated_data)
+        return Response(RunDetailSerializer(run).data)
+
+
+class RunCsv(APIView):
+    """The curves, one line an event and one column a curve."""
+
+    permission_classes = [HasRight]
+    required_right = Right.SEE_RUNS
+
+    @extend_schema(responses={(200, "text/csv"): OpenApiTypes.STR})
+    def get(self, request, pk):
+        return StreamingHttpResponse(exports.as_csv(get_object_or_404(Run, pk=pk)), content_type="text/csv")
+
+
+class RunTensorboard(APIView):
+    """The curves and samples as a zipped folder for `tensorboard --logdir`."""
+
+    permission_classes = [HasRight]
+    required_right = Right.SEE_RUNS
+
+    @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
+    def get(self, request, pk):
+        made = exports.as_tensorboard(get_object_or_404(Run, pk=pk))
+        return HttpResponse(made, content_type="application/zip")
+
+
+class RunReproduce(APIView):
+    """What the run was: settings, seed, digests of its inputs, hashes of their files, versions of the programs. `POST` makes the same run again
+    of the very same inputs, and says what is computed with other versions now.
+    """
+
+    permission_classes = [HasRight]
+    required_right = {"GET": Right.SEE_RUNS, "POST": Right.LAUNCH_RUNS}
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request, pk):
+        return Response(reproduce.bundle(get_object_or_404(Run, pk=pk)))
+
+    @extend_schema(request=None, responses={201: OpenApiTypes.OBJECT})
+    def post(self, request, pk):
+        described = reproduce.bundle(get_object_or_404(Run, pk=pk))
+        run = reproduce.make_again(actor=request.user, described=described)
+        return Response(
+            {"run": RunDetailSerializer(run).data, "differences": reproduce.differences(described)}, status=201
+        )
+
+
+class Upkeep(APIView):
+    """How many runs go side by side, and how much room they take. `PUT` sets the limits; null: as the deployment has it, no limit."""
+
+    permission_classes = [HasRight]
+    required_right = {"GET": Right.SEE_RUNS, "PUT": Right.LAUNCH_RUNS}
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request):
+        usage = disk.usage(queries.runs())
+        return Response(
+            {
+                "at_a_time": queries.at_a_time(),
+                "disk_limit": disk.limit(),
+                "disk_used": disk.used(),
+                "runs": [{"id": each.run.pk, "bytes": each.total, "leftovers": each.leftovers} for each in usage],
+            }
+        )
+
+    @extend_schema(request=LimitsSerializer, responses=OpenApiTypes.OBJECT)
+    def put(self, request):
+        sent = LimitsSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        actions.change_limits(actor=request.user, **sent.validated_data)
+        return self.get(request)
+
+
 class MethodList(APIView):
     """What can be trained: each method with the inputs that it takes."""
 
@@ -185,6 +279,7 @@ def _facts(name: str) -> dict:
         "name": name,
         "title": _(facts.title),
         "summary": _(facts.summary),
+        "family": facts.family,
         "inputs": inputs,
         "result": facts.result,
     }

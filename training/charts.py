@@ -19,6 +19,8 @@ from . import renderer
 WIDTH, HEIGHT = 250, 104
 DRAWN_POINTS = 200
 CACHED = 1024
+# Of runs over one another; all eight can be told apart on light and on dark ground (static/css/runs.css).
+RUN_COLOURS = tuple(f"#0b0c{number:02x}" for number in range(8))
 SENTINELS = ("#0a0b01", "#0a0b02", "#0a0b03", "#0a0b04", "#0a0b05")  # three lines, grid, text: while drawing
 PROPERTIES = ("var(--accent)", "var(--warn)", "var(--soft)", "var(--line)", "var(--faint)")
 PLAIN = ("#1c6a52", "#855a05", "#55524b", "#e4e0d6", "#6d6960")  # for programs that know no stylesheet
@@ -32,16 +34,22 @@ _drawn: OrderedDict[tuple, SafeString] = OrderedDict()
 _lock = threading.Lock()
 
 
+Line = tuple[tuple[float, float], ...]
+
+
 @dataclass(frozen=True)
 class Plot:
     """What one chart shows: `lines` are its curves, each a tuple of (step, value)."""
 
-    lines: tuple[tuple[tuple[float, float], ...], ...]
+    lines: tuple[Line, ...]
     last_step: float  # all charts of a run share one scale of steps
+    of_runs: bool = False  # each line is another run's
 
     def spec(self, colours: tuple[str, ...] = SENTINELS) -> dict:
         """The Vega-Lite specification, which other programs can draw as well. `colours`: three of lines, the grid's, the text's."""
         *lines, grid, text = colours
+        if self.of_runs:
+            lines = list(RUN_COLOURS)
         axis = {"title": None, "labelFontSize": 10, "labelColor": text, "domain": False, "ticks": False}
         values = [
             {"step": step, "value": value, "line": number}
@@ -76,7 +84,7 @@ class Plot:
                 "color": {
                     "field": "line",
                     "type": "nominal",
-                    "scale": {"domain": [0, 1, 2], "range": lines},
+                    "scale": {"domain": list(range(len(lines))), "range": lines},
                     "legend": None,
                 },
             },
@@ -121,6 +129,8 @@ def themed(svg: str) -> str:
     """Replace the drawing's colours by the stylesheet's, and let the page decide about size and font."""
     for colour, name in zip(SENTINELS, PROPERTIES, strict=True):
         svg = svg.replace(colour, name)
+    for number, colour in enumerate(RUN_COLOURS, 1):
+        svg = svg.replace(colour, f"var(--run-{number})")
     svg = re.sub(r' font-family="[^"]*"', "", svg)
     return re.sub(
         r'^<svg ([^>]*?) width="[^"]*" height="[^"]*"', r'<svg \1 aria-hidden="true" focusable="false"', svg, count=1

@@ -1,5 +1,6 @@
 """Which charts a run's page shows, what they are called, and what a person should know when reading them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
@@ -91,11 +92,6 @@ def curves(events: Events) -> list[Curve]:
     for name, series in events.series.items():
         if name not in COUNTERS and series.points:
             groups.setdefault(name.removeprefix(HELDOUT), {})[name] = series
-    known = list(NAMES)
-
-    def place(name: str) -> tuple[bool, int]:
-        return name in MACHINERY, known.index(name) if name in known else len(known)
-
     return [
         Curve(
             name=name,
@@ -104,8 +100,19 @@ def curves(events: Events) -> list[Curve]:
             lines=dict(sorted(groups[name].items(), key=lambda line: line[0].startswith(HELDOUT))),
             last_step=events.step,
         )
-        for name in sorted(groups, key=place)
+        for name in in_reading_order(groups)
     ]
+
+
+def in_reading_order(names: Iterable[str]) -> list[str]:
+    """Numbers of events as people read them: the well-known first, a held-out one behind its training one, machinery last."""
+    known = list(NAMES)
+
+    def place(name: str) -> tuple:
+        base = name.removeprefix(HELDOUT)
+        return base in MACHINERY, known.index(base) if base in known else len(known), base, name.startswith(HELDOUT)
+
+    return sorted(names, key=place)
 
 
 def title_of(name: str) -> str:

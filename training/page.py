@@ -15,9 +15,9 @@ from django.utils.translation import gettext as _
 
 from models_registry.words import figure as rounded
 
-from . import charts, queries, reading
+from . import charts, disk, queries, reading
 from .curves import Curve, curves, title_of
-from .engine import methods
+from .engine import environment, methods
 from .failures import said
 from .fields import Field, all_leaves, as_text, default_values, fields_of, flat
 from .models import Run
@@ -132,6 +132,10 @@ class Page:
     @property
     def place_in_queue(self) -> int:
         return queries.place_in_queue(self.run)
+
+    @property
+    def waits_for_room(self) -> bool:
+        return self.run.state == Run.State.QUEUED and disk.is_full()
 
     @property
     def is_unsupervised(self) -> bool:
@@ -316,6 +320,25 @@ class Page:
         for path, value in self._changed_settings().items():
             words += ["--set", f"{path}={'' if value is None else value}"]
         return shlex.join(words)
+
+    @property
+    def reproduce(self) -> str:
+        """The command line that makes it again of the very same files."""
+        return f"python manage.py train --reproduce {self.run.pk}"
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """What the last attempt was computed with; empty before the first."""
+        known = environment.read(self.run.folder)
+        return known[-1] if known else {}
+
+    @property
+    def digests(self) -> list[tuple[str, str]]:
+        """(input, digest) of everything that it started from."""
+        return [
+            (str(each.version or each.dataset.name), (each.version or each.dataset).digest)
+            for each in self.run.inputs.all()
+        ]
 
     @property
     def files(self) -> list[tuple[str, int]]:

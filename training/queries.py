@@ -1,8 +1,10 @@
 """Questions about runs: lists, what a run is written as, where it came from, which labels made a model."""
 
+import contextlib
 import os
 import time
-from collections.abc import Mapping
+import uuid
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,15 @@ def runs(*, search: str = "", state: str = "", method: str = "") -> QuerySet[Run
             | Q(inputs__dataset__name__icontains=word)
         )
     return found.distinct()
+
+
+def runs_called(keys: Iterable[str]) -> QuerySet[Run]:
+    """The runs with these numbers; what is no number, or no run's, is left out."""
+    numbers = []
+    for key in keys:
+        with contextlib.suppress(ValueError):
+            numbers.append(uuid.UUID(key))
+    return runs().filter(pk__in=numbers)
 
 
 def run_file(run: Run) -> dict[str, Any]:

@@ -2,17 +2,20 @@
 
 from django.contrib import messages
 from django.core.paginator import Paginator
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from people.errors import Refusal
 from people.permissions import Right, requires
 
-from . import actions, charts, queries
+from . import actions, charts, disk, exports, queries, reproduce
 from .engine import methods
 from .forms import RunForm
-from .models import Run
+from .models import Limits, Run
+from .overlay import AXES, MOST_RUNS, SMOOTHINGS, Overlay
 from .page import Page
 
 
@@ -31,6 +34,9 @@ def run_list(request: HttpRequest) -> HttpResponse:
         "methods": methods.names(),
         "narrowed": bool(search or state or method),
         "live": any(run.is_active for run in page),
+        "queue": queries.queue(),
+        "at_a_time": queries.at_a_time(),
+        "is_full": disk.is_full(),
     }
     return render(request, "training/parts/table.html" if request.htmx else "training/runs.html", context)
 
@@ -111,6 +117,123 @@ def register(request: HttpRequest, pk) -> HttpResponse:
     return redirect(actions.register_result(actor=request.user, run=get_object_or_404(Run, pk=pk)))
 
 
+@require_POST
+@requires(Right.LAUNCH_RUNS)
+def move(request: HttpRequest, pk) -> HttpResponse:
+    """Another place in the queue. htmx follows to the table, narrowed as the person had it."""
+    actions.move_in_queue(actor=request.user, run=get_object_or_404(Run, pk=pk), where=request.POST.get("where", ""))
+    return redirect((request.htmx and request.htmx.current_url_abs_path) or "runs")
+
+
+@require_GET
+@requires(Right.SEE_RUNS)
+def compare(request: HttpRequest) -> HttpResponse:
+    """`?run=…&run=…&x=step|time&smooth=0.8`: a link that shows a colleague the same."""
+    asked = list(dict.fromkeys(request.GET.getlist("run")))
+    found = {str(run.pk): run for run in queries.runs_called(asked)}
+    chosen = [found[key] for key in asked if key in found][:MOST_RUNS]
+    axis = request.GET.get("x", "")
+    smooth = request.GET.get("smooth", "")
+    smoothing = next((each for each in SMOOTHINGS if str(each) == smooth), 0.0)
+    overlay = Overlay(chosen, axis=axis if axis in AXES else "step", smoothing=smoothing)
+    context = {
+        "section": "runs",
+        "overlay": overlay,
+        "smoothings": [(each, _("none") if not each else f"{each:.0%}") for each in SMOOTHINGS],
+        "left_out": max(0, len(found) - MOST_RUNS),
+        "others": queries.runs().exclude(pk__in=[run.pk for run in chosen])[:50],
+        "more_fit": len(chosen) < MOST_RUNS,
+    }
+    return render(request, "training/compare.html", context)
+
+
+@require_GET
+@requires(Right.SEE_RUNS)
+def upkeep(request: HttpRequest) -> HttpResponse:
+    return _upkeep_page(request)
+
+
+def _upkeep_page(request: HttpRequest, problems: list[str] = (), status: int = 200) -> HttpResponse:
+    usage = disk.usage(queries.runs())
+    context = {
+        "section": "runs",
+        "limits": Limits.objects.first(),
+        "at_a_time": queries.at_a_time(),
+        "usage": usage,
+        "leftovers": sum(each.leftovers for each in usage if not each.run.is_active),
+        "used": disk.used(),
+        "limit": disk.limit(),
+        "is_full": disk.is_full(),
+        "problems": problems,
+        "sent": request.POST if problems else None,
+    }
+    return render(request, "training/upkeep.html", context, status=status)
+
+
+@require_POST
+@requires(Right.LAUNCH_RUNS)
+def change_limits(request: HttpRequest) -> HttpResponse:
+    try:
+        actions.change_limits(actor=request.user, **_limits(request.POST))
+    except Refusal as refusal:
+        return _upkeep_page(request, refusal.problems, refusal.status)
+    messages.success(request, _("Saved."))
+    return redirect("run-upkeep")
+
+
+def _limits(sent) -> dict:
+    """The numbers of the form; empty is None."""
+    found, problems = {}, []
+    for name, kind in {"at_a_time": int, "disk_gb": float}.items():
+        text = sent.get(name, "").strip()
+        try:
+            found[name] = kind(text.replace(",", ".")) if text else None
+        except ValueError:
+            problems.append(_("“%(text)s” is not such a number.") % {"text": text})
+    if problems:
+        raise Refusal(problems)
+    return found
+
+
+@require_POST
+@requires(Right.LAUNCH_RUNS)
+def delete_leftovers(request: HttpRequest) -> HttpResponse:
+    chosen = queries.runs_called(request.POST.getlist("run"))
+    freed = actions.delete_leftovers(actor=request.user, runs=chosen)
+    messages.success(request, _("%(size)s are free now.") % {"size": filesizeformat(freed)})
+    return redirect("run-upkeep")
+
+
+@require_GET
+@requires(Right.SEE_RUNS)
+def events_csv(request: HttpRequest, pk) -> HttpResponse:
+    run = get_object_or_404(Run, pk=pk)
+    return StreamingHttpResponse(
+        exports.as_csv(run), content_type="text/csv", headers=_download(f"{exports.file_name(run)}.csv")
+    )
+
+
+@require_GET
+@requires(Right.SEE_RUNS)
+def tensorboard(request: HttpRequest, pk) -> HttpResponse:
+    run = get_object_or_404(Run, pk=pk)
+    name = f"{exports.file_name(run)}-tensorboard.zip"
+    return HttpResponse(exports.as_tensorboard(run), content_type="application/zip", headers=_download(name))
+
+
+@require_GET
+@requires(Right.SEE_RUNS)
+def reproduce_file(request: HttpRequest, pk) -> HttpResponse:
+    run = get_object_or_404(Run, pk=pk)
+    parameters = {"indent": 1, "ensure_ascii": False}
+    headers = _download(f"{exports.file_name(run)}-reproduce.json")
+    return JsonResponse(reproduce.bundle(run), json_dumps_params=parameters, headers=headers)
+
+
+def _download(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
+
+
 @require_GET
 @requires(Right.SEE_RUNS)
 def run_file(request: HttpRequest, pk, name: str) -> HttpResponse:
@@ -130,5 +253,4 @@ def run_curve(request: HttpRequest, pk, name: str) -> HttpResponse:
     curve = next((curve for curve in page.curves if curve.name == name), None)
     if curve is None:
         raise Http404
-    headers = {"Content-Disposition": f'attachment; filename="{name}.vl.json"'}
-    return JsonResponse(curve.plot.spec(charts.PLAIN), headers=headers)
+    return JsonResponse(curve.plot.spec(charts.PLAIN), headers=_download(f"{name}.vl.json"))

@@ -17,7 +17,11 @@ class Command(BaseCommand):
     help = "Run the trainings: start what is queued, watch it, take up what a dead supervisor left behind."
 
     def add_arguments(self, parser) -> None:
-        parser.add_argument("--at-a-time", type=int, help="trainings side by side (default: as set in the browser, else PERINGKAT_RUNS_AT_A_TIME)")
+        parser.add_argument(
+            "--at-a-time",
+            type=int,
+            help="trainings side by side (default: as set in the browser, else PERINGKAT_RUNS_AT_A_TIME)",
+        )
         parser.add_argument("--grace", type=float, default=GRACE_SECONDS, help="seconds that a run has to stop")
         parser.add_argument("--every", type=float, default=0.5, help="seconds between two looks")
         parser.add_argument("--until-idle", action="store_true", help="end when nothing runs and nothing waits")
