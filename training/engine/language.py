@@ -10,7 +10,6 @@ from models_registry.lm.chain import Loaded
 from models_registry.lm.generate import generate_ids
 from models_registry.lm.score import Loss
 from models_registry.lm.tuning import apply as tuning
-from models_registry.lm.tuning.config import Tune
 
 from . import data, loop, packing
 from .context import Context
@@ -21,7 +20,7 @@ from .packing import Corpus, Text
 SAMPLE_SLOTS = 3
 OPENING = 8  # tokens of a text that a sample starts from, where the text has no prompt of its own
 ENCODED_AT_ONCE = 512
-UNKNOWN_CONTEXT = 4096  # taken for a model whose positions have no end
+LONGEST = 4096  # tokens of a piece, for a model whose positions have no end
 
 
 def corpora(
@@ -86,18 +85,6 @@ def _batched(rows: Iterator[Any], size: int) -> Iterator[tuple[Any, ...]]:
         yield some
 
 
-def room(loaded: Loaded, tune: Tune) -> int:
-    """Most tokens that a text may have: what the model holds, less what `tune` puts in front of every text. Raises Refused when nothing is left."""
-    context = loaded.context_length or UNKNOWN_CONTEXT
-    in_front = getattr(tune, "length", 0)
-    if in_front >= context:
-        text = _(
-            "The model holds %(context)s tokens: a length of %(length)s in front of every text leaves no room for any."
-        )
-        raise Refused(Message("no-room", text, {"context": context, "length": in_front}))
-    return context - in_front
-
-
 class ByTokens:
     """Pieces of each update, so that updates read about equally many tokens: every epoch goes through all pieces in an order of its own."""
 
@@ -133,7 +120,7 @@ def train(
 
     pieces_of(step) → the pieces of `corpus` in an update; parts(corpus, pieces) → the same pieces, as they go through the model at once.
     """
-    moving = Moving(ctx, loaded)
+    moving = Moving(ctx, loaded, corpus.read())
     model = loaded.model.eval()
     way = packing.probe(model, int(corpus.lengths.max()))
     if not way.together:

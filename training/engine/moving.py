@@ -1,25 +1,54 @@
 """What moves in a run: made to move, counted, and shown at the end to be all that did."""
 
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 from torch import nn
 
 from models_registry.lm.chain import Loaded
+from models_registry.lm.soft_prompts import commonest
 from models_registry.lm.tuning import apply as tuning
+from models_registry.lm.tuning.config import Tune, TunePrefix, TuneSoftPrompt
 from models_registry.lm.tuning.untouched import Untouched, folders_sha256
 
 from .context import Context
-from .messages import Failed, Message, _
-from .rates import far_off
+from .messages import Failed, Message, Refused, _
+from .tunes import far_off
+
+COUNTED_TEXTS = 10_000  # among which the commonest tokens are looked for
+
+
+def room(loaded: Loaded, tune: Tune) -> int | None:
+    """Most tokens that a text may have once `tune` has put its own in front: None where the model's positions have no end. Before Moving.
+
+    Raises Refused when nothing is left.
+    """
+    context, in_front = loaded.context_length, getattr(tune, "length", 0)
+    if context is None or in_front < context:
+        return context if context is None else context - in_front
+    text = _(
+        "The model holds %(context)s tokens: a length of %(length)s in front of every text leaves no room for any."
+    )
+    raise Refused(Message("no-room-for-text", text, {"context": context, "length": in_front}))
 
 
 class Moving:
-    """Makes what ctx.config.tune names move. `parameters`: all of it, by name; `trained` and `total`: how many numbers that is."""
+    """Makes what ctx.config.tune names move. `parameters`: all of it, by name; `trained` and `total`: how many numbers that is.
 
-    def __init__(self, ctx: Context, loaded: Loaded) -> None:
+    `texts`: tokens of the training texts; soft prompts and prefixes begin at the commonest. Raises Refused where this model cannot be
+    tuned in this way.
+    """
+
+    def __init__(self, ctx: Context, loaded: Loaded, texts: Iterable[Sequence[int]]) -> None:
         self._loaded = loaded
         self._sha256 = folders_sha256(loaded.folders)
-        tuning.apply(loaded, ctx.config.tune)
+        tune = ctx.config.tune
+        leads = isinstance(tune, (TunePrefix, TuneSoftPrompt))
+        try:
+            tuning.apply(loaded, tune, common=commonest(islice(texts, COUNTED_TEXTS)) if leads else ())
+        except ValueError as error:
+            raise Refused(Message("cannot-tune", _("This cannot move here: %(reason)s."), {"reason": error})) from None
         self.parameters: dict[str, nn.Parameter] = tuning.trained_parameters(loaded)
         self.trained, self.total = tuning.counts(loaded)
         self._untouched = Untouched(loaded.model)

@@ -6,7 +6,7 @@ which ways a model can go.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +64,11 @@ class Corpus:
         """Numbers of the pieces that a text begins with: the others go on where the piece before them ends."""
         ends = self.starts + self.lengths
         return np.flatnonzero(np.append(True, self.starts[1:] != ends[:-1])[: len(self.starts)])
+
+    def read(self) -> Iterator[np.ndarray]:
+        """The tokens that each piece reads."""
+        for start, length in zip(self.starts, self.lengths, strict=True):
+            yield self.tokens[start : start + length]
 
     @classmethod
     def build(cls, folder: Path, name: str, texts: Iterable[Text], limit: int) -> "Corpus":

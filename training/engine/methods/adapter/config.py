@@ -8,7 +8,7 @@ from models_registry.lm.tuning.config import TuneIA3, TuneLora, TuneParallel, Tu
 
 from ...config import Method, setting
 from ...messages import _
-from ...rates import BY_KIND
+from ...tunes import BY_KIND
 from ..finetune import config as finetune
 
 METHOD = Method(

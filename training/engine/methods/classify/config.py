@@ -8,7 +8,7 @@ from models_registry.lm.tuning.config import Tune, TuneAll
 
 from ...config import Input, Method, TrainingSettings, setting
 from ...messages import Message, _
-from ...rates import BY_KIND
+from ...tunes import BY_KIND, problems_of_tune
 
 METHOD = Method(
     title=_("Classify"),
@@ -158,7 +158,7 @@ class Config(TrainingSettings):
         return dict(_weight(line) for line in self.weights)
 
     def problems(self, inputs: set[str]) -> list[Message]:
-        found = super().problems(inputs)
+        found = super().problems(inputs) + problems_of_tune(self.tune, has_classes=True)
         if self.class_weights == "given" and not self.weights:
             found.append(
                 Message("no-weights", _("Class weights are to be as given, and none are given: set weights."))

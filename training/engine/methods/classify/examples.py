@@ -74,8 +74,8 @@ class Micro:
         return self.rows.tokens
 
 
-def read(ctx: Context, loaded: Loaded, limit: int) -> tuple[Examples, Examples]:
-    """The texts to train on and the held-out ones; classes that held-out texts alone have come last in the latter's names.
+def read(ctx: Context, loaded: Loaded, limit: int | None) -> tuple[Examples, Examples]:
+    """The texts to train on and the held-out ones, of at most `limit` tokens; classes that held-out texts alone have come last in the latter's names.
 
     Raises Refused when there is nothing to tell apart.
     """
@@ -85,6 +85,7 @@ def read(ctx: Context, loaded: Loaded, limit: int) -> tuple[Examples, Examples]:
         for ids in encode_judged(loaded, [row.text for row in rows]):
             yield Text([*ids, end], splits=False)  # what ends a text is not read; with lm_weight it is foretold
 
+    limit = min(filter(None, (limit, ctx.config.max_length)), default=language.LONGEST)
     corpora = language.corpora(ctx, METHOD.inputs["dataset"].accepts, encode, limit)
     train_labels, heldout_labels = (_labels(ctx, split) for split in ("train", "heldout"))
     counts = Counter(train_labels)

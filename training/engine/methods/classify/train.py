@@ -4,7 +4,6 @@ A text is judged at its last token, as the `ForSequenceClassification` models of
 flat rows and do not see each other.
 """
 
-import sys
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,12 @@ from models_registry.lm.chain import Loaded
 from models_registry.lm.heads import into_classes, score_head
 from models_registry.lm.tuning import apply as tuning
 
-from ... import language, loop, packing
+from ... import loop, packing
 from ...best import Best
 from ...context import Context
 from ...dropout import leave_out
 from ...messages import Message, Refused, _
-from ...moving import Moving
+from ...moving import Moving, room
 from ...packing import IGNORED, Way
 from . import report
 from .config import Config
@@ -32,10 +31,10 @@ from .examples import Examples, Micro, Thinning, class_weights, micro, read
 def run(ctx: Context) -> None:
     config: Config = ctx.config
     loaded = chain.load(ctx.inputs["base"], device=ctx.device)
-    train, heldout = read(ctx, loaded, min(language.room(loaded, config.tune), config.max_length or sys.maxsize))
+    train, heldout = read(ctx, loaded, room(loaded, config.tune))
     foretelling = _foretelling_layer(loaded, config)
     _give_classes(ctx, loaded, train.names)
-    moving = Moving(ctx, loaded)
+    moving = Moving(ctx, loaded, train.corpus.read())
     way = Way(packing.probe(loaded.model.eval(), int(train.corpus.lengths.max())).together, short=True)
     leave_out(loaded.model, config.dropout)
     parameters = moving.parameters | _only_here(foretelling, moving.parameters)

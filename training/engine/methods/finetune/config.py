@@ -3,8 +3,8 @@
 from models_registry.lm.tuning.config import Tune, TuneLora
 
 from ...config import Input, LanguageSettings, Method, setting
-from ...messages import _
-from ...rates import BY_KIND
+from ...messages import Message, _
+from ...tunes import BY_KIND, problems_of_tune
 
 METHOD = Method(
     title=_("Finetune"),
@@ -56,3 +56,6 @@ class Config(LanguageSettings):
     batch_size: int = setting(
         16, _("Batch size"), _("Examples in one update."), group="optimizer", unit="examples", ge=1, le=65536
     )
+
+    def problems(self, inputs: set[str]) -> list[Message]:
+        return super().problems(inputs) + problems_of_tune(self.tune)

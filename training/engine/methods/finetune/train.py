@@ -10,6 +10,7 @@ from models_registry.lm.text import encode_documents, encode_pairs
 from ... import language, loop
 from ...context import Context
 from ...data import SftRow, TextRow, as_prompt
+from ...moving import room
 from ...packing import Corpus, Text
 from .config import Config
 
@@ -17,7 +18,7 @@ from .config import Config
 def run(ctx: Context) -> None:
     config: Config = ctx.config
     loaded = chain.load(ctx.inputs["base"], device=ctx.device)
-    length = language.room(loaded, config.tune)
+    length = room(loaded, config.tune) or language.LONGEST
     if config.max_length:
         length = min(length, config.max_length - 1)  # of a text, the last token is only predicted and not read
 

@@ -1,7 +1,7 @@
 """Policy, reference and critic over as few copies of the weights as can be.
 
-LoRA: one copy of the base is all three; the reference is the model with only the new adapter off. All weights: the reference is a frozen
-copy. The critic reads the policy's hidden states with a head of its own, or moves a trunk of its own.
+An adapter, prefix or soft prompt: one copy of the base is all three; the reference is the model with only the new part off. Where weights
+of the model itself move, the reference has a frozen copy of those, and shares the others. The critic reads the policy's hidden states with a head of its own, or moves a trunk of its own.
 """
 
 import copy
@@ -34,13 +34,11 @@ class Actors:
     def __init__(self, loaded: Loaded, *, separate_critic: bool) -> None:
         self.loaded = loaded
         self.model: PreTrainedModel = loaded.model.eval()
-        # Where everything moves; with an adapter the model is its own reference.
-        self._frozen = copy.deepcopy(self.model).requires_grad_(False) if loaded.trainable is None else None
+        # With an adapter the model is its own reference.
+        self._frozen = _own(self.model).requires_grad_(False) if loaded.trainable is None else None
         self.critic = nn.ModuleDict()
         if separate_critic:
-            # Its own copy of what moves; what is frozen is shared with the policy, not copied.
-            frozen = {id(p): p for p in self.model.base_model.parameters() if not p.requires_grad}
-            self.critic["trunk"] = copy.deepcopy(self.model.base_model, frozen)
+            self.critic["trunk"] = _own(self.model.base_model)
         head = nn.Linear(self.model.config.get_text_config().hidden_size, 1, device=self.model.device)
         nn.init.zeros_(head.weight)  # every value starts at 0, the mean of a normalised score
         nn.init.zeros_(head.bias)
@@ -93,6 +91,11 @@ class Actors:
         """Log-probabilities of the answers under the reference: (batch, C)."""
         with self.reference() as start:
             return completion_logprobs(start.model, batch, temperature=temperature)
+
+
+def _own(module: nn.Module) -> nn.Module:
+    """A module with its own copy of what moves; what is frozen is shared, not copied."""
+    return copy.deepcopy(module, {id(p): p for p in module.parameters() if not p.requires_grad})
 
 
 def _entropy(logits: Tensor) -> Tensor:

@@ -7,7 +7,8 @@ from pydantic import model_validator
 from models_registry.lm.tuning.config import Tune, TuneLora
 
 from ...config import Input, Method, OptimizerSettings, RunSettings, setting
-from ...messages import _
+from ...messages import Message, _
+from ...tunes import problems_of_tune
 
 METHOD = Method(
     title=_("PPO"),
@@ -200,3 +201,6 @@ class Config(OptimizerSettings, RunSettings):
         if self.episodes % self.minibatches:
             raise ValueError("episodes must be a multiple of minibatches")
         return self
+
+    def problems(self, inputs: set[str]) -> list[Message]:
+        return super().problems(inputs) + problems_of_tune(self.tune)

@@ -9,6 +9,7 @@ from models_registry.lm.text import Prompt, encode_prompt, plain_chat
 from ...context import Context
 from ...data import as_prompt, rows
 from ...messages import Message, Refused, _
+from ...moving import room
 from .config import METHOD, Config
 
 
@@ -30,22 +31,22 @@ def tokenized_prompts(
     """The prompts to train on and the held-out ones, each once. Those that are too long with an answer, for the model or by `fits` for
     what judges it, are left out, and told."""
     config: Config = ctx.config
-    room = config.max_prompt_tokens
-    if loaded.context_length is not None:
-        room = min(room or loaded.context_length, loaded.context_length - config.max_tokens)
-    if room is not None and room < 1:
+    limit, context = config.max_prompt_tokens, room(loaded, config.tune)
+    if context is not None:
+        limit = min(limit or context, context - config.max_tokens)
+    if limit is not None and limit < 1:
         text = _(
             "The longest answer (%(answer)s tokens) leaves no room for a prompt: the model holds %(context)s tokens."
         )
         raise Refused(
-            Message("no-room", text, {"answer": config.max_tokens, "context": loaded.context_length})
+            Message("no-room", text, {"answer": config.max_tokens, "context": context})
         )  # fmt: skip
     found: dict[str, dict[tuple[int, ...], Tokenized]] = {"train": {}, "heldout": {}}
     too_long = 0
     for row in rows(ctx.inputs["dataset"], METHOD.inputs["dataset"].accepts):
         prompt = as_prompt(row.prompt)
         ids = encode_prompt(loaded, prompt)
-        if (room is not None and len(ids) > room) or not fits(prompt):
+        if (limit is not None and len(ids) > limit) or not fits(prompt):
             too_long += 1
         else:
             found[row.split].setdefault(tuple(ids), Tokenized(prompt, ids))

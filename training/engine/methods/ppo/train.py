@@ -23,11 +23,12 @@ from torch import Tensor, nn
 from models_registry.lm.chain import Loaded, load
 from models_registry.lm.generate import Output, generate_ids
 from models_registry.lm.score import Padded, padded
-from models_registry.lm.tuning.apply import apply, counts, save
+from models_registry.lm.tuning.apply import save
 
 from ...context import Context
 from ...diversity import distinct_ngrams
 from ...loop import Shuffle, adamw, load_state, must_be_finite, save_state, schedule
+from ...moving import Moving
 from .actors import Actors
 from .compare import compare
 from .config import Config
@@ -63,9 +64,7 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
     config: Config = ctx.config
     loaded = load(ctx.inputs["base"], device=ctx.device)
     prompts, heldout = tokenized_prompts(ctx, loaded, getattr(reward_fn, "fits", lambda _prompt: True))
-    apply(loaded, config.tune)
-    trained, total = counts(loaded)
-    ctx.facts(trained_parameters=trained, total_parameters=total)
+    moving = Moving(ctx, loaded, [p.ids for p in prompts])
     actors = Actors(loaded, separate_critic=config.critic == "separate")
 
     parameters = actors.parameters()
@@ -119,8 +118,7 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
         ctx.boundary(update, save_checkpoint)
 
     metrics = {"updates": config.updates, "episodes": config.updates * config.episodes, "beta": controller.beta}
-    metrics |= {"trained_parameters": trained, "total_parameters": total}
-    metrics |= compare(ctx, actors, heldout[: config.heldout_prompts], reward_fn)
+    metrics |= compare(ctx, actors, heldout[: config.heldout_prompts], reward_fn) | moving.report()
     save(loaded, ctx.output)
     ctx.finish(metrics)
 

@@ -20,6 +20,7 @@ from ...context import Context
 from ...data import TextRow
 from ...dropout import leave_out
 from ...messages import Message, Refused, _
+from ...moving import room
 from ...packing import Corpus, Text
 from .config import BOS, EOS, PAD, Config
 
@@ -32,7 +33,7 @@ def run(ctx: Context) -> None:
         tokenizer = _tokenizer(ctx)
         loaded = chain.Loaded(new_model(config, tokenizer).to(ctx.device), tokenizer, "lm")
     leave_out(loaded.model, config.dropout)
-    length = loaded.context_length or 1024
+    length = room(loaded, config.tune) or language.LONGEST
 
     def encode(rows: Sequence[TextRow]) -> Iterator[Text]:
         documents = encode_documents(loaded, [row.text for row in rows])

@@ -5,7 +5,8 @@ from typing import Literal
 from models_registry.lm.tuning.config import Tune, TuneAll
 
 from ...config import Input, Method, TrainingSettings, setting
-from ...messages import _
+from ...messages import Message, _
+from ...tunes import problems_of_tune
 
 METHOD = Method(
     title=_("Reward model"),
@@ -96,3 +97,6 @@ class Config(TrainingSettings):
     batch_size: int = setting(
         8, _("Batch size"), _("Rankings in one update."), group="optimizer", unit="rankings", ge=1, le=65536
     )  # fmt: skip
+
+    def problems(self, inputs: set[str]) -> list[Message]:
+        return super().problems(inputs) + problems_of_tune(self.tune)

@@ -11,6 +11,7 @@ from models_registry.lm.text import encode_pairs
 from ...context import Context
 from ...data import RankingRow, as_prompt, rows
 from ...messages import Message, Refused, _
+from ...moving import room
 from .config import METHOD, Config
 
 
@@ -30,7 +31,7 @@ class Ranking:
 def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ranking]]:
     """The rankings to train on and the held-out ones. Raises Refused with everything that stands in the way."""
     config: Config = ctx.config
-    limit = min(filter(None, (config.max_length, loaded.context_length)), default=None)
+    limit = min(filter(None, (config.max_length, room(loaded, config.tune))), default=None)
     found: dict[str, list[Ranking]] = {"train": [], "heldout": []}
     silent = 0
     for row in rows(ctx.inputs["dataset"], METHOD.inputs["dataset"].accepts):

@@ -53,7 +53,7 @@ def run(ctx: Context) -> None:
     train, heldout = read_rankings(ctx, loaded)
     if loaded.head == "lm":
         into_reward(loaded, seed=ctx.seed)
-    moving = Moving(ctx, loaded)
+    moving = Moving(ctx, loaded, (ids for r in train for ids in (r.group.prompt, *r.group.completions)))
     share = config.share_prompt and can_share(ctx, loaded, train + heldout)
     scores_of = partial(packed_scores if share else separate_scores, loaded.model)
 

@@ -1,6 +1,8 @@
-"""Learning rates that go well with what moves: told in the descriptions of settings, and when a run's own is far off. Light."""
+"""What can be said of what moves without a model: learning rates that go well with it, and choices that cannot be. Light."""
 
 from math import log
+
+from models_registry.lm.tuning.config import Tune, TuneSoftPrompt
 
 from .messages import Message, _
 
@@ -44,3 +46,13 @@ def far_off(lr: float, kind: str, parameters: int) -> Message | None:
         "The learning rate %(lr)s is far from what usually does well with this choice of what moves: %(low).1g to %(high).1g."
     )
     return Message("unusual-lr", text, {"lr": lr, "low": low, "high": high})
+
+
+def problems_of_tune(tune: Tune, *, has_classes: bool = False) -> list[Message]:
+    """Why a choice of what moves cannot be carried out. `has_classes`: the data bring the names of classes."""
+    if isinstance(tune, TuneSoftPrompt) and tune.init == "labels" and not tune.labels and not has_classes:
+        text = _(
+            "A soft prompt that starts at labels needs some here: name them in tune.labels, or choose another start."
+        )
+        return [Message("no-labels-to-start-from", text)]
+    return []

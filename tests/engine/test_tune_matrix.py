@@ -1,0 +1,147 @@
+"""Every objective with every choice of what moves: it trains, the result is of the right kind and loads, and nothing else moved."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from models_registry.lm import inspect
+from models_registry.lm.chain import load
+from models_registry.lm.score import class_logprobs, documents_loss, rewards
+from models_registry.lm.tuning.config import result_kind
+from training.engine.contract import check_config
+
+from . import rankings, runs
+
+KINDS = {
+    "all": {},
+    "last_layers": {"n": 1},
+    "head": {},
+    "serial": {"reduction": 4},
+    "parallel": {"places": "mlp", "reduction": 4},
+    "lora": {"rank": 2},
+    "ia3": {},
+    "prefix": {"length": 3},
+    "soft_prompt": {"length": 4},
+}
+METHODS = ["finetune", "classify", "reward", "ppo"]
+HEADS = {"finetune": "lm", "classify": "classes", "reward": "reward", "ppo": "lm"}
+QUICK: dict[str, dict[str, Any]] = {
+    "finetune": {"max_steps": 2, "batch_size": 8, "sample_tokens": 4},
+    "classify": {"max_steps": 2, "batch_size": 8},
+    "reward": {"max_steps": 2, "batch_size": 4},
+    "ppo": {"updates": 2, "episodes": 8, "max_tokens": 8, "minibatches": 2, "epochs": 1, "heldout_prompts": 4},
+}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory, pretrained, examples) -> dict[str, dict[str, Any]]:
+    """What each method is given."""
+    folder = tmp_path_factory.mktemp("data")
+    base = [str(pretrained / "output")]
+    labelled = [
+        {"text": row["text"], "label": row["text"].split()[1], "split": row["split"]} for row in runs.stories(60)
+    ]
+    ranked = runs.write_rows(folder / "rankings.jsonl", rankings.rows(20, 3))
+    judge = runs.write_run(
+        folder / "judge",
+        "reward",
+        {"max_steps": 2, "batch_size": 4, "lr": 3e-3},
+        {"base": base, "dataset": str(ranked)},
+    )
+    assert runs.go(judge) == 0
+    data = {"finetune": examples, "reward": ranked, "ppo": examples}
+    data["classify"] = runs.write_rows(folder / "labelled.jsonl", labelled)
+    found = {method: {"base": base, "dataset": str(path)} for method, path in data.items()}
+    found["ppo"]["reward_model"] = [str(judge / "output")]
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("method", METHODS)
+def test_every_objective_on_every_kind(method, kind, inputs, pretrained, tmp_path):
+    tune = {"kind": kind, **KINDS[kind]}
+    folder = runs.write_run(tmp_path / "run", method, {**QUICK[method], "tune": tune, "lr": 1e-2}, inputs[method])
+    before = {path.name: path.read_bytes() for path in (pretrained / "output").iterdir()}
+    assert runs.go(folder) == 0
+    assert {path.name: path.read_bytes() for path in (pretrained / "output").iterdir()} == before
+
+    config, _problems = check_config(method, {"tune": tune})
+    about = inspect.describe(folder / "output")
+    assert about.problems == []
+    assert about.kind == result_kind(config.tune)
+    chain = [folder / "output"] if about.kind == "full" else [pretrained / "output", folder / "output"]
+    loaded = load(chain)
+    assert loaded.head == HEADS[method]
+
+    told = json.loads((folder / "output" / "metrics.json").read_text())
+    assert told["untouched"]["changed"] == 0
+    assert told["untouched"]["identical"] == told["untouched"]["tensors"]
+    assert told["base_sha256_before"] == told["base_sha256_after"]
+    weights = load_file(next((folder / "output").glob("*.safetensors")))
+    if about.kind == "full":
+        assert moved(weights, load_file(pretrained / "output" / "model.safetensors")) == expected(kind, method)
+    else:
+        assert sum(tensor.numel() for tensor in weights.values()) == told["trained_parameters"]
+    numbers_agree(method, loaded, told, inputs[method]["dataset"])
+    if method == "ppo":
+        first = next(event for event in runs.events(folder) if "ratio" in event)
+        assert first["ratio_start"] == pytest.approx(1, abs=1e-5)
+        assert first["clip_fraction_start"] == 0
+        # What is put in front of the text has an effect from the start, and it is told as it is.
+        if kind not in ("prefix", "soft_prompt"):
+            assert first["kl"] == pytest.approx(0, abs=1e-5)
+        else:
+            assert abs(first["kl"]) > 1e-4
+
+
+def moved(after: dict[str, torch.Tensor], before: dict[str, torch.Tensor]) -> set[str]:
+    """Where in the model tensors differ: embedding, layer numbers, norm, head."""
+    places = set()
+    for name, tensor in after.items():
+        if name in before and torch.equal(tensor, before[name]):
+            continue
+        if name == "lm_head.weight" and torch.equal(tensor, before["model.embed_tokens.weight"]):
+            continue
+        parts = name.split(".")
+        places.add(
+            {"embed_tokens": "embedding", "norm": "norm"}.get(parts[1], parts[2]) if parts[0] == "model" else "head"
+        )
+    return places
+
+
+def expected(kind: str, method: str) -> set[str]:
+    head = {"head"}
+    if kind == "head":
+        return head
+    if kind == "last_layers":
+        return head | {"1", "norm"}
+    # The pretrained model's output layer is its embedding.
+    return {"embedding", "0", "1", "norm"} | (head if HEADS[method] != "lm" else set())
+
+
+def numbers_agree(method: str, loaded: Any, told: dict[str, Any], dataset: str) -> None:
+    """What the run said of the held-out rows is what its folder gives when it is loaded."""
+    rows = [json.loads(line) for line in Path(dataset).read_text().splitlines()]
+    heldout = [row for row in rows if row["split"] == "heldout"]
+    if method == "classify":
+        logprobs = class_logprobs(loaded, [row["text"] for row in heldout])
+        nats = [-logprobs[i, loaded.labels.index(row["label"])] for i, row in enumerate(heldout)]
+        assert sum(nats) / len(nats) == pytest.approx(told["heldout_loss"], rel=1e-3)
+    elif method == "reward":
+        scores = rewards(
+            loaded, [(row["prompt"], text) for row in rows if row["split"] == "train" for text in row["completions"]]
+        )
+        assert sum(scores) / len(scores) == pytest.approx(0, abs=1e-2)  # on the scale that lies beside the weights
+        assert torch.tensor(scores).std(correction=0) == pytest.approx(1, abs=1e-2)
+    elif method == "finetune":
+        from models_registry.lm.score import logprobs
+
+        pairs = [(row["prompt"], row["completion"]) for row in heldout]
+        found = logprobs(loaded, pairs)
+        assert -sum(map(sum, found)) / sum(map(len, found)) == pytest.approx(told["heldout_loss"], rel=1e-3)
+    else:
+        assert documents_loss(loaded, ["The cat met the dog."]).loss > 0
