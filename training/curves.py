@@ -43,6 +43,12 @@ NAMES = {
     "clip_fraction_start": (gettext_noop("Clipped before the first step"), gettext_noop("0 in every update.")),
     "policy_loss_start": (gettext_noop("Policy loss before the first step"), ""),
 }  # fmt: skip
+# What a number is called where texts are classified.
+CLASSIFYING = {
+    "accuracy": (gettext_noop("Accuracy"), gettext_noop("Share of the texts that are given the right label.")),
+    "macro_f1": (gettext_noop("Macro-F1"), gettext_noop("Mean over the labels of how well each is found; every label counts alike.")),
+    "loss": (gettext_noop("Loss"), gettext_noop("How surprising the right labels are, in nats a text.")),
+}  # fmt: skip
 # Of interest when something is wrong; folded.
 MACHINERY = {
     "lr", "grad_norm", "policy_loss", "approx_kl", "kl_per_token", "reward_std",
@@ -92,11 +98,12 @@ def curves(events: Events) -> list[Curve]:
     for name, series in events.series.items():
         if name not in COUNTERS and series.points:
             groups.setdefault(name.removeprefix(HELDOUT), {})[name] = series
+    classifying = "macro_f1" in groups
     return [
         Curve(
             name=name,
-            title=title_of(name if name in groups[name] else HELDOUT + name),
-            hint=_(NAMES[name][1]) if NAMES.get(name, ("", ""))[1] else "",
+            title=title_of(name if name in groups[name] else HELDOUT + name, classifying),
+            hint=hint_of(name, classifying),
             lines=dict(sorted(groups[name].items(), key=lambda line: line[0].startswith(HELDOUT))),
             last_step=events.step,
         )
@@ -115,8 +122,14 @@ def in_reading_order(names: Iterable[str]) -> list[str]:
     return sorted(names, key=place)
 
 
-def title_of(name: str) -> str:
+def hint_of(name: str, classifying: bool = False) -> str:
+    hint = ((CLASSIFYING.get(name) if classifying else None) or NAMES.get(name) or ("", ""))[1]
+    return _(hint) if hint else ""
+
+
+def title_of(name: str, classifying: bool = False) -> str:
     """What people call a number of an event or of metrics.json."""
     if name.startswith(HELDOUT):
-        return _("%(name)s, held out") % {"name": title_of(name.removeprefix(HELDOUT))}
-    return _(NAMES[name][0]) if name in NAMES else words(name).capitalize()
+        return _("%(name)s, held out") % {"name": title_of(name.removeprefix(HELDOUT), classifying)}
+    named = (CLASSIFYING.get(name) if classifying else None) or NAMES.get(name)
+    return _(named[0]) if named else words(name).capitalize()

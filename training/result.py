@@ -1,18 +1,27 @@
-"""The figures of a finished run as one table: each with its interval and, where there is one, its value at the start."""
+"""What a finished run found: its figures as one table, each with its interval and its value at the start where there is one; a classifier's
+confusion matrix and classes; and what was proved about the weights that did not move.
+"""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from .curves import CLASSIFYING, title_of
 from .curves import NAMES as CURVE_NAMES
-from .curves import title_of
+from .engine.evaluation import METRICS
 from .fields import flat
 
 LOW, HIGH, START = "_low", "_high", "_start"
-ELSEWHERE = {"trained_parameters", "total_parameters", "loss"}  # at the head of the page, or a setting
+# Shown in another way: at the head of the page, as a setting, as a sentence, a matrix or a table of their own.
+ELSEWHERE = {
+    "trained_parameters", "total_parameters", "loss", "tokens_seen", "task", "figures", "labels", "confusion", "classes", "untouched",
+    "base_sha256_before", "base_sha256_after",
+}  # fmt: skip
+HEATS = 9  # shades of a confusion matrix besides none
 # The order of this table is the order on the page; then come the names of the curves, then all others under their own name.
 NAMES = {
     "win_rate": (gettext_noop("Wins over the start"), gettext_noop("Share of held-out prompts whose answer scores better than the start's; a tie is half.")),
@@ -35,6 +44,11 @@ NAMES = {
     "train_rankings": (gettext_noop("Training rankings"), ""),
     "score_mean": (gettext_noop("Raw score, mean"), gettext_noop("On the training rankings; scores are given less this mean.")),
     "score_std": (gettext_noop("Raw score, standard deviation"), gettext_noop("Scores are given in units of this.")),
+    "rows": (gettext_noop("Rows judged"), ""),
+    "seconds": (gettext_noop("Seconds"), gettext_noop("For the whole of it.")),
+    "rows_per_s": (gettext_noop("Rows per second"), ""),
+    "heldout_texts": (gettext_noop("Held-out texts"), ""),
+    "train_texts": (gettext_noop("Training texts"), ""),
     "best_step": (gettext_noop("Best update"), gettext_noop("The one whose weights were kept.")),
     "steps": (gettext_noop("Updates planned"), ""),
     "prompt_shared": (gettext_noop("Prompt computed once"), ""),
@@ -53,8 +67,42 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """`share` of the texts of this label; `heat` 0..HEATS is how dark it is drawn."""
+
+    count: int
+    share: float
+    is_right: bool
+
+    @property
+    def heat(self) -> int:
+        return round(HEATS * self.share)
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Rows are the labels that the texts have, columns those that they were given."""
+
+    labels: list[str]
+    matrix: list[list[int]]
+
+    @property
+    def rows(self) -> list[tuple[str, list[Cell], int]]:
+        """(label, a cell for each label that was given, how many texts have it)."""
+        found = []
+        for place, (label, counts) in enumerate(zip(self.labels, self.matrix, strict=True)):
+            total = sum(counts)
+            cells = [Cell(n, n / total if total else 0.0, place == given) for given, n in enumerate(counts)]
+            found.append((label, cells, total))
+        return found
+
+
+@dataclass(frozen=True)
 class Result:
     figures: list[Figure]
+    confusion: Confusion | None = None
+    classes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # {label: {precision, recall, f1, texts}}
+    proofs: list[tuple[bool, str]] = field(default_factory=list)  # (whether it is as it should be, a sentence)
 
     @property
     def has_start(self) -> bool:
@@ -67,23 +115,69 @@ class Result:
 
 def result(metrics: Mapping[str, Any]) -> Result:
     """`x_low`, `x_high` and `x_start` of metrics.json belong to `x`."""
-    values = dict(flat(metrics))
+    matrix = metrics.get("confusion")
+    classifying = bool(matrix) or metrics.get("task") == "classification"
+    values = dict(flat({name: value for name, value in metrics.items() if name not in ELSEWHERE}))
     parts = {name + end for name in values for end in (LOW, HIGH, START)}
     figures = [
         Figure(
             name,
-            _(NAMES[name][0]) if name in NAMES else " · ".join(title_of(part) for part in name.split(".")),
-            _hint(name),
+            _title(name, classifying),
+            _hint(name, classifying),
             _("yes") if value is True else _("no") if value is False else value,
             values.get(name + START),
             (values[name + LOW], values[name + HIGH]) if values.get(name + LOW) is not None else None,
         )
         for name, value in values.items()
-        if name not in parts and name not in ELSEWHERE
+        if name not in parts and not isinstance(value, list)
     ]
-    return Result(sorted(figures, key=lambda figure: _ORDER.get(figure.name, len(_ORDER))))
+    figures.sort(key=lambda figure: _ORDER.get(figure.name, len(_ORDER)))
+    return Result(
+        [*_evaluated(metrics.get("figures") or {}), *figures],
+        Confusion(list(matrix["labels"]), matrix["matrix"]) if matrix else None,
+        metrics.get("classes") or {},
+        list(_proofs(metrics)),
+    )
 
 
-def _hint(name: str) -> str:
-    hint = NAMES.get(name, CURVE_NAMES.get(name, ("", "")))[1]
-    return _(hint) if hint else ""
+def _evaluated(figures: Mapping[str, Mapping[str, Any]]) -> list[Figure]:
+    """The figures of an evaluation, in the order in which it gives them; `n` is what was counted."""
+    found = []
+    for name, figure in figures.items():
+        metric = METRICS.get(name)
+        title = _(metric.title) if metric else title_of(name)
+        counted = _("of %(count)s") % {"count": intcomma(figure["n"])} if figure.get("n") is not None else ""
+        unit = _(metric.unit) if metric and metric.unit else ""
+        interval = (figure["low"], figure["high"]) if figure.get("low") is not None else None
+        found.append(Figure(name, title, ", ".join(filter(None, [unit, counted])), figure["value"], None, interval))
+    return found
+
+
+def _proofs(metrics: Mapping[str, Any]) -> Iterator[tuple[bool, str]]:
+    """What the run checked of the weights that were not to move."""
+    if (untouched := metrics.get("untouched")) and untouched["tensors"]:
+        same = untouched["identical"] == untouched["tensors"]
+        text = _("%(identical)s of %(tensors)s frozen tensors are bit for bit what they were.")
+        yield same, text % {"identical": intcomma(untouched["identical"]), "tensors": intcomma(untouched["tensors"])}
+    if before := metrics.get("base_sha256_before"):
+        if before == metrics.get("base_sha256_after"):
+            text = _("The files of the model it started from are the same before and after (sha256 %(hash)s…).")
+            yield True, text % {"hash": _short(before)}
+        else:
+            yield False, _("The files of the model it started from changed while the run went on.")
+
+
+def _short(digest: Any) -> str:
+    """The beginning of a hash, or of the last of several."""
+    return str(digest[-1] if isinstance(digest, list) else digest)[:12]
+
+
+def _title(name: str, classifying: bool) -> str:
+    if name in NAMES and not (classifying and name in CLASSIFYING):
+        return _(NAMES[name][0])
+    return " · ".join(title_of(part, classifying) for part in name.split("."))
+
+
+def _hint(name: str, classifying: bool) -> str:
+    hint = (CLASSIFYING.get(name) if classifying else None) or NAMES.get(name) or CURVE_NAMES.get(name) or ("", "")
+    return _(hint[1]) if hint[1] else ""
