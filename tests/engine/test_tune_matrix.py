@@ -96,6 +96,8 @@ def test_every_objective_on_every_kind(method, kind, inputs, pretrained, tmp_pat
             assert first["kl"] == pytest.approx(0, abs=1e-5)
         else:
             assert abs(first["kl"]) > 1e-4
+        notes = [event["message"]["id"] for event in runs.events(folder) if event.get("kind") == "note"]
+        assert ("start-leads" if kind in ("prefix", "soft_prompt") else "start-agrees") in notes
 
 
 def moved(after: dict[str, torch.Tensor], before: dict[str, torch.Tensor]) -> set[str]:

@@ -12,10 +12,12 @@ WINDOW = 5  # updates; single ones are noisy
 class Health:
     """Remembers the first updates and the latest, and what has been said. `state` goes into the checkpoint.
 
-    kl_limit: nats per token. kl_target: nats per answer, None if β is fixed.
+    kl_limit: nats per token. kl_target: nats per answer, None if β is fixed. leads: virtual tokens are trained, which have an effect before
+    the first step.
     """
 
-    def __init__(self, *, kl_limit: float, kl_target: float | None) -> None:
+    def __init__(self, *, kl_limit: float, kl_target: float | None, leads: bool = False) -> None:
+        self.leads = leads
         self.kl_limit, self.kl_target = kl_limit, kl_target
         self.first: list[Numbers] = []
         self.latest: list[Numbers] = []
@@ -84,6 +86,9 @@ class Health:
         if abs(ratio - 1) < 1e-4 and abs(kl) < 1e-3:
             text = _("At the start the ratio is %(ratio).2f and KL is %(kl).2f: policy, reference and sampling agree.")
             yield Message("start-agrees", text, {"ratio": ratio, "kl": abs(kl)}), "info"
+        elif abs(ratio - 1) < 1e-4 and self.leads:
+            text = _("At the start the ratio is %(ratio).2f: policy and sampling agree. KL is %(kl).2f already, since what is put in front of a text has an effect from the beginning; the reference is the model without it.")  # fmt: skip
+            yield Message("start-leads", text, {"ratio": ratio, "kl": kl}), "info"
         else:
             text = _("At the start the ratio is %(ratio).4f and KL is %(kl).4f; they should be 1 and 0. The run's figures cannot be trusted.")  # fmt: skip
             yield Message("start-disagrees", text, {"ratio": ratio, "kl": kl}), "warning"

@@ -74,7 +74,7 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
         if config.kl_target is None
         else AdaptiveKL(config.kl_coef, target=config.kl_target, horizon=config.kl_horizon)
     )
-    health = Health(kl_limit=config.kl_limit, kl_target=config.kl_target)
+    health = Health(kl_limit=config.kl_limit, kl_target=config.kl_target, leads=loaded.leads)
     shuffle = Shuffle(len(prompts), config.episodes, ctx.seed)
     shown = (heldout or prompts)[: config.sample_prompts]
     sample_every = config.sample_every or max(1, config.updates // 10)
