@@ -293,6 +293,10 @@ def _next_run(actor: User | None, trial: Trial) -> None:
         trial.run = runs.create_run(actor=actor, **_order(entry, trial.seed))
     elif trial.evaluation is None and (version := judged(trial)):
         trial.evaluation = runs.create_run(actor=actor, **_judgement(entry, version))
+        if (
+            trial.run
+        ):  # it takes the place in the queue that the training had, so that the table fills as the trainings end
+            Run.objects.filter(pk=trial.evaluation.pk).update(queue_order=trial.run.queue_order)
     else:
         return
     trial.problems = []
@@ -352,7 +356,7 @@ def _judgement(entry: Entry, version: Version) -> dict[str, Any]:
             inputs["reference"] = comparison.base
     return {
         "method": JUDGE,
-        "config": {},
+        "config": {"task": comparison.task},
         "inputs": inputs,
         "seed": comparison.seeds[0],  # what is drawn while judging is drawn alike for all
         "name": f"{comparison.name}: {entry.label}, {_('judged')}"[:120],

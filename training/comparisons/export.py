@@ -6,21 +6,13 @@ from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
+from labeling.datasets.store import rows_of as data_rows
+
 from ..engine.evaluation import METRICS
 from .models import Comparison
 from .table import Attempt, Contrast, Estimate, Row, Table, rows_of
 
-SAME = (
-    "row",
-    "text",
-    "prompt",
-    "label",
-    "tokens",
-    "bytes",
-    "cluster",
-    "pairs",
-    "strict_pairs",
-)  # of the data, for all methods alike
+OF_THE_DATA = frozenset({"row", "label", "bytes", "cluster"})  # what every evaluation repeats of a row
 
 
 def record(table: Table, row: Row) -> dict[str, Any]:
@@ -151,20 +143,22 @@ def _signed(contrast: Contrast) -> str:
 
 
 def side_by_side(table: Table) -> Iterator[dict[str, Any]]:
-    """A dict a held-out row: what belongs to the data once, then under "methods" what each method said, by label (and seed)."""
+    """A dict a held-out row: the row of the data set, and under "methods" what each method said, by label (and seed)."""
     sides: dict[str, dict[int, dict[str, Any]]] = {}
     for row in table.rows:
         for attempt in row.done:
             if attempt.predictions:
                 name = row.label if len(row.attempts) == 1 else f"{row.label}, seed {attempt.seed}"
                 sides[name] = {each["row"]: each for each in rows_of(attempt.predictions)}
-    for number in sorted(set().union(*sides.values())):
-        there = {name: rows[number] for name, rows in sides.items() if number in rows}
-        line: dict[str, Any] = {}
-        for each in there.values():
-            line = {key: each[key] for key in SAME if key in each} | line
-        own = {name: {key: value for key, value in each.items() if key not in SAME} for name, each in there.items()}
-        yield {key: line[key] for key in SAME if key in line} | {"methods": own}
+    judged = set().union(*sides.values())
+    for number, data in enumerate(data_rows(table.comparison.dataset.folder)):
+        if number in judged:
+            said = {name: rows[number] for name, rows in sides.items() if number in rows}
+            methods = {
+                name: {key: value for key, value in each.items() if key not in OF_THE_DATA}
+                for name, each in said.items()
+            }
+            yield {"row": number, **data, "methods": methods}
 
 
 def predictions(comparison: Comparison, form: str) -> str:

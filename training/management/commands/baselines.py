@@ -17,7 +17,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from people.errors import Refusal
 from training.comparisons import actions, export, menu, queries
 from training.comparisons.models import Comparison, Task
-from training.comparisons.table import Table
+from training.comparisons.table import Row, Table
+from training.models import Run
 from training.supervisor import supervising
 
 from .train import person
@@ -125,11 +126,12 @@ class Command(BaseCommand):
                 time.sleep(LOOK_EVERY)
 
 
-def _state(row) -> str:
+def _state(row: Row) -> str:
     parts = []
     for attempt in row.attempts:
         active = attempt.active_run
-        parts.append(f"{attempt.phase} {active.percent} %" if active and active.percent else attempt.phase)
+        begun = active and active.state != Run.State.QUEUED
+        parts.append(f"{attempt.phase} {active.percent} %" if begun else active.state if active else attempt.phase)
     return f"{row.label}: {', '.join(parts)}"
 
 
