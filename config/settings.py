@@ -211,6 +211,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "OAS_VERSION": "3.1.0",  # whose schemas are JSON Schema, which the methods' settings are written in
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "training.api_schema.add_methods",
+    ],
     "ENUM_NAME_OVERRIDES": {
         "AssignmentState": "labeling.models.Assignment.State",
         "DatasetKind": "labeling.models.Dataset.Kind",

@@ -3,7 +3,7 @@
 import pytest
 
 from training.engine import methods
-from training.engine.reference import BEGIN, DOCS, table, updated
+from training.engine.reference import BEGIN, DOCS, kinds_table, table, unions, updated
 
 
 @pytest.mark.parametrize("method", methods.names())
@@ -19,3 +19,11 @@ def test_every_setting_of_every_method_has_a_row_with_its_default():
         assert len(rows) == len(methods.config_of(method).model_fields)
     assert "| `kl_coef` | `0.2` |" in table("ppo")
     assert "`rao_kupper`, `bradley_terry`, `soft`" in table("reward")
+
+
+def test_a_setting_of_several_kinds_has_a_page_with_the_settings_of_each():
+    assert unions() == ["tune"]
+    text = (DOCS / "tune.md").read_text("utf-8")
+    assert kinds_table("tune") in text, "run: python -m training.engine.reference"
+    assert "### `lora`: LoRA adapter" in text
+    assert "| `tune.rank` | `8` |" in text
