@@ -212,11 +212,12 @@ def add_adapter(loaded: Loaded, folder: Path, name: str) -> str:
     for part, parameter in loaded.model.named_parameters():
         if f".{name}." in f".{part}.":
             parameter.requires_grad_(False)
+    use(loaded, loaded.on)  # PEFT has switched it on
     return name
 
 
 def _add_peft(loaded: Loaded, folder: Path, name: str) -> None:
-    config = PeftConfig.from_pretrained(str(folder))
+    config = leading.peft_config(folder)
     config.inference_mode = True
     peft = wrap(loaded, config, name)
     state = load_file(folder / "adapter_model.safetensors", device=str(loaded.device))

@@ -63,12 +63,14 @@ def generate(
     batch_size: int = 64,
     first_index: int = 0,
     soft_prompts: Sequence[str | None] | None = None,
+    draws: Sequence[tuple[int, int]] | None = None,
 ) -> list[Output]:
     """`samples` completions of each prompt, prompt by prompt: element i · samples + j is sample j of prompt i.
 
     temperature 0 is greedy. Prompts are tokenized by text.encode_prompt. A completion ends at EOS, before a text of `stop`, after
     `max_tokens`, or where the model's context is full. `first_index` is the index of prompts[0] when a long list is done in parts.
     `soft_prompts`: the name of each prompt's soft prompt, or None for none, instead of those that are on; they may differ within a batch.
+    `draws`: the (seed, prompt index) of each prompt, instead of `seed` and `first_index`, where prompts of different requests are mixed.
     Raises ValueError when a prompt fills the context or an argument is out of range.
     """
     encoded = [encode_prompt(loaded, prompt) for prompt in prompts]
@@ -84,6 +86,7 @@ def generate(
         batch_size=batch_size,
         first_index=first_index,
         soft_prompts=soft_prompts,
+        draws=draws,
     )
 
 
@@ -100,6 +103,7 @@ def generate_ids(
     batch_size: int = 64,
     first_index: int = 0,
     soft_prompts: Sequence[str | None] | None = None,
+    draws: Sequence[tuple[int, int]] | None = None,
 ) -> list[Output]:
     """generate() for prompts that are tokens already."""
     _check(max_tokens, temperature, top_p, samples)
@@ -109,8 +113,9 @@ def generate_ids(
     rows = []
     for i, ids in enumerate(prompts):
         name = soft_prompts[i] if soft_prompts is not None else None
+        drawn, index = draws[i] if draws is not None else (seed, first_index + i)
         with _led(loaded, [name] if own else None):
-            rows += [_row(loaded, list(ids), first_index + i, j, max_tokens, seed, name) for j in range(samples)]
+            rows += [_row(loaded, list(ids), index, j, max_tokens, drawn, name) for j in range(samples)]
     # Prompts of like length together: little padding. The order of the answers is restored by `rows`.
     order = sorted(range(len(rows)), key=lambda r: len(rows[r].prompt_ids))
     per_batch = max(1, batch_size // samples) * samples

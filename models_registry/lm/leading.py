@@ -6,6 +6,7 @@ either side, with positions given or not. A row of the batch is [prefixes | soft
 """
 
 import inspect
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -112,12 +113,18 @@ def put(model: PreTrainedModel, name: str, values: Tensor, *, prefix: bool) -> N
     (state.prefixes if prefix else state.prompts)[name] = nn.Parameter(values.to(model.device, torch.float32))
 
 
+def peft_config(folder: Path) -> PeftConfig:
+    """PEFT's config of a folder; what it does not know (our `labels`) is left out without a word."""
+    with warnings.catch_warnings(action="ignore", category=UserWarning):
+        return PeftConfig.from_pretrained(str(folder))
+
+
 def add(model: PreTrainedModel, folder: Path, name: str) -> dict[str, Tensor]:
     """Put the soft prompt or prefix of a PEFT folder into the model, not yet on. Returns the head that it brings, {} if none.
 
     Raises ValueError where it does not fit.
     """
-    config = PeftConfig.from_pretrained(str(folder))
+    config = peft_config(folder)
     tensors = load_file(folder / "adapter_model.safetensors")
     if "prompt_embeddings" not in tensors:
         raise ValueError(f"{folder}: it holds no virtual tokens (prompt_embeddings)")
