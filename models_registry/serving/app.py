@@ -1,4 +1,4 @@
-"""The model server's addresses: /v1/models, /v1/completions, /v1/chat/completions, /v1/score, /health."""
+"""The model server's addresses: /v1/models, /v1/completions, /v1/chat/completions, /v1/score, /v1/classify, /health."""
 
 import asyncio
 import json
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from asgiref.sync import sync_to_async
 from django.db import close_old_connections
 from starlette.applications import Starlette
@@ -17,17 +18,19 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from models_registry import queries
+from models_registry.lm import leading
 from models_registry.lm.chain import Loaded
-from models_registry.lm.generate import Output, generate, stream
-from models_registry.lm.score import rewards
+from models_registry.lm.generate import Output, generate_ids, stream
+from models_registry.lm.score import class_logprobs, rewards
 from models_registry.lm.text import encode_prompt
-from models_registry.models import Head, Stage, Version
+from models_registry.models import Head, Kind, Stage, Version
 from people.errors import Refusal
 
-from .engine import Engine
+from .engine import Engine, Together
 from .protocol import (
     ApiError,
     ChatRequest,
+    ClassifyRequest,
     CompletionRequest,
     Envelope,
     ScoreRequest,
@@ -38,6 +41,7 @@ from .protocol import (
 @dataclass(frozen=True)
 class _Found:
     folders: list[Path]
+    kinds: list[str]  # of the links, root first
     head: str
     name: str
 
@@ -47,7 +51,10 @@ def _find(reference: str) -> _Found:
     close_old_connections()
     try:
         version = queries.find(reference)
-        return _Found(queries.folders(version), version.head, str(version))
+        if version.kind == Kind.REMOTE:
+            raise ApiError(400, f"{version} runs on another server; ask it there.", param="model", code="remote_model")
+        kinds = [link.kind for link in version.chain()]
+        return _Found(queries.folders(version), kinds, version.head, str(version))
     except Refusal as refusal:
         code = "model_not_found" if refusal.status == 404 else "model_damaged"
         raise ApiError(404 if refusal.status == 404 else 500, str(refusal), param="model", code=code) from None
@@ -56,10 +63,19 @@ def _find(reference: str) -> _Found:
 @sync_to_async
 def _all() -> list[dict[str, Any]]:
     close_old_connections()
-    versions = Version.objects.select_related("model").exclude(stage=Stage.ARCHIVED).order_by("model__name", "number")
+    versions = Version.objects.select_related("model", "parent__model").exclude(stage=Stage.ARCHIVED)
+    versions = versions.exclude(kind=Kind.REMOTE).order_by("model__name", "number")
     return [
-        {"id": str(v), "object": "model", "created": int(v.created_at.timestamp()), "owned_by": "peringkat"}
-        for v in versions
+        {
+            "id": str(version),
+            "object": "model",
+            "created": int(version.created_at.timestamp()),
+            "owned_by": "peringkat",
+            "kind": version.kind,
+            "head": version.head,
+            "parent": version.parent and str(version.parent),
+        }
+        for version in versions
     ]
 
 
@@ -74,6 +90,7 @@ async def health(request: Request) -> Response:
             "status": "ok",
             "device": engine.pool.device,
             "loaded": len(engine.pool),
+            "links": engine.pool.links,
             "waiting": engine.waiting,
             "budget_bytes": engine.pool.budget,
         }
@@ -95,8 +112,9 @@ async def _write(request: Request, wanted: CompletionRequest | ChatRequest) -> R
     envelope = Envelope(wanted)
     engine: Engine = request.app.state.engine
     if not wanted.stream:
-        ticket = engine.submit(found.folders, lambda loaded: _whole(loaded, wanted, envelope))
-        return JSONResponse(await _only(request, ticket.events()))
+        return JSONResponse(
+            await _only(request, engine.submit(found.folders, _whole(found, wanted, envelope)).events())
+        )
     ticket = engine.submit(found.folders, lambda loaded: _pieces(loaded, wanted, envelope))
     return await _event_stream(ticket.events())
 
@@ -111,10 +129,59 @@ async def _only(request: Request, events: AsyncIterator[Any]) -> Any:
     return answer.result()
 
 
-def _whole(loaded: Loaded, wanted: CompletionRequest | ChatRequest, envelope: Envelope) -> Iterator[dict[str, Any]]:
-    outputs = generate(loaded, wanted.prompts, samples=wanted.samples, **wanted.sampling())
-    texts = [(output.text, output.finish_reason) for output in outputs]
-    yield envelope.whole(texts, _prompt_tokens(loaded, wanted), sum(len(output.token_ids) for output in outputs))
+@dataclass(frozen=True)
+class _Asked:
+    wanted: CompletionRequest | ChatRequest
+    envelope: Envelope
+    seed: int
+
+
+def _whole(found: _Found, wanted: CompletionRequest | ChatRequest, envelope: Envelope) -> Together:
+    """A request that is answered in one piece. Those that differ in their prompts, seeds and one soft prompt alone go into one batch."""
+    sampling = wanted.sampling()
+    asked = _Asked(wanted, envelope, sampling.pop("seed"))
+    soft = [folder for folder, kind in zip(found.folders, found.kinds, strict=True) if kind == Kind.SOFT_PROMPT]
+    words = [folder for folder, kind in zip(found.folders, found.kinds, strict=True) if kind == Kind.HARD_PROMPT]
+    rest = tuple(folder for folder in found.folders if folder not in {*soft, *words})
+    mixed = len(soft) <= 1
+    chain = rest if mixed else tuple(found.folders)
+    key = (chain, found.head, mixed, wanted.samples, *((name, str(value)) for name, value in sorted(sampling.items())))
+    return Together(key, asked, lambda some: _written(some, sampling, wanted.samples, mixed=mixed))
+
+
+def _written(
+    some: list[tuple[Loaded, _Asked]], sampling: dict[str, Any], samples: int, *, mixed: bool
+) -> list[dict[str, Any]]:
+    """One batch for all; each gets what it gets alone, since its random numbers are its own."""
+    prompts, soft, draws = [], [], []
+    for loaded, asked in some:
+        name = _soft_prompt(loaded) if mixed else None
+        for place, prompt in enumerate(asked.wanted.prompts):
+            prompts.append(encode_prompt(loaded, prompt))
+            soft.append(name)
+            draws.append((asked.seed, place))
+    outputs = iter(
+        generate_ids(
+            some[0][0],
+            prompts,
+            samples=samples,
+            draws=draws,
+            soft_prompts=soft if mixed and any(soft) else None,
+            **sampling,
+        )
+    )
+    answers, counts = [], iter(map(len, prompts))
+    for _loaded, asked in some:
+        mine = [next(outputs) for _prompt in asked.wanted.prompts for _sample in range(samples)]
+        texts = [(output.text, output.finish_reason) for output in mine]
+        read = sum(next(counts) for _prompt in asked.wanted.prompts)
+        answers.append(asked.envelope.whole(texts, read, sum(len(output.token_ids) for output in mine)))
+    return answers
+
+
+def _soft_prompt(loaded: Loaded) -> str | None:
+    state = leading.of(loaded.model)
+    return next((name for name in loaded.adapters if state is not None and name in state.prompts), None)
 
 
 def _pieces(loaded: Loaded, wanted: CompletionRequest | ChatRequest, envelope: Envelope) -> Iterator[dict[str, Any]]:
@@ -182,6 +249,25 @@ async def score(request: Request) -> Response:
     return JSONResponse({"object": "list", "model": wanted.model, "data": data})
 
 
+async def classify(request: Request) -> Response:
+    wanted: ClassifyRequest = read(ClassifyRequest, await request.body())
+    found = await _find(wanted.model)
+    if found.head != Head.CLASSES:
+        raise ApiError(400, f"{found.name} is no classifier.", param="model")
+
+    def work(loaded: Loaded) -> Iterator[list[dict[str, float]]]:
+        rows = np.exp(class_logprobs(loaded, wanted.texts))
+        yield [dict(zip(loaded.labels, map(float, row), strict=True)) for row in rows]
+
+    ticket = request.app.state.engine.submit(found.folders, work)
+    rows = await _only(request, ticket.events())
+    data = [
+        {"index": index, "label": max(labels, key=lambda label: labels[label]), "labels": labels}
+        for index, labels in enumerate(rows)
+    ]
+    return JSONResponse({"object": "list", "model": wanted.model, "data": data})
+
+
 def _error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
     return JSONResponse(error.body, status_code=error.status)
@@ -202,6 +288,7 @@ def make_app(engine: Engine) -> Starlette:
             Route("/v1/completions", completions, methods=["POST"]),
             Route("/v1/chat/completions", chat, methods=["POST"]),
             Route("/v1/score", score, methods=["POST"]),
+            Route("/v1/classify", classify, methods=["POST"]),
             Route("/health", health),
         ],
         # It listens on loopback alone; this keeps pages of other sites from reaching it through a visitor's browser.

@@ -129,6 +129,19 @@ class ScoreRequest(BaseModel):
     completions: Annotated[list[str], Field(min_length=1, max_length=256)]
 
 
+class ClassifyRequest(BaseModel):
+    """Not OpenAI's: the probability of each label for one text or several."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: str
+    input: str | Annotated[list[str], Field(min_length=1, max_length=256)]
+
+    @property
+    def texts(self) -> list[str]:
+        return [self.input] if isinstance(self.input, str) else self.input
+
+
 def read(kind: type[BaseModel], body: bytes) -> Any:
     """The request, or an ApiError that names the first thing that is wrong as OpenAI does."""
     try:

@@ -1,6 +1,7 @@
 """The model server, as a process of its own: the OpenAI protocol, streams, errors, many at once; and the pages that ask it."""
 
 import json
+import math
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -37,6 +38,10 @@ SAMPLING = {"max_tokens": 12, "temperature": 1, "top_p": 0.9, "seed": 5}
 def test_models_are_listed_by_name_and_version_without_the_archived(server, tiny, tiny_tuned, admin):
     listed = httpx.get(f"{server}/v1/models").json()
     assert listed["object"] == "list"
+    assert [(each["kind"], each["head"], each["parent"]) for each in listed["data"]] == [
+        ("full", "lm", None),
+        ("adapter", "lm", "tiny:v1"),
+    ]
     assert [each["id"] for each in listed["data"]] == ["tiny:v1", "tiny-tuned:v1"]
     actions.set_stage(actor=admin, version=tiny_tuned, stage=Stage.ARCHIVED)
     assert [each["id"] for each in httpx.get(f"{server}/v1/models").json()["data"]] == ["tiny:v1"]
@@ -161,47 +166,27 @@ def test_a_client_that_hangs_up_frees_the_model(server, endless):
     assert time.monotonic() - begun < 5
 
 
-def test_a_base_and_its_adapters_hold_the_weights_once(tiny, tiny_tuned):
-    import torch
-
-    from models_registry import queries
-    from models_registry.lm.chain import load
-    from models_registry.lm.generate import generate
-    from models_registry.serving.pool import Pool
-
-    pool = Pool(budget=10**9, device="cpu")
-    base = pool.get(queries.folders(tiny))
-    alone = pool.used
-    tuned = pool.get(queries.folders(tiny_tuned))
-    adapter = sum(p.numel() * 4 for name, p in tuned.model.named_parameters() if "lora_" in name)
-    assert adapter > 0
-    assert pool.used <= alone + adapter + 4096  # rotary tables are small, and each model's own
-    for folders, shared in ((queries.folders(tiny), base), (queries.folders(tiny_tuned), tuned)):
-        separate = generate(load(folders), ["Hello"], **SAMPLING)[0]
-        assert generate(shared, ["Hello"], **SAMPLING)[0].text == separate.text
-    assert torch.equal(base.model.lm_head.weight, tuned.model.lm_head.weight)
-
-
-def test_the_longest_unused_model_goes_first(tiny, tiny_model, copy_of):
-    from models_registry.serving.pool import Pool
-
-    folders = [[copy_of(tiny_model, name)] for name in "abc"]
-    one = Pool(budget=10**9, device="cpu")
-    one.get(folders[0])
-    pool = Pool(budget=int(one.used * 2.5), device="cpu")
-    first, second = pool.get(folders[0]), pool.get(folders[1])
-    assert pool.get(folders[0]) is first
-    pool.get(folders[2])
-    assert len(pool) == 2
-    assert pool.get(folders[0]) is first
-    assert pool.get(folders[1]) is not second
-
-
 def test_it_tells_how_it_is(server, tiny):
     post(f"{server}/v1/completions", model="tiny:v1", prompt="x", max_tokens=1)
     health = serving_client.health()
     assert health["status"] == "ok"
     assert health["loaded"] >= 1
+
+
+def test_a_short_answer_does_not_wait_for_a_long_one(server, endless, tiny):
+    body = {"model": "endless:v1", "prompt": "Hello", "max_tokens": 16_000, "stream": True}
+    with httpx.stream("POST", f"{server}/v1/completions", json=body, timeout=60) as response:
+        lines = (line for line in response.iter_lines() if line)
+        next(lines)
+        short = streamed(f"{server}/v1/completions", model="tiny:v1", prompt="Hello", **SAMPLING)
+        again = streamed(f"{server}/v1/completions", model="tiny:v1", prompt="Hello", **SAMPLING)
+        assert next(lines) != "data: [DONE]"
+    text = "".join(event["choices"][0]["text"] for event in short)
+    assert text == "".join(event["choices"][0]["text"] for event in again) != ""
+    assert (
+        text
+        == post(f"{server}/v1/completions", model="tiny:v1", prompt="Hello", **SAMPLING).json()["choices"][0]["text"]
+    )
 
 
 # ---- The site asks it ----------------------------------------------------------------------------------------------
@@ -267,6 +252,38 @@ def scorer(tiny_model, tmp_path):
     model.save_pretrained(tmp_path / "scorer")
     AutoTokenizer.from_pretrained(tiny_model).save_pretrained(tmp_path / "scorer")
     return tmp_path / "scorer"
+
+
+def test_a_classifier_tells_the_probability_of_each_label(client, server, tiny_model, tiny, admin, tmp_path):
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    from models_registry.lm.chain import load
+    from models_registry.lm.score import class_logprobs
+
+    torch.manual_seed(3)
+    names = {0: "bad", 1: "so-so", 2: "good"}
+    model = AutoModelForSequenceClassification.from_pretrained(tiny_model, num_labels=3, id2label=names)
+    torch.nn.init.normal_(model.score.weight)
+    model.save_pretrained(tmp_path / "judge")
+    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(tmp_path / "judge")
+    version = actions.import_folder(actor=None, name="judge", path=tmp_path / "judge").version
+    assert version.facts["labels"] == ["bad", "so-so", "good"]
+
+    expected = class_logprobs(load([version.folder]), ["one", "two"])
+    for row, labels in zip(expected, serving_client.classify(version, ["one", "two"]), strict=True):
+        assert list(labels) == ["bad", "so-so", "good"]
+        assert sum(labels.values()) == pytest.approx(1)
+        assert [math.log(value) for value in labels.values()] == pytest.approx(list(row), abs=1e-4)
+    body = post(f"{server}/v1/classify", model="judge:v1", input="one").json()["data"][0]
+    assert body["label"] == max(body["labels"], key=body["labels"].get)
+
+    client.force_login(admin)
+    events = answer(client, version, texts="one\r\n---\r\ntwo")
+    assert [event["text"] for event in events] == ["one", "two"]
+    shares = [share for _label, share in events[0]["labels"]]
+    assert shares == sorted(shares, reverse=True)
+    assert "no classifier" in post(f"{server}/v1/classify", model="tiny:v1", input="x").json()["error"]["message"]
 
 
 def test_a_reward_model_scores_instead_of_writing(client, server, scorer, tiny, admin):
