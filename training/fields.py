@@ -62,8 +62,19 @@ class Field:
 
     def words(self, value: Any) -> str:
         """A value as people read it: a choice by its label, where it has one."""
-        label = self.labels.get(str(value))
-        return label if label else words(value) if self.kind == "choice" and value in self.choices else str(value)
+        if label := self.labels.get(str(value)):
+            return label
+        if self.kind == "union":
+            return next((variant.title for variant in self.variants if variant.default == value), str(value))
+        return words(value) if value in self.choices else str(value)
+
+    def shown(self, value: Any) -> str:
+        """A value in a table of settings; empty where it is."""
+        if value is None or value == []:
+            return ""
+        if self.kind == "boolean":
+            return _("yes") if value else _("no")
+        return self.words(value) if self.kind in ("choice", "union") else as_text(self, value)
 
     def leaves(self) -> Iterator["Field"]:
         """What can be set: this field, or those inside a group; a union and the fields of all its variants."""
@@ -136,8 +147,9 @@ def _field(path: str, schema: Mapping, defs: Mapping, *, required: bool) -> Fiel
     )
     if "discriminator" in schema:
         made.kind, made.tag = "union", schema["discriminator"]["propertyName"]
-        for value, reference in schema["discriminator"]["mapping"].items():
-            variant = defs[reference.rpartition("/")[2]]
+        values = {reference: value for value, reference in schema["discriminator"]["mapping"].items()}
+        for reference in [option["$ref"] for option in schema["oneOf"]]:  # in the order in which they are declared
+            value, variant = values[reference], defs[reference.rpartition("/")[2]]
             children = _properties(variant, defs, f"{path}.", without=made.tag)
             made.variants.append(
                 Field(

@@ -13,7 +13,7 @@ from . import charts, reading
 from .charts import Line, Plot
 from .curves import COUNTERS, HELDOUT, MACHINERY, in_reading_order, title_of
 from .engine import methods
-from .fields import all_leaves, as_text, fields_of, flat
+from .fields import all_leaves, fields_of, flat
 from .models import Run
 from .result import Figure, result
 
@@ -119,12 +119,15 @@ class Overlay:
         known: dict[str, Any] = {}
         for run in self.runs:
             if run.method in methods.names():
-                known |= {each.path: each for each in all_leaves(fields_of(methods.config_of(run.method)))}
+                fields = fields_of(methods.config_of(run.method))
+                known |= {each.path: each for each in all_leaves(fields)}
+                known |= {f"{each.path}.{each.tag}": each for each in fields if each.kind == "union"}
         given = [dict(flat(run.config)) for run in self.runs]
         rows = []
         for path in dict.fromkeys(path for config in given for path in config):
             each = known.get(path)
-            values = [_shown(each, config[path]) if path in config else None for config in given]
+            shown = each.shown if each else str
+            values = [shown(config[path]) if path in config else None for config in given]
             rows.append(Row(each.title if each else path, values))
         return _differing(rows)
 
@@ -158,12 +161,6 @@ def smoothed(values: list[float], weight: float) -> list[float]:
 
 def _is_machinery(name: str) -> bool:
     return name.removeprefix(HELDOUT) in MACHINERY
-
-
-def _shown(each: Any, value: Any) -> Any:
-    if each is None:
-        return value
-    return as_text(each, each.words(value) if each.kind == "choice" and value is not None else value)
 
 
 def _differing(rows: list[Row]) -> list[Row]:

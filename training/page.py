@@ -298,10 +298,8 @@ class Page:
         changed = self._changed_settings()
         rows = []
         for path, value in flat(self.run.config):
-            each = known.get(path)
-            title = each.title if each else tags[path].title if path in tags else path
-            shown = each.words(value) if each and each.kind == "choice" and value is not None else value
-            rows.append((title, as_text(each, shown) if each else value, path in changed))
+            each = known.get(path) or tags.get(path)
+            rows.append((each.title if each else path, each.shown(value) if each else value, path in changed))
         return rows
 
     def _changed_settings(self) -> dict[str, Any]:

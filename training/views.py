@@ -139,7 +139,7 @@ def compare(request: HttpRequest) -> HttpResponse:
     context = {
         "section": "runs",
         "overlay": overlay,
-        "smoothings": [(each, _("none") if not each else f"{each:.0%}") for each in SMOOTHINGS],
+        "smoothings": [(each, _("none") if not each else f"{100 * each:.0f} %") for each in SMOOTHINGS],
         "left_out": max(0, len(found) - MOST_RUNS),
         "others": queries.runs().exclude(pk__in=[run.pk for run in chosen])[:50],
         "more_fit": len(chosen) < MOST_RUNS,
