@@ -1,6 +1,7 @@
 """Loading a chain of folders, root first: a full model and the adapters that lie on it, in the order they were trained."""
 
 import logging
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -221,7 +222,10 @@ def _add_peft(loaded: Loaded, folder: Path, name: str) -> None:
     config.inference_mode = True
     peft = wrap(loaded, config, name)
     state = load_file(folder / "adapter_model.safetensors", device=str(loaded.device))
-    result = set_peft_model_state_dict(peft, state, adapter_name=name)
+    with warnings.catch_warnings(
+        action="ignore", category=UserWarning
+    ):  # that VeRA's matrices are drawn anew, as they should be
+        result = set_peft_model_state_dict(peft, state, adapter_name=name)
     missing = [key for key in result.missing_keys if f".{name}." in f"{key}."]
     if missing or result.unexpected_keys:
         wrong = ", ".join((missing + list(result.unexpected_keys))[:3])

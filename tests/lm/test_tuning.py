@@ -19,14 +19,18 @@ from models_registry.lm.tuning.apply import apply, counts, save, trained_paramet
 from models_registry.lm.tuning.config import (
     Tune,
     TuneAll,
+    TuneFourier,
     TuneHead,
     TuneIA3,
     TuneLastLayers,
+    TuneLokr,
     TuneLora,
+    TuneOft,
     TuneParallel,
     TunePrefix,
     TuneSerial,
     TuneSoftPrompt,
+    TuneVera,
     result_kind,
 )
 from training.engine.loop import adamw
@@ -36,24 +40,39 @@ from . import tiny
 
 LAYERED: list[Tune] = [
     TuneSerial(size=4),
-    TuneSerial(places="mlp", reduction=8, activation="gelu", learned_scaling=True, scaling=0.5),
     TuneParallel(size=4, scaling=4.0),
-    TuneParallel(places="attention", size=3, activation="tanh"),
     TuneLora(rank=2),
+    TuneIA3(),
+    TuneVera(rank=16),
+    TuneFourier(frequencies=20),
+]
+LINEAR_ONLY: list[Tune] = [TuneLokr(rank=4), TuneOft(block_size=8)]  # PEFT does not know them on GPT-2's layers
+VARIANTS: list[Tune] = [
+    TuneSerial(places="mlp", reduction=8, activation="gelu", learned_scaling=True, scaling=0.5),
+    TuneParallel(places="attention", size=3, activation="tanh"),
     TuneLora(rank=4, variant="rslora"),
     TuneLora(rank=2, variant="dora"),
-    TuneIA3(),
+    TuneLora(rank=2, target="mlp"),
 ]
 LEADING: list[Tune] = [TunePrefix(length=3), TuneSoftPrompt(length=5)]
 FULL: list[Tune] = [TuneLastLayers(n=1), TuneHead()]
 
 
 def name(tune: Tune) -> str:
-    return f"{tune.kind}-{getattr(tune, 'places', getattr(tune, 'variant', ''))}".rstrip("-")
+    return "-".join([tune.kind, *(str(value) for key, value in tune if key in ("places", "variant"))])
 
 
-def small(*kinds: list[Tune]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("tune", [tune for group in kinds for tune in group], ids=name)
+def small(*groups: list[Tune]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("tune", [tune for group in groups for tune in group], ids=name)
+
+
+def cases(*groups: list[Tune]) -> pytest.MarkDecorator:
+    """Each kind on each architecture that can take it; variants of a kind on one."""
+    found = []
+    for group in groups:
+        shapes = ["llama"] if group is VARIANTS else ["llama", "qwen2"] if group is LINEAR_ONLY else tiny.SHAPES
+        found += [pytest.param(shape, tune, id=f"{shape}-{name(tune)}") for tune in group for shape in shapes]
+    return pytest.mark.parametrize(("shape", "tune"), found)
 
 
 def shake(loaded, seed: int = 0, std: float = 0.2) -> None:
@@ -64,8 +83,7 @@ def shake(loaded, seed: int = 0, std: float = 0.2) -> None:
             parameter.add_(torch.randn_like(parameter) * std)
 
 
-@pytest.mark.parametrize("shape", tiny.SHAPES)
-@small(LAYERED, FULL)
+@cases(LAYERED, LINEAR_ONLY, VARIANTS, FULL)
 def test_nothing_changes_before_the_first_step(shape, tune, folders):
     before = tiny.logits(load([folders[shape]]))
     now = tiny.logits(load([folders[shape]], trainable=tune))
@@ -73,8 +91,7 @@ def test_nothing_changes_before_the_first_step(shape, tune, folders):
     torch.testing.assert_close(now, before, rtol=0, atol=0 if exact else 1e-5)
 
 
-@pytest.mark.parametrize("shape", tiny.SHAPES)
-@small(LAYERED, LEADING)
+@cases(LAYERED, LINEAR_ONLY, VARIANTS, LEADING)
 def test_saved_and_loaded_it_gives_the_same_numbers_and_switched_off_the_bases(shape, tune, folders, tmp_path):
     base = tiny.logits(load([folders[shape]]))
     loaded = load([folders[shape]], trainable=tune)
@@ -92,8 +109,7 @@ def test_saved_and_loaded_it_gives_the_same_numbers_and_switched_off_the_bases(s
         assert torch.equal(tiny.logits(again), base)
 
 
-@pytest.mark.parametrize("shape", tiny.SHAPES)
-@small(LAYERED, LEADING)
+@cases(LAYERED, LINEAR_ONLY, VARIANTS, LEADING)
 def test_only_what_is_trained_has_gradients_state_and_a_place_in_the_folder(shape, tune, folders, tmp_path):
     loaded = load([folders[shape]], trainable=tune)
     shake(loaded)
@@ -117,8 +133,24 @@ def test_only_what_is_trained_has_gradients_state_and_a_place_in_the_folder(shap
     assert str(tmp_path.parent) not in (tmp_path / "saved" / "adapter_config.json").read_text()
 
 
-@pytest.mark.parametrize("shape", tiny.SHAPES)
-@small(FULL)
+@cases(LAYERED[2:], LINEAR_ONLY, VARIANTS[2:4])
+def test_folded_into_the_weights_it_gives_the_same(shape, tune, folders, tmp_path):
+    loaded = load([folders[shape]], trainable=tune)
+    shake(loaded)
+    tuned = tiny.logits(loaded)
+    save(loaded, tmp_path / "saved")
+    chain = [folders[shape], tmp_path / "saved"]
+    save(load(chain, trainable=TuneAll()), tmp_path / "whole")
+    torch.testing.assert_close(tiny.logits(load([tmp_path / "whole"])), tuned, rtol=1e-4, atol=1e-4)
+
+
+@small(LINEAR_ONLY)
+def test_what_peft_cannot_put_on_a_layer_is_told(tune, folders):
+    with pytest.raises(ValueError, match=f"cannot put {tune.kind}"):
+        load([folders["gpt2"]], trainable=tune)
+
+
+@cases(FULL)
 def test_what_does_not_move_is_saved_bit_for_bit(shape, tune, folders, tmp_path):
     base = load([folders[shape]])
     loaded = load([folders[shape]], trainable=tune)
@@ -172,10 +204,7 @@ def test_more_layers_than_there_are_is_refused(folders):
         load([folders["llama"]], trainable=TuneLastLayers(n=3))
 
 
-@pytest.mark.parametrize("shape", tiny.SHAPES)
-@pytest.mark.parametrize(
-    "tune", [TuneLora(rank=2), TuneLora(variant="dora"), TuneLora(variant="rslora"), TuneIA3(), *LEADING], ids=name
-)
+@cases(LAYERED[2:], LINEAR_ONLY, VARIANTS[2:], LEADING)
 def test_peft_loads_the_folder_and_gives_the_same_numbers(shape, tune, folders, tmp_path):
     loaded = load([folders[shape]], trainable=tune)
     shake(loaded)
@@ -266,7 +295,7 @@ def test_what_cannot_be_folded_in_is_told(tune, below, reason, folders, tmp_path
     assert torch.equal(tiny.logits(loaded), before)
 
 
-@small(LAYERED, LEADING)
+@small(LAYERED, LINEAR_ONLY, LEADING)
 def test_the_base_folder_is_not_touched(tune, folders, tmp_path):
     def digest(folder: Path) -> dict[str, str]:
         return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
@@ -286,7 +315,7 @@ def test_the_base_folder_is_not_touched(tune, folders, tmp_path):
     assert digest(folders["llama"]) == before
 
 
-@small(LAYERED, LEADING)
+@small(LAYERED, LINEAR_ONLY, LEADING)
 def test_it_is_computed_in_bf16_too(tune, folders):
     loaded = load([folders["llama"]], trainable=tune)
     shake(loaded, std=0.05)
@@ -300,14 +329,14 @@ def test_it_is_computed_in_bf16_too(tune, folders):
 
 
 def test_kinds_and_their_results():
-    assert {tune.kind: result_kind(tune) for tune in [TuneAll(), *FULL, *LAYERED, *LEADING]} == {
+    assert {tune.kind: result_kind(tune) for tune in [TuneAll(), *FULL, *LAYERED, *LINEAR_ONLY, *LEADING]} == {
         "all": "full", "last_layers": "full", "head": "full", "serial": "adapter", "parallel": "adapter", "lora": "adapter",
-        "ia3": "adapter", "prefix": "adapter", "soft_prompt": "soft_prompt",
+        "ia3": "adapter", "vera": "adapter", "fourier": "adapter", "lokr": "adapter", "oft": "adapter", "prefix": "adapter", "soft_prompt": "soft_prompt",
     }  # fmt: skip
 
 
 def test_the_config_of_an_adapter_is_the_same_bytes_every_time(folders, tmp_path):
-    for tune in [*LAYERED, *LEADING]:
+    for tune in [*LAYERED, *LINEAR_ONLY, *LEADING]:
         texts = []
         for number in (1, 2):
             torch.manual_seed(0)

@@ -14,6 +14,10 @@ RANGES = {
     "parallel": (1e-4, 3e-3),
     "lora": (1e-4, 1e-3),
     "ia3": (3e-3, 3e-2),
+    "vera": (1e-3, 3e-2),
+    "lokr": (1e-4, 3e-3),
+    "oft": (1e-4, 3e-3),
+    "fourier": (1e-3, 1e-1),
     "prefix": (1e-3, 3e-2),
     "soft_prompt": (1e-3, 0.3),
 }

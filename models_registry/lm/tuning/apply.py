@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import IA3Config, LoraConfig, PeftConfig, get_peft_model_state_dict
+from peft import (
+    FourierFTConfig,
+    IA3Config,
+    LoKrConfig,
+    LoraConfig,
+    OFTConfig,
+    PeftConfig,
+    VeraConfig,
+    get_peft_model_state_dict,
+)
 from peft.tuners.tuners_utils import BaseTunerLayer
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -22,14 +31,18 @@ from ..merging import merge
 from .config import (
     Tune,
     TuneAll,
+    TuneFourier,
     TuneHead,
     TuneIA3,
     TuneLastLayers,
+    TuneLokr,
     TuneLora,
+    TuneOft,
     TuneParallel,
     TunePrefix,
     TuneSerial,
     TuneSoftPrompt,
+    TuneVera,
     result_kind,
 )
 
@@ -56,8 +69,8 @@ def apply(loaded: Loaded, tune: Tune, *, common: Sequence[int] = ()) -> None:
     head = None if loaded.head == "lm" else copy.deepcopy(active_head(loaded))
     if isinstance(tune, (TuneSerial, TuneParallel)):
         bottleneck.wrap(loaded.model, tune, NEW)
-    elif isinstance(tune, TuneLora):
-        wrap(loaded, _lora(loaded, tune), NEW)
+    elif isinstance(tune, (TuneLora, TuneVera, TuneLokr, TuneOft, TuneFourier)):
+        wrap(loaded, _on_linear(loaded, tune), NEW)
     elif isinstance(tune, TuneIA3):
         wrap(loaded, _ia3(loaded), NEW)
     elif isinstance(tune, TunePrefix):
@@ -105,20 +118,38 @@ def untie(model: PreTrainedModel) -> None:
     model.all_tied_weights_keys = {}
 
 
-def _lora(loaded: Loaded, tune: TuneLora) -> LoraConfig:
+def _on_linear(loaded: Loaded, tune: TuneLora | TuneVera | TuneLokr | TuneOft | TuneFourier) -> PeftConfig:
+    """PEFT's config of an adapter that is put on linear layers."""
     targets = _linear_layers(loaded.model, tune.target)
     if not targets:
         raise ValueError(f"the model has no linear layers of the kind {tune.target!r}")
-    return LoraConfig(
-        r=tune.rank,
-        lora_alpha=tune.alpha,
-        lora_dropout=tune.dropout,
-        target_modules=targets,
-        fan_in_fan_out=_has_conv1d(loaded.model, targets),
-        use_rslora=tune.variant == "rslora",
-        use_dora=tune.variant == "dora",
-        **_for_head(loaded),
-    )
+    turned = {"fan_in_fan_out": _has_conv1d(loaded.model, targets)}
+    common = {"target_modules": targets, **_for_head(loaded)}
+    if isinstance(tune, TuneLora):
+        return LoraConfig(
+            r=tune.rank,
+            lora_alpha=tune.alpha,
+            lora_dropout=tune.dropout,
+            use_rslora=tune.variant == "rslora",
+            use_dora=tune.variant == "dora",
+            **turned,
+            **common,
+        )
+    if isinstance(
+        tune, TuneVera
+    ):  # the random matrices are drawn anew from the key in the config, wherever it is loaded
+        return VeraConfig(r=tune.rank, vera_dropout=tune.dropout, save_projection=False, **turned, **common)
+    if isinstance(tune, TuneFourier):
+        return FourierFTConfig(
+            n_frequency=tune.frequencies, scaling=tune.scaling, init_weights=True, **turned, **common
+        )
+    if turned["fan_in_fan_out"]:
+        raise ValueError(
+            f"PEFT cannot put {tune.kind} on this model's layers, which are of the kind Conv1D, as GPT-2's are"
+        )
+    if isinstance(tune, TuneLokr):
+        return LoKrConfig(r=tune.rank, alpha=tune.alpha, rank_dropout=tune.dropout, **common)
+    return OFTConfig(oft_block_size=tune.block_size, **common)
 
 
 def _ia3(loaded: Loaded) -> IA3Config:

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 ResultKind = Literal["full", "adapter", "soft_prompt"]
 Place = Literal["attention", "mlp", "both"]
+Target = Literal["all_linear", "attention", "mlp"]
 
 
 def _(text: str) -> str:
@@ -31,6 +32,15 @@ def setting(
         description=description,
         json_schema_extra={key: value for key, value in extra.items() if value is not None},
         **bounds,
+    )
+
+
+def where() -> Any:
+    """The field of adapters that are put on linear layers."""
+    return setting(
+        "all_linear",
+        _("Where"),
+        _("Which linear layers get an adapter: all of them, those of the attention, or those of the MLP."),
     )
 
 
@@ -163,11 +173,7 @@ class TuneLora(BaseModel):
     dropout: float = setting(
         0.0, _("Dropout"), _("Share of the adapter's inputs that is left out at random while training."), ge=0, lt=1
     )
-    target: Literal["all_linear", "attention", "mlp"] = setting(
-        "all_linear",
-        _("Where"),
-        _("Which linear layers get an adapter: all of them, those of the attention, or those of the MLP."),
-    )
+    target: Target = where()
     variant: Literal["plain", "rslora", "dora"] = setting(
         "plain",
         _("Variant"),
@@ -185,6 +191,91 @@ class TuneIA3(BaseModel):
     model_config = ConfigDict(extra="forbid", title=_("(IA)³ adapter"))
 
     kind: Literal["ia3"] = "ia3"
+
+
+class TuneVera(BaseModel):
+    """Like LoRA with random matrices that stay as they are and are shared by all layers: only two vectors a layer are learned. The base is not touched."""
+
+    model_config = ConfigDict(extra="forbid", title=_("VeRA adapter"))
+
+    kind: Literal["vera"] = "vera"
+    rank: int = setting(
+        256,
+        _("Rank r"),
+        _("Width of the random matrices; they cost no place in the result, so it may be large."),
+        source="Kopiczko et al. 2024, VeRA, section 3",
+        ge=1,
+        le=8192,
+    )
+    dropout: float = setting(
+        0.0, _("Dropout"), _("Share of the adapter's inputs that is left out at random while training."), ge=0, lt=1
+    )
+    target: Target = where()
+
+
+class TuneLokr(BaseModel):
+    """Like LoRA with a Kronecker product: the change of a layer may have full rank, with fewer numbers. The base is not touched."""
+
+    model_config = ConfigDict(extra="forbid", title=_("LoKr adapter"))
+
+    kind: Literal["lokr"] = "lokr"
+    rank: int = setting(
+        8,
+        _("Rank r"),
+        _("Rank of the larger factor: more can learn more, and costs more."),
+        source="Yeh et al. 2024, LyCORIS, section 3",
+        ge=1,
+        le=1024,
+    )
+    alpha: float = setting(
+        8.0, _("Alpha"), _("Strength of the adapter; its output is multiplied by alpha ÷ rank."), gt=0, le=4096
+    )
+    dropout: float = setting(
+        0.0, _("Dropout"), _("Share of the adapter's rows that is left out at random while training."), ge=0, lt=1
+    )
+    target: Target = where()
+
+
+class TuneOft(BaseModel):
+    """Each linear layer's input is rotated, in blocks, by a learned rotation; angles and lengths of the weights stay. The base is not touched."""
+
+    model_config = ConfigDict(extra="forbid", title=_("OFT adapter"))
+
+    kind: Literal["oft"] = "oft"
+    block_size: int = setting(
+        32,
+        _("Block size"),
+        _("Numbers that are rotated together; taken to the nearest size that divides the layer's input."),
+        source="Qiu et al. 2023, OFT, section 3",
+        ge=2,
+        le=1024,
+    )
+    target: Target = where()
+
+
+class TuneFourier(BaseModel):
+    """The change of each linear layer is made of a few waves, of which the strengths are learned. The base is not touched."""
+
+    model_config = ConfigDict(extra="forbid", title=_("FourierFT adapter"))
+
+    kind: Literal["fourier"] = "fourier"
+    frequencies: int = setting(
+        1000,
+        _("Frequencies"),
+        _("Waves in each layer; as many numbers are learned. No more than the layer has weights."),
+        source="Gao et al. 2024, FourierFT, section 3",
+        ge=1,
+        le=1_000_000,
+    )
+    scaling: float = setting(
+        150.0,
+        _("Scaling"),
+        _("Strength of the adapter; its output is multiplied by this."),
+        source="Gao et al. 2024, FourierFT, section 4",
+        gt=0,
+        le=10_000,
+    )
+    target: Target = where()
 
 
 class TunePrefix(BaseModel):
