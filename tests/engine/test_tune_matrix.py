@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from models_registry.lm import inspect
 from models_registry.lm.chain import load
-from models_registry.lm.score import class_logprobs, documents_loss, rewards
+from models_registry.lm.score import class_logprobs, documents_loss, logprobs, rewards
 from models_registry.lm.tuning.config import result_kind
 from training.engine.contract import check_config
 
@@ -64,15 +64,17 @@ def inputs(tmp_path_factory, pretrained, examples) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize("method", METHODS)
 def test_every_objective_on_every_kind(method, kind, inputs, pretrained, tmp_path):
     tune = {"kind": kind, **KINDS[kind]}
-    folder = runs.write_run(tmp_path / "run", method, {**QUICK[method], "tune": tune, "lr": 1e-2}, inputs[method])
+    watched = {"checkpoint_every": 2, "delete_checkpoints": False}
+    config = {**QUICK[method], **watched, "tune": tune, "lr": 1e-2}
+    folder = runs.write_run(tmp_path / "run", method, config, inputs[method])
     before = {path.name: path.read_bytes() for path in (pretrained / "output").iterdir()}
     assert runs.go(folder) == 0
     assert {path.name: path.read_bytes() for path in (pretrained / "output").iterdir()} == before
 
-    config, _problems = check_config(method, {"tune": tune})
+    checked, _problems = check_config(method, {"tune": tune})
     about = inspect.describe(folder / "output")
     assert about.problems == []
-    assert about.kind == result_kind(config.tune)
+    assert about.kind == result_kind(checked.tune)
     chain = [folder / "output"] if about.kind == "full" else [pretrained / "output", folder / "output"]
     loaded = load(chain)
     assert loaded.head == HEADS[method]
@@ -81,6 +83,10 @@ def test_every_objective_on_every_kind(method, kind, inputs, pretrained, tmp_pat
     assert told["untouched"]["changed"] == 0
     assert told["untouched"]["identical"] == told["untouched"]["tensors"]
     assert told["base_sha256_before"] == told["base_sha256_after"]
+    state = torch.load(folder / "checkpoints" / "step-2" / "optimizer.pt", weights_only=True)["state"]
+    # Of the reward model θ moves too, and of PPO the critic's head: 32 weights and a bias.
+    besides = {"reward": 1, "ppo": 33}.get(method, 0)
+    assert sum(one["exp_avg"].numel() for one in state.values()) == told["trained_parameters"] + besides
     weights = load_file(next((folder / "output").glob("*.safetensors")))
     if about.kind == "full":
         assert moved(weights, load_file(pretrained / "output" / "model.safetensors")) == expected(kind, method)
@@ -130,8 +136,8 @@ def numbers_agree(method: str, loaded: Any, told: dict[str, Any], dataset: str) 
     rows = [json.loads(line) for line in Path(dataset).read_text().splitlines()]
     heldout = [row for row in rows if row["split"] == "heldout"]
     if method == "classify":
-        logprobs = class_logprobs(loaded, [row["text"] for row in heldout])
-        nats = [-logprobs[i, loaded.labels.index(row["label"])] for i, row in enumerate(heldout)]
+        table = class_logprobs(loaded, [row["text"] for row in heldout])
+        nats = [-table[i, loaded.labels.index(row["label"])] for i, row in enumerate(heldout)]
         assert sum(nats) / len(nats) == pytest.approx(told["heldout_loss"], rel=1e-3)
     elif method == "reward":
         scores = rewards(
@@ -140,8 +146,6 @@ def numbers_agree(method: str, loaded: Any, told: dict[str, Any], dataset: str) 
         assert sum(scores) / len(scores) == pytest.approx(0, abs=1e-2)  # on the scale that lies beside the weights
         assert torch.tensor(scores).std(correction=0) == pytest.approx(1, abs=1e-2)
     elif method == "finetune":
-        from models_registry.lm.score import logprobs
-
         pairs = [(row["prompt"], row["completion"]) for row in heldout]
         found = logprobs(loaded, pairs)
         assert -sum(map(sum, found)) / sum(map(len, found)) == pytest.approx(told["heldout_loss"], rel=1e-3)
