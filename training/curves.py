@@ -17,6 +17,10 @@ NAMES = {
     "perplexity": (gettext_noop("Perplexity"), gettext_noop("How many tokens the model hesitates between; lower is better.")),
     "bits_per_byte": (gettext_noop("Bits per byte"), gettext_noop("Comparable between tokenizers; lower is better.")),
     "accuracy": (gettext_noop("Pair accuracy"), gettext_noop("Share of strict pairs that the scores put in the right order.")),
+    "margin": (gettext_noop("Margin"), gettext_noop("How much likelier, measured against the start, the better answers have become than the worse; times β.")),
+    "chosen_reward": (gettext_noop("Better answers, measured against the start"), gettext_noop("How much likelier the wanted answers have become, in nats an answer, times β.")),
+    "rejected_reward": (gettext_noop("Worse answers, measured against the start"), gettext_noop("How much likelier the unwanted answers have become, in nats an answer, times β.")),
+    "likelihood_accuracy": (gettext_noop("Pair accuracy by likelihood"), gettext_noop("Share of strict pairs whose better answer is the likelier one a token, without looking at the start.")),
     "log_loss": (gettext_noop("Log loss"), gettext_noop("How surprising the rankings are to the scores, in nats a comparison.")),
     "reward": (gettext_noop("Reward"), gettext_noop("Mean score of the answers, in standard deviations of the score at the start.")),
     "score": (gettext_noop("Score"), gettext_noop("Mean score that the reward model gives.")),
@@ -38,6 +42,8 @@ NAMES = {
     "grad_norm": (gettext_noop("Gradient norm"), gettext_noop("Before clipping.")),
     "policy_loss": (gettext_noop("Policy loss"), ""),
     "approx_kl": (gettext_noop("KL of one update"), gettext_noop("How far a single update moves the policy, in nats a token.")),
+    "chosen_logprob": (gettext_noop("Log-probability of the better answers"), gettext_noop("In nats an answer.")),
+    "rejected_logprob": (gettext_noop("Log-probability of the worse answers"), gettext_noop("In nats an answer.")),
     "reward_std": (gettext_noop("Spread of the reward"), gettext_noop("Standard deviation among the answers of one update.")),
     "ratio_start": (gettext_noop("Ratio before the first step"), gettext_noop("1 in every update, or sampling and training disagree.")),
     "clip_fraction_start": (gettext_noop("Clipped before the first step"), gettext_noop("0 in every update.")),
@@ -51,7 +57,7 @@ CLASSIFYING = {
 }  # fmt: skip
 # Of interest when something is wrong; folded.
 MACHINERY = {
-    "lr", "grad_norm", "policy_loss", "approx_kl", "kl_per_token", "reward_std",
+    "lr", "grad_norm", "policy_loss", "chosen_logprob", "rejected_logprob", "approx_kl", "kl_per_token", "reward_std",
     "ratio_start", "clip_fraction_start", "policy_loss_start",
 }  # fmt: skip
 COUNTERS = {"tokens", "episodes"}  # only ever grow

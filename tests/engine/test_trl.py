@@ -176,13 +176,14 @@ def test_with_all_weights_the_reference_is_the_start_and_the_model_keeps_its_set
     assert (result / "model.safetensors").read_bytes() != (start / "model.safetensors").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "config", "stop_at"),
     [
         ("dpo", {"max_steps": 6, "batch_size": 8, "micro_batch": 4, "ties": "both"}, 3),
         ("grpo", {"updates": 4, "episodes": 16, "minibatches": 2, "epochs": 2, "micro_batch": 4}, 2),
-        pytest.param("kto", {"max_steps": 6}, 4, marks=pytest.mark.slow),
-        pytest.param("rloo", {"updates": 4, "minibatches": 2, "tune": {"kind": "all"}}, 1, marks=pytest.mark.slow),
+        ("kto", {"max_steps": 6}, 4),
+        ("rloo", {"updates": 4, "minibatches": 2, "tune": {"kind": "all"}}, 1),
     ],
 )
 def test_stopped_and_resumed_is_the_same_as_never_stopped(method, config, stop_at, make):
@@ -197,6 +198,29 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(method, config, stop_a
     assert runs.curves(stopped) == runs.curves(whole)
     assert metrics(stopped) == metrics(whole)
     assert runs.status(stopped)["tokens_seen"] == runs.status(whole)["tokens_seen"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["dpo", "grpo"])
+@pytest.mark.parametrize("kind", ["last_layers", "head", "serial", "parallel", "ia3", "prefix", "soft_prompt"])
+def test_whatever_moves_trl_trains_it_and_nothing_else(kind, method, make, pretrained):
+    folder = make(method, tune={"kind": kind})
+    assert go(folder) == 0
+    figures = metrics(folder)
+    assert figures["untouched"]["changed"] == 0
+    assert figures["base_sha256_before"] == figures["base_sha256_after"]
+    told = updates(folder)
+    if kind not in ("prefix", "soft_prompt"):  # these have an effect before the first step
+        assert starts_from_itself(method, folder)
+    assert (
+        told[-1]["kl" if method in WRITING else "chosen_reward"]
+        != told[0]["kl" if method in WRITING else "chosen_reward"]
+    )
+    result = folder / "output"
+    links = [result] if inspect.describe(result).kind == "full" else [pretrained / "output", result]
+    start, end = load([pretrained / "output"]), load(links)
+    pair = [("The cat met", " the fox.")]
+    assert logprobs(start, pair)[0] != pytest.approx(logprobs(end, pair)[0], abs=1e-6)
 
 
 def test_trl_and_this_program_read_the_same_tokens(make, pretrained):

@@ -8,6 +8,7 @@ from models_registry.lm.tuning.config import Tune, TuneLora
 
 from ..config import Input, OptimizerSettings, RunSettings, Settings, TrainingSettings, setting
 from ..messages import Message, _
+from ..tunes import problems_of_tune
 
 RATES = _("About 1e-4 for adapters and 1e-6 to 1e-5 for all weights; ten times that for a model below a million parameters.")  # fmt: skip
 
@@ -22,15 +23,16 @@ class TrlSettings(Settings):
     tune: Tune = setting(
         TuneLora(rank=16, alpha=32.0),
         _("What moves"),
-        _("With an adapter one copy of the base serves as policy and as reference."),
+        _("With an adapter or a soft prompt one copy of the base serves as policy and as reference."),
         group="model",
     )
 
     def problems(self, inputs: set[str]) -> list[Message]:
+        found = super().problems(inputs) + problems_of_tune(self.tune)
         if getattr(self.tune, "dropout", 0):
             text = _("“tune.dropout” must be 0: policy and reference would disagree by chance, so TRL switches dropout off.")  # fmt: skip
-            return [Message("dropout-off", text)]
-        return []
+            found.append(Message("dropout-off", text))
+        return found
 
 
 class RankedSettings(TrlSettings, TrainingSettings):

@@ -20,6 +20,7 @@ from ..context import Context
 from ..data import as_prompt, rows
 from ..intervals import clustered_share
 from ..messages import Message, Refused, _
+from ..moving import room
 from .config import RankedSettings
 
 AT_ONCE = 32  # answers in one forward pass
@@ -39,10 +40,10 @@ class Ranking:
         yield from ((a, b) for a, b in self.order.pairs("both" if ties == "both" else "drop") if said[a] != said[b])
 
 
-def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ranking]]:
-    """The rankings to train on, and at most eval_rows held-out ones. A held-out prompt is not trained on. Refused when there is none."""
+def read_rankings(ctx: Context, loaded: Loaded, limit: int | None) -> tuple[list[Ranking], list[Ranking]]:
+    """The rankings to train on, and at most eval_rows held-out ones, of at most `limit` tokens each. A held-out prompt is not trained on.
+    Refused when there is none."""
     config: RankedSettings = ctx.config
-    limit = longest(config, loaded)
     found: dict[str, list[Ranking]] = {"train": [], "heldout": []}
     cut = 0
     weights = set()
@@ -78,8 +79,13 @@ def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ran
 
 
 def longest(config: RankedSettings, loaded: Loaded) -> int | None:
-    """Most tokens of a prompt with its answer."""
-    return min(filter(None, (config.max_length, loaded.context_length)), default=None)
+    """Most tokens of a prompt with its answer; before anything is made to move."""
+    return min(filter(None, (config.max_length, room(loaded, config.tune))), default=None)
+
+
+def texts(rankings: Sequence[Ranking]) -> Iterator[Sequence[int]]:
+    """Tokens of all prompts and answers."""
+    return (ids for ranking in rankings for ids in (ranking.group.prompt, *ranking.group.completions))
 
 
 def stored(ctx: Context, name: str, examples: list[dict[str, Any]]) -> datasets.Dataset:

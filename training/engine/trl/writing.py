@@ -15,7 +15,7 @@ from trl.trainer.utils import add_fused_lm_head
 
 from models_registry.lm.chain import load
 from models_registry.lm.generate import Output, generate_ids
-from models_registry.lm.tuning.apply import apply, counts, save
+from models_registry.lm.tuning.apply import save
 
 from ..context import Context
 from ..diversity import distinct_ngrams
@@ -26,6 +26,7 @@ from ..methods.ppo.compare import compare
 from ..methods.ppo.health import Health
 from ..methods.ppo.prompts import Tokenized, tokenized_prompts
 from ..methods.ppo.scoring import ByModel, RewardFunction, scored
+from ..moving import Moving
 from .bridge import Bridge, arguments, as_before, lent
 from .config import WritingSettings
 
@@ -44,9 +45,7 @@ def train(
     config: WritingSettings = ctx.config
     loaded = load(ctx.inputs["base"], device=ctx.device)
     prompts, heldout = tokenized_prompts(ctx, loaded, getattr(reward_fn, "fits", lambda _prompt: True))
-    apply(loaded, config.tune)
-    trained, total = counts(loaded)
-    ctx.facts(trained_parameters=trained, total_parameters=total)
+    moving = Moving(ctx, loaded, [prompt.ids for prompt in prompts])
     with lent(loaded):
         actors = Actors(loaded, separate_critic=False)
         minibatch = config.episodes // config.minibatches
@@ -75,9 +74,8 @@ def train(
             shown=[prompt.prompt for prompt in (heldout or prompts)[: config.sample_prompts]],
         )
         writer.go()
-    metrics = {"updates": config.updates, "episodes": config.updates * config.episodes}
-    metrics |= {"trained_parameters": trained, "total_parameters": total}
-    metrics |= compare(ctx, actors, heldout[: config.heldout_prompts], reward_fn)
+    metrics: dict[str, Any] = {"updates": config.updates, "episodes": config.updates * config.episodes}
+    metrics |= moving.report() | compare(ctx, actors, heldout[: config.heldout_prompts], reward_fn)
     save(loaded, ctx.output)
     ctx.finish(metrics)
 
@@ -117,7 +115,7 @@ class Writer(Bridge):
         self._outputs: list[Output] = []
         self._written: dict[str, float | None] = {}  # numbers of the answers that are being learned from
         self._written_tokens = 0
-        self._health = KLHealth(kl_limit=config.kl_limit, kl_target=None)
+        self._health = KLHealth(kl_limit=config.kl_limit, kl_target=None, leads=actors.loaded.leads)
         shuffle = Shuffle(len(prompts), config.episodes // config.group_size, ctx.seed)
         order = chain.from_iterable(shuffle(update) for update in range(1, config.updates + 1))
         super().__init__(
@@ -208,11 +206,11 @@ class KLHealth(Health):
         if kl is None:
             return
         if abs(kl) < 1e-3:
-            yield (
-                Message(
-                    "start-agrees", _("At the start KL is %(kl).2f: policy and reference agree."), {"kl": abs(kl)}
-                ),
-                "info",
-            )
+            text = _("At the start KL is %(kl).2f: policy and reference agree.")
+            yield Message("start-agrees", text, {"kl": abs(kl)}), "info"
+        elif self.leads:
+            text = _("At the start KL is %(kl).2f already, since what is put in front of a text has an effect from the beginning; the reference is the model without it.")  # fmt: skip
+            yield Message("start-leads", text, {"kl": kl}), "info"
         else:
-            yield Message("start-disagrees", _("At the start KL is %(kl).4f, and should be 0: the reference is not the version that the run started from."), {"kl": kl}), "warning"  # fmt: skip
+            text = _("At the start KL is %(kl).4f and should be 0: the reference is not the version that the run started from. The run's figures cannot be trusted.")  # fmt: skip
+            yield Message("start-disagrees", text, {"kl": kl}), "warning"

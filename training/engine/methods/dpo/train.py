@@ -11,28 +11,27 @@ from datasets import Dataset
 from trl import DPOConfig, DPOTrainer
 
 from models_registry.lm.chain import load
-from models_registry.lm.tuning.apply import apply, counts, save
+from models_registry.lm.tuning.apply import save
 
 from ... import loop
 from ...context import Context
 from ...messages import Message, Refused, _
+from ...moving import Moving
 from ...trl.bridge import Bridge, arguments, lent
-from ...trl.rankings import Ranking, answer_logprobs, as_it_was, read_rankings, stored, told_apart
+from ...trl.rankings import Ranking, answer_logprobs, as_it_was, longest, read_rankings, stored, texts, told_apart
 from .config import Config
 
 
 def run(ctx: Context) -> None:
     config: Config = ctx.config
     loaded = load(ctx.inputs["base"], device=ctx.device)
-    apply(loaded, config.tune)
-    train, heldout = read_rankings(ctx, loaded)
+    train, heldout = read_rankings(ctx, loaded, longest(config, loaded))
     pairs = [row for ranking in train for row in pair_rows(ranking, config.ties)]
     heldout_pairs = [row for ranking in heldout for row in pair_rows(ranking, "drop")]
     if not pairs:
         text = _("The %(number)s training rankings hold no pair of different answers of which one is better.")
         raise Refused(Message("no-pairs", text, {"number": len(train)}))
-    trained, total = counts(loaded)
-    ctx.facts(trained_parameters=trained, total_parameters=total)
+    moving = Moving(ctx, loaded, texts(train))
 
     updates = loop.updates(config, len(pairs))
     eval_every = config.eval_every or max(1, updates // 10)
@@ -76,8 +75,7 @@ def run(ctx: Context) -> None:
             "tied_pairs": sum(len(ranking.order.tied_pairs()) for ranking in train),
             "steps": updates,
             "tokens_seen": ctx.tokens_seen,
-            "trained_parameters": trained,
-            "total_parameters": total,
+            **moving.report(),
         }
     )
 

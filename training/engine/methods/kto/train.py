@@ -12,29 +12,29 @@ from trl import KTOConfig, KTOTrainer
 
 from labeling.ranking import WeakOrder
 from models_registry.lm.chain import load
-from models_registry.lm.tuning.apply import apply, counts, save
+from models_registry.lm.tuning.apply import save
 
 from ... import loop
 from ...context import Context
 from ...messages import Message, Refused, _
+from ...moving import Moving
 from ...trl.bridge import Bridge, arguments, lent
-from ...trl.rankings import Ranking, answer_logprobs, as_it_was, longest, read_rankings, stored, told_apart
+from ...trl.rankings import Ranking, answer_logprobs, as_it_was, longest, read_rankings, stored, texts, told_apart
 from .config import Config
 
 
 def run(ctx: Context) -> None:
     config: Config = ctx.config
     loaded = load(ctx.inputs["base"], device=ctx.device)
-    apply(loaded, config.tune)
-    train, heldout = read_rankings(ctx, loaded)
+    limit = longest(config, loaded)
+    train, heldout = read_rankings(ctx, loaded, limit)
     answers, heldout_answers = judged(ctx, train), judged(ctx, heldout, told=False)
     wanted = sum(row["label"] for row in answers)
     unwanted = len(answers) - wanted
     if not wanted or not unwanted:
         text = _("KTO needs answers of both sides of the line; of the training rankings' answers %(wanted)s are wanted and %(unwanted)s are not.")  # fmt: skip
         raise Refused(Message("one-sided", text, {"wanted": wanted, "unwanted": unwanted}))
-    trained, total = counts(loaded)
-    ctx.facts(trained_parameters=trained, total_parameters=total)
+    moving = Moving(ctx, loaded, texts(train))
 
     updates = loop.updates(config, len(answers))
     eval_every = config.eval_every or max(1, updates // 10)
@@ -62,7 +62,7 @@ def run(ctx: Context) -> None:
                 beta=config.beta,
                 **weights,
                 precompute_ref_log_probs=True,
-                max_length=longest(config, loaded),  # an answer may not fit behind its neighbour's prompt
+                max_length=limit,  # an answer may not fit behind its neighbour's prompt
                 eval_strategy="steps" if heldout_answers else "no",
                 eval_steps=eval_every,
             ),
@@ -88,8 +88,7 @@ def run(ctx: Context) -> None:
             **weights,
             "steps": updates,
             "tokens_seen": ctx.tokens_seen,
-            "trained_parameters": trained,
-            "total_parameters": total,
+            **moving.report(),
         }
     )
 
