@@ -1,13 +1,18 @@
 """The verbs: what a run may be made from, who may, what can be stopped, resumed, registered."""
 
 import pytest
+from django.core import mail
 
+from jobs.models import Job
+from jobs.worker import run_all_waiting
 from models_registry.models import Head, Kind, Model, Version
 from people.errors import Refusal
 from people.models import AuditEntry, Role
 from tests import factories
 from training import actions, queries
+from training.engine import methods
 from training.models import Run
+from training.supervisor import Supervisor
 
 from . import make
 
@@ -162,3 +167,64 @@ def test_inputs_are_found_by_the_names_that_people_use():
     with pytest.raises(Refusal) as refused:
         queries.find_inputs("pretrain", {"base": "nobody", "dataset": "nothing"})
     assert len(refused.value.problems) == 2
+
+
+# The end of a run -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (Run.State.COMPLETE, "“Mine” is complete."),
+        (Run.State.FAILED, "“Mine” has failed."),
+        (Run.State.REFUSED, "“Mine” was refused before it began."),
+        (Run.State.STOPPED, None),  # whoever stopped it knows
+    ],
+)
+def test_who_began_a_run_is_told_how_it_ended(state, said):
+    run = make.run(name="Mine")
+    actions.end(run=run, state=state)
+    assert [str(notice) for notice in run.created_by.notices.all()] == ([said] if said else [])
+    assert all(notice.address == run.get_absolute_url() for notice in run.created_by.notices.all())
+
+
+def test_the_end_is_mailed_by_a_job_so_that_no_mail_server_holds_up_the_runs(settings):
+    settings.EMAIL_HOST = "mail.example.org"
+    run = make.run()
+    actions.end(run=run, state=Run.State.COMPLETE)
+    assert not Job.objects.filter(what="mail-notice").exists()  # no address
+    run.created_by.email = "boss@example.org"
+    run.created_by.save()
+    actions.end(run=run, state=Run.State.COMPLETE)
+    job = Job.objects.get(what="mail-notice")
+    run_all_waiting()
+    job.refresh_from_db()
+    assert job.state == Job.State.DONE
+    assert mail.outbox[0].to == ["boss@example.org"]
+
+
+def test_what_only_judges_has_no_version_to_name_or_register():
+    run = actions.create_run(
+        actor=factories.admin(),
+        method="evaluate",
+        config={},
+        inputs={"base": version(), "dataset": make.dataset()},
+        output_name="is ignored",
+    )
+    assert run.output_name == ""
+    assert not run.makes_version
+    Run.objects.filter(pk=run.pk).update(state=Run.State.COMPLETE)
+    with pytest.raises(Refusal, match="its result is figures"):
+        actions.register_result(actor=run.created_by, run=run)
+    Supervisor().take_up()
+    run.refresh_from_db()
+    assert (run.errors, run.produced) == ([], None)
+
+
+def test_every_method_takes_the_kinds_of_version_that_it_can_start_from():
+    made = {kind: version(kind.replace("_", "-"), kind=kind) for kind in (Kind.FULL, Kind.ADAPTER, Kind.SOFT_PROMPT)}
+    made[Kind.HARD_PROMPT] = version("hard", kind=Kind.HARD_PROMPT)
+    for method, takes_hard in (("finetune", False), ("evaluate", True)):
+        offered = set(queries.inputs_for(methods.facts_of(method).inputs["base"]))
+        assert {made[Kind.FULL], made[Kind.ADAPTER], made[Kind.SOFT_PROMPT]} <= offered
+        assert (made[Kind.HARD_PROMPT] in offered) == takes_hard
