@@ -139,6 +139,16 @@ class WritingSettings(TrlSettings, OptimizerSettings, RunSettings):
         ge=0,
         le=100,
     )
+    kl_coef: float = setting(
+        0.05,
+        _("KL weight β"),
+        _("Price of leaving the start, taken from an answer's score. Small values drift into text that only the reward model likes."),
+        group="goal",
+        unit="standard deviations of the score per nat",
+        source="Ahmadian et al. 2024, equation 2",
+        ge=0,
+        le=100,
+    )  # fmt: skip
     clip: float = setting(
         0.2, _("Clip range"), _("How far the ratio may move before an answer stops counting."), group="optimizer",
         advanced=True, gt=0, lt=1, source="Schulman et al. 2017, equation 7",

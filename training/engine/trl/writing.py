@@ -179,8 +179,9 @@ class Writer(Bridge):
 
     def numbers(self, logs: dict[str, float]) -> dict[str, float | None]:
         found = self._written | super().numbers(logs)
-        if found.get("kl_per_token") is not None:
-            found["kl"] = found["kl_per_token"] * self._written["length"]
+        per_token, length = found.get("kl_per_token"), found.get("length")
+        if per_token is not None and length is not None:
+            found["kl"] = per_token * length
         return found
 
     def tokens(self, logs: dict[str, float]) -> int:

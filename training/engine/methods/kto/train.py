@@ -41,7 +41,7 @@ def run(ctx: Context) -> None:
     shuffle = loop.Shuffle(len(answers), config.batch_size, ctx.seed)
     order = [int(row) for step in range(1, updates + 1) for row in shuffle(step)]
     # With both sides' sums alike the mean weight stays 1.
-    weights = {
+    weights: dict[str, Any] = {
         "desirable_weight": config.desirable_weight or len(answers) / (2 * wanted),
         "undesirable_weight": config.undesirable_weight or len(answers) / (2 * unwanted),
     }

@@ -17,16 +17,6 @@ METHOD = Method(
 
 
 class Config(WritingSettings):
-    kl_coef: float = setting(
-        0.05,
-        _("KL weight β"),
-        _("Price of leaving the start, taken from an answer's score. Small values drift into text that only the reward model likes."),
-        group="goal",
-        unit="standard deviations of the score per nat",
-        source="Ahmadian et al. 2024, equation 2",
-        ge=0,
-        le=100,
-    )  # fmt: skip
     normalize_advantages: bool = setting(
         False,
         _("Normalize advantages"),
