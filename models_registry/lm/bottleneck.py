@@ -64,7 +64,7 @@ def save(model: PreTrainedModel, folder: Path, name: str, extra: dict[str, Any],
     state: dict[str, Tensor] = {}
     for place, module in model.named_modules():
         if isinstance(module, Bottlenecks) and name in module.adapters:
-            adapter: Bottleneck = module.adapters[name]
+            adapter: Any = module.adapters[name]
             own = place.removesuffix(".bottlenecks")
             state |= {f"{own}.{key}": tensor for key, tensor in adapter.state_dict().items()}
     config = {

@@ -18,7 +18,7 @@ each place at which an adapter sits, named as in the model (`model.layers.0.mlp`
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "relu": functional.relu,
     "gelu": functional.gelu,
     "silu": functional.silu,
@@ -39,6 +39,8 @@ ACTIVATIONS = {
 
 class Bottleneck(nn.Module):
     """hidden → size → hidden. Starts without any effect: the second matrix is zero, the first is drawn from torch's random state."""
+
+    scaling: nn.Parameter | float
 
     def __init__(
         self,
@@ -88,14 +90,13 @@ class Bottlenecks(nn.Module):
 def _add(place: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
     """Forward hook of an attention or MLP: it may give back a tensor, or a tuple that begins with one."""
     given = args[0] if args else kwargs["hidden_states"]
-    if isinstance(output, tuple):
-        return (place.bottlenecks(given, output[0]), *output[1:])
-    return place.bottlenecks(given, output)
+    own: Any = place.bottlenecks
+    return (own(given, output[0]), *output[1:]) if isinstance(output, tuple) else own(given, output)
 
 
 def put(model: PreTrainedModel, place: str, name: str, adapter: Bottleneck) -> None:
     """Put an adapter at a place of the model, not yet on."""
-    module = model.get_submodule(place)
+    module: Any = model.get_submodule(place)
     if not hasattr(module, "bottlenecks"):
         module.bottlenecks = Bottlenecks()
         module.register_forward_hook(_add, with_kwargs=True)

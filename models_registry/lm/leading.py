@@ -7,10 +7,10 @@ either side, with positions given or not. A row of the batch is [prefixes | soft
 
 import inspect
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft import PeftConfig, PrefixTuningConfig, PromptTuningConfig
@@ -170,7 +170,8 @@ def prefix_shape(model: PreTrainedModel) -> tuple[int, int, int]:
 
 
 @cache
-def _arguments(trunk: type) -> tuple[str, ...]:
+def _arguments(trunk: Any) -> tuple[str, ...]:
+    """Names of what the forward of a class of trunks takes."""
     return tuple(inspect.signature(trunk.forward).parameters)[1:]
 
 
@@ -180,7 +181,7 @@ def _lead(trunk: PreTrainedModel, args: tuple, kwargs: dict[str, Any]) -> tuple[
     state._strip = 0
     if not state.length:
         return None
-    names = _arguments(type(trunk))
+    names = _arguments(cast(Hashable, type(trunk)))
     given = dict(zip(names, args, strict=False)) | kwargs
     mask, past = given.get("attention_mask"), given.get("past_key_values")
     if trunk.config._attn_implementation == "texts_apart" or (
@@ -215,7 +216,7 @@ def _lead(trunk: PreTrainedModel, args: tuple, kwargs: dict[str, Any]) -> tuple[
             past = past if past is not None else DynamicCache(config=trunk.config)
             given["past_key_values"] = past
             _fill(past, prefix, trunk, batch)
-        if soft is not None:
+        if soft is not None and soft_mask is not None:
             if given.get("inputs_embeds") is None:
                 given["inputs_embeds"] = trunk.get_input_embeddings()(given.pop("input_ids"))
                 given["input_ids"] = None

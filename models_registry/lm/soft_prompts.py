@@ -6,7 +6,7 @@ Lester et al. 2021, The Power of Scale for Parameter-Efficient Prompt Tuning. Ho
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -91,7 +91,7 @@ def _tokens(loaded: "Loaded", text: str) -> list[int]:
     return ids
 
 
-def _embedded(embed: torch.nn.Module, ids: Sequence[int]) -> Tensor:
+def _embedded(embed: Any, ids: Sequence[int]) -> Tensor:
     return embed(torch.tensor(list(ids), device=embed.weight.device)).float()
 
 

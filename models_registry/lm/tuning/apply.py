@@ -101,7 +101,7 @@ def _moving(loaded: Loaded, tune: Tune) -> list[nn.Module]:
     if isinstance(tune, TuneHead):
         return [head]
     assert isinstance(tune, TuneLastLayers)
-    all_blocks = blocks(loaded.model)
+    all_blocks = list(blocks(loaded.model))
     if tune.n > len(all_blocks):
         raise ValueError(f"the model has {len(all_blocks)} blocks, so the last {tune.n} cannot move")
     return [*all_blocks[-tune.n :], *final_norms(loaded.model), head]
@@ -193,7 +193,7 @@ def _linears(module: nn.Module) -> dict[str, nn.Module]:
 
 def _sizes(layer: nn.Module) -> tuple[int, int]:
     """(in, out) of a linear layer."""
-    inner = _inner(layer)
+    inner: Any = _inner(layer)
     rows, columns = inner.weight.shape
     return (rows, columns) if isinstance(inner, Conv1D) else (columns, rows)
 

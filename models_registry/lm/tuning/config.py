@@ -338,10 +338,10 @@ class TuneSoftPrompt(BaseModel):
 
 
 # A new kind is one class above, one name here, and one branch in apply.py.
-Tune = Annotated[
-    TuneAll | TuneLastLayers | TuneHead | TuneSerial | TuneParallel | TuneLora | TuneIA3 | TunePrefix | TuneSoftPrompt,
-    Field(discriminator="kind"),
-]
+Adapters = (
+    TuneSerial | TuneParallel | TuneLora | TuneIA3 | TuneVera | TuneLokr | TuneOft | TuneFourier | TunePrefix
+)  # what result_kind calls adapters
+Tune = Annotated[TuneAll | TuneLastLayers | TuneHead | Adapters | TuneSoftPrompt, Field(discriminator="kind")]
 
 
 def result_kind(tune: Tune) -> ResultKind:

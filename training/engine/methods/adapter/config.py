@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from models_registry.lm.tuning.config import TuneIA3, TuneLora, TuneParallel, TunePrefix, TuneSerial
+from models_registry.lm.tuning.config import Adapters, TuneSerial
 
 from ...config import Method, setting
 from ...messages import _
@@ -20,13 +20,11 @@ METHOD = Method(
 
 
 class Config(finetune.Config):
-    tune: Annotated[TuneSerial | TuneParallel | TuneLora | TuneIA3 | TunePrefix, Field(discriminator="kind")] = (
-        setting(
-            TuneSerial(),
-            _("Adapter"),
-            _("What is put into the model: bottleneck networks, low-rank matrices, factors, or keys and values."),
-            group="model",
-            source="Houlsby et al. 2019; He et al. 2022; Hu et al. 2021; Liu et al. 2022; Li and Liang 2021",
-        )
+    tune: Annotated[Adapters, Field(discriminator="kind")] = setting(
+        TuneSerial(),
+        _("Adapter"),
+        _("What is put into the model: bottleneck networks, low-rank matrices, factors, or keys and values."),
+        group="model",
+        source="Houlsby et al. 2019; He et al. 2022; Hu et al. 2021; Liu et al. 2022; Li and Liang 2021",
     )
     lr: float = setting(1e-3, _("Learning rate"), BY_KIND, group="optimizer", gt=0, le=1)
