@@ -19,6 +19,7 @@ from models_registry.lm.tuning.config import Tune, result_kind
 from people.permissions import Right, requires
 
 from . import queries
+from .comparisons.menu import FEWEST_FIRST
 from .engine.config import Method
 from .engine.evaluation import METRICS
 from .engine.methods import config_of
@@ -67,7 +68,7 @@ class MovesLine:
 def guide(request: HttpRequest) -> HttpResponse:
     context = {
         "section": "runs",
-        "methods": list(_methods()),
+        "methods": list(methods_side_by_side()),
         "moves": list(_moves()),
         "worked": _worked(),
         "command": COMMAND,
@@ -75,8 +76,9 @@ def guide(request: HttpRequest) -> HttpResponse:
     return render(request, "training/guide.html", context)
 
 
-def _methods():
-    for name, facts in queries.all_methods().items():
+def methods_side_by_side():
+    known = queries.all_methods()
+    for name, facts in sorted(known.items(), key=lambda each: each[1].family == "judge"):
         changes, serving = WORDS.get(name, ("", ""))
         yield MethodLine(name, facts, _(changes) if changes else "", _(serving) if serving else "")
 
@@ -84,7 +86,7 @@ def _methods():
 def _moves():
     """What `tune` may be, read from finetuning, which takes all of it."""
     tune = next(each for each in fields_of(config_of("finetune")) if each.path == "tune")
-    for variant in tune.variants:
+    for variant in sorted(tune.variants, key=lambda each: FEWEST_FIRST.get(each.default, 99)):
         kind = result_kind(TypeAdapter(Tune).validate_python({"kind": variant.default}))
         yield MovesLine(variant.title, variant.hint, kind == "full")
 

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Max, Q
 from django.utils import timezone
-from django.utils.text import slugify
+from django.utils.text import capfirst, slugify
 from django.utils.translation import gettext as _
 
 from labeling.models import Dataset
@@ -76,7 +76,7 @@ def create_comparison(
         raise Refusal(problems)
     with transaction.atomic():
         comparison = Comparison.objects.create(
-            name=name.strip() or f"{Task(task).label} · {base} · {dataset.name}"[:120],
+            name=name.strip() or capfirst(f"{Task(task).label} · {base} · {dataset.name}"[:120]),
             task=task,
             base=base,
             dataset=dataset,

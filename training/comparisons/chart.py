@@ -29,6 +29,7 @@ class Scatter:
     points: tuple[Point, ...]
     x_title: str
     y_title: str
+    y_format: str = ""  # of d3
 
     def spec(self, colours: tuple[str, ...] = charts.SENTINELS) -> dict:
         """The Vega-Lite specification. `colours`: three of lines, the grid's, the text's."""
@@ -91,7 +92,13 @@ class Scatter:
                         "y": {
                             **up,
                             "field": "low",
-                            "axis": {**axis, "title": self.y_title, "gridColor": grid, "tickCount": 5},
+                            "axis": {
+                                **axis,
+                                "title": self.y_title,
+                                "gridColor": grid,
+                                "tickCount": 5,
+                                "format": self.y_format,
+                            },
                         },
                         "y2": {"field": "high"},
                     },
@@ -136,7 +143,9 @@ def _place_labels(values: list[dict], x: tuple[float, float], y: tuple[float, fl
 def scatter(table: Table, *, x_title: str) -> Scatter | None:
     """Of the methods that are judged; None where there is nothing to draw."""
     points = tuple(_points(table))
-    return Scatter(points, x_title, table.metric_title(table.metric)) if points else None
+    if not points:
+        return None
+    return Scatter(points, x_title, table.metric_title(table.metric), ".0%" if table.measure.share else "")
 
 
 def _points(table: Table) -> Iterable[Point]:

@@ -73,9 +73,9 @@ class NewComparison(forms.Form):
         super().__init__(*arguments, **options)
         given = self.data if self.is_bound else self.initial
         task = given.get("task") or Task.LANGUAGE
-        self.task = Task(task) if task in Task.values else Task.LANGUAGE
-        self.fields["base"].queryset = bases(self.task)
-        self.fields["dataset"].queryset = datasets(self.task)
+        self.chosen_task = Task(task) if task in Task.values else Task.LANGUAGE
+        self.fields["base"].queryset = bases(self.chosen_task)
+        self.fields["dataset"].queryset = datasets(self.chosen_task)
         self.fields["reward_model"].queryset = versions(Head.REWARD)
         self.fields["name"].widget.attrs["placeholder"] = _("task, base and data")
         for field in ("epochs", "max_steps", "batch_size", "seeds"):
@@ -89,7 +89,7 @@ class NewComparison(forms.Form):
 
     def offered(self) -> list[menu.Choice]:
         """The menu for what is chosen so far."""
-        return menu.menu(self.task, self._chosen("base"), self._chosen("dataset"))
+        return menu.menu(self.chosen_task, self._chosen("base"), self._chosen("dataset"))
 
     def _chosen(self, name: str) -> Version | Dataset | None:
         key = str((self.data if self.is_bound else self.initial).get(name) or "")

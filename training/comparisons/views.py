@@ -50,7 +50,7 @@ def comparison_new(request: HttpRequest) -> HttpResponse:
                 return redirect(comparison)
     else:
         form = NewComparison(initial=of_address(request.GET))
-        keys = request.GET.getlist("methods") if request.GET.get("menu_of") == form.task else []
+        keys = request.GET.getlist("methods") if request.GET.get("menu_of") == form.chosen_task else []
     offered = form.offered()
     ticked = set(keys) or {choice.key for choice in offered if choice.ticked}
     context = {"section": "runs", "form": form, "offered": offered, "ticked": ticked, "problems": problems}
@@ -87,7 +87,7 @@ def comparison_page(request: HttpRequest, pk: int) -> HttpResponse:
         "references": _references(table),
         "picture": charts.draw([plot])[0] if plot else "",
         "unsupervised": table.is_live and not run_queries.is_supervised(),
-        "offered": menu.menu(comparison.task, comparison.base, comparison.dataset),
+        "offered": [choice for choice in _menu(comparison) if choice.method or not table.base],
     }
     template = "training/comparisons/live.html" if request.htmx else "training/comparisons/comparison.html"
     return render(request, template, context)
@@ -95,6 +95,10 @@ def comparison_page(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _table(request: HttpRequest, comparison: Comparison) -> Table:
     return Table(comparison, **{name: request.GET.get(name, "") for name in ("metric", "sort", "to")})
+
+
+def _menu(comparison: Comparison) -> list[menu.Choice]:
+    return menu.menu(comparison.task, comparison.base, comparison.dataset)
 
 
 def _shown(table: Table, row) -> dict[str, object]:
