@@ -1,0 +1,142 @@
+"""The form of a new run: what it offers, what it chooses beforehand, how it leads to what is wrong."""
+
+import json
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.http import QueryDict
+
+from models_registry.models import Head, Kind, Model, Stage, Version
+from tests import factories
+from training import actions, machine
+from training.forms import RunForm
+from training.models import Run
+from training.page import Page
+
+from . import make
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def admin(client):
+    person = factories.admin()
+    client.force_login(person)
+    return person
+
+
+@pytest.fixture
+def one_gpu():
+    file = Path(settings.RUNS) / "devices.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps([{"name": "cpu"}, {"name": "cuda:0", "title": "NVIDIA H200", "memory": 139 * 2**30}]))
+    yield
+    file.unlink()
+
+
+def version(name: str, **fields: object) -> Version:
+    model, _new = Model.objects.get_or_create(name=name)
+    fields = {"kind": Kind.FULL, "head": Head.LM, "digest": f"{Version.objects.count():064x}", **fields}
+    return Version.objects.create(model=model, number=model.versions.count() + 1, **fields)
+
+
+def bound(form: RunForm, path: str):
+    fields = [each for section in form.sections for each in [*section.basic, *section.advanced]]
+    return next(each for each in fields if each.field.path == path)
+
+
+def test_only_devices_that_the_machine_has_are_offered(one_gpu):
+    assert [value for value, _words in bound(RunForm("pretrain"), "device").options] == ["auto", "cpu", "cuda:0"]
+    titles = dict(bound(RunForm("pretrain"), "device").options)
+    assert (titles["auto"], titles["cuda:0"]) == ("automatic", "cuda:0 · NVIDIA H200 · 139 GiB")
+
+
+def test_a_device_of_another_machine_stays_what_was_asked_for_and_says_so(admin, client):
+    """A run is begun again here that had a GPU where it was made."""
+    page = client.get("/runs/new/", {"method": "pretrain", "config.device": "cuda:3"}).content.decode()
+    assert '<option value="cuda:3" selected>cuda:3 (not on this machine)</option>' in page
+    assert 'value="cuda:0"' not in page
+
+
+@pytest.mark.slow
+def test_the_supervisor_asks_torch_which_devices_there_are():
+    file = Path(settings.RUNS) / "devices.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    machine.look().join(120)
+    assert json.loads(file.read_text())[0] == {"name": "cpu"}
+    file.unlink()
+
+
+def test_choices_are_read_as_names():
+    options = dict(bound(RunForm("reward"), "loss").options)
+    assert options["rao_kupper"] == "Rao–Kupper"
+    assert options["bradley_terry"] == "Bradley–Terry"
+
+
+def test_settings_of_a_run_are_read_as_names_too(admin):
+    run = make.run(actor=admin, config=make.NANO | {"tune": {"kind": "all"}})
+    shown = {title: value for title, value, _changed in Page(run).settings}
+    assert shown["What moves"] == "All weights"
+    assert shown["Delete checkpoints at the end"] == "yes"
+    assert shown["Device"] == "automatic"
+
+
+def test_the_newest_full_model_is_chosen_beforehand_or_the_one_in_production():
+    form = RunForm("finetune")
+    assert form.inputs[0].chosen == ""
+    older, newer = version("one"), version("two")
+    version("three", kind=Kind.ADAPTER, parent=newer)
+    assert RunForm("finetune").inputs[0].chosen == str(newer.pk)
+    Version.objects.filter(pk=older.pk).update(stage=Stage.PRODUCTION)
+    assert RunForm("finetune").inputs[0].chosen == str(older.pk)
+    asked = QueryDict(f"inputs.base={newer.pk}")
+    assert RunForm("finetune", asked).inputs[0].chosen == str(newer.pk)
+
+
+def test_what_is_optional_is_not_chosen_for_anyone():
+    version("one")
+    continued = next(each for each in RunForm("pretrain").inputs if each.role == "base")
+    assert continued.chosen == ""
+
+
+def test_the_top_of_a_refused_form_leads_to_each_bad_field(admin, client):
+    sent = {"method": "finetune", "config.lr": "7", "config.tune.kind": "lora", "config.tune.rank": "0", "seed": "x"}
+    page = client.post("/runs/new/", sent).content.decode()
+    for anchor, title in {
+        "id_inputs_base": "Model",
+        "id_inputs_dataset": "Examples",
+        "id_config_lr": "Learning rate",
+        "id_config_tune_rank": "Rank r",
+        "id_seed": "Seed",
+    }.items():
+        assert f'<a href="#{anchor}">{title}</a>' in page
+        assert f'id="{anchor}"' in page
+
+
+def test_a_run_begun_again_is_given_all_that_the_first_one_was(admin, client):
+    base, data = version("stories"), make.dataset("sft", [{"prompt": "a", "completion": "b"}], name="Examples")
+    config = {"tune": {"kind": "serial", "reduction": 4.0, "places": "mlp"}, "max_steps": 7, "learn_prompts": True}
+    run = actions.create_run(
+        actor=admin, method="finetune", config=config, inputs={"base": base, "dataset": data},
+        name="A name & another", seed=11, output_name="told",
+    )  # fmt: skip
+    address, _, query = Page(run).again.partition("?")
+    assert address == "/runs/new/"
+    page = client.get(Page(run).again).content.decode()
+    assert 'value="A name &amp; another"' in page
+    form = RunForm("finetune", QueryDict(query))
+    assert form.chosen_inputs() == {"base": base, "dataset": data}
+    sent = {name: values[-1] for name, values in QueryDict(query).lists()}
+    client.post("/runs/new/", sent | {"config.max_steps": "8"})
+    second = Run.objects.exclude(pk=run.pk).get()
+    assert second.config == run.config | {"max_steps": 8}
+    assert (second.name, second.seed, second.output_name) == (run.name, 11, "told")
+
+
+def test_a_method_that_only_judges_asks_for_no_name_of_a_model(admin, client):
+    assert 'name="output_name"' not in client.get("/runs/new/?method=evaluate").content.decode()
+    assert 'name="output_name"' in client.get("/runs/new/?method=finetune").content.decode()
+    page = client.get("/runs/new/").content.decode()
+    assert page.index("Make a model") < page.index("method=finetune") < page.index("Judge a model")
+    assert page.index("Judge a model") < page.index("method=evaluate")
