@@ -19,7 +19,7 @@ LOW, HIGH, START = "_low", "_high", "_start"
 # Shown in another way: at the head of the page, as a setting, as a sentence, a matrix or a table of their own.
 ELSEWHERE = {
     "trained_parameters", "total_parameters", "loss", "tokens_seen", "task", "figures", "labels", "confusion", "classes", "untouched",
-    "base_sha256_before", "base_sha256_after",
+    "base_sha256_before", "base_sha256_after", "peak_memory", "peak_gpu_memory",
 }  # fmt: skip
 HEATS = 9  # shades of a confusion matrix besides none
 # The order of this table is the order on the page; then come the names of the curves, then all others under their own name.
@@ -53,7 +53,10 @@ NAMES = {
     "steps": (gettext_noop("Updates planned"), ""),
     "prompt_shared": (gettext_noop("Prompt computed once"), ""),
 }  # fmt: skip
-_ORDER = {name: place for place, name in enumerate(dict.fromkeys([*NAMES, *CURVE_NAMES]))}
+# How much was judged, and what it cost, comes behind what came of it.
+_COST = dict.fromkeys([*list(NAMES)[list(NAMES).index("rows") :], "tokens_per_s"])
+_FIGURES = [name for name in (*NAMES, *CURVE_NAMES) if name not in _COST]
+_ORDER = {name: place for place, name in enumerate(dict.fromkeys([*_FIGURES, *_COST]))}
 
 
 @dataclass(frozen=True)

@@ -96,6 +96,14 @@ METRICS: dict[str, Metric] = {
 }
 
 
+def parts_of(metric: Metric, row: Row) -> tuple[float, float] | None:
+    """What a row adds to a figure above and below the line; None where it has no say, as in a figure of another task."""
+    try:
+        return metric.parts(row) if metric.parts else None
+    except KeyError:
+        return None
+
+
 def macro_f1(cells: np.ndarray, classes: int) -> np.ndarray:
     """(draws, rows) of cells label × classes + prediction → (draws,): the mean over the labels that occur, as label or as prediction,
     of 2·hits / (true + predicted); as scikit-learn's f1_score(average="macro")."""

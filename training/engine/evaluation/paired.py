@@ -11,7 +11,7 @@ from typing import Literal, TypedDict
 import numpy as np
 
 from ..intervals import draws
-from .figures import METRICS, Metric, Row, clusters_of, labels_in, macro_f1
+from .figures import METRICS, Metric, Row, clusters_of, labels_in, macro_f1, parts_of
 
 
 class Difference(TypedDict):
@@ -80,7 +80,7 @@ def _sides(metric: Metric, a: Sequence[Row], b: Sequence[Row]) -> tuple[Sides, i
         return of_labels, len(a), None
     parts = []
     for row, other in zip(a, b, strict=True):
-        mine, theirs = _parts(metric, row), _parts(metric, other)
+        mine, theirs = parts_of(metric, row), parts_of(metric, other)
         if mine is not None and theirs is not None:
             parts.append((row, mine, theirs))
     if not parts:
@@ -100,13 +100,6 @@ def _sides(metric: Metric, a: Sequence[Row], b: Sequence[Row]) -> tuple[Sides, i
     single = (values[:, [1, 3]] == 1).all() and np.isin(values[:, [0, 2]], (0, 1)).all()
     alone = metric.share and single and len(above_a) == len(values)
     return of_sums, len(above_a), values[:, [0, 2]] if alone else None
-
-
-def _parts(metric: Metric, row: Row) -> tuple[float, float] | None:
-    try:
-        return metric.parts(row) if metric.parts else None
-    except KeyError:  # a row of another task
-        return None
 
 
 def _difference(difference_of: Sides, n: int, each: np.ndarray | None, *, resamples: int, seed: int) -> Difference:

@@ -8,13 +8,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from models_registry.lm.chain import Loaded
 from models_registry.lm.tuning.apply import counts
 
 from .. import data
 from ..context import Context, memory
 from . import judge
-from .figures import Evaluation, Options, Task
+from .figures import METRICS, Evaluation, Options, Task, parts_of
 
 
 def numbered(
@@ -47,16 +49,21 @@ def judged(
     read = judge.tokens_read([model for model in (loaded, reward_model, reference) if model is not None])
     begin = time.monotonic()
 
+    so_far = {name: [0.0, 0.0] for name in METRICS}
+
     def done(rows: int) -> None:
         ctx.tokens_seen = read()
         ctx.progress(rows / max(count, 1))
-        ctx.event(rows, tokens_per_s=round(read() / max(time.monotonic() - begin, 1e-9)))
+        ctx.event(rows, **{n: float(METRICS[n].finish(np.array(a / b))) for n, (a, b) in so_far.items() if b})
 
     with open(predictions, "w", encoding="utf-8") if predictions else nullcontext() as file, ctx.autocast():
 
         def example(row: dict[str, Any]) -> None:
             if file is not None:
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
+            for name, sums in so_far.items():
+                if (parts := parts_of(METRICS[name], row)) is not None:
+                    sums[0], sums[1] = sums[0] + parts[0], sums[1] + parts[1]
 
         found = judge.evaluate(
             loaded,
@@ -73,7 +80,7 @@ def judged(
     cost = {
         "rows": len(found.examples),
         "seconds": round(seconds, 3),
-        "tokens_per_s": round(read() / max(seconds, 1e-9), 1),
+        "tokens_per_s": round(read() / max(seconds, 1e-9)),
         "rows_per_s": round(len(found.examples) / max(seconds, 1e-9), 2),
         **memory(ctx.device),
     }
