@@ -36,7 +36,7 @@ def merge(loaded: Loaded) -> None:
 def reasons_against(loaded: Loaded) -> list[str]:
     """Why the chain's links cannot be folded into weights; empty where they can."""
     found = []
-    if any(isinstance(module, Bottlenecks) for module in loaded.model.modules()):
+    if any(isinstance(module, Bottlenecks) and len(module.adapters) for module in loaded.model.modules()):
         found.append("a bottleneck adapter is not linear: no weights could do the same, so it cannot be merged")
     state = leading.of(loaded.model)
     if state is not None and len(state.prompts):

@@ -328,6 +328,31 @@ def test_it_is_computed_in_bf16_too(tune, folders):
     assert tiny.logits(half).float().isfinite().all()
 
 
+# Per block of the tiny Llama: hidden 32, keys and values 16, MLP 48. As docs/adapters.md tells it.
+LINEARS = [(32, 32), (32, 16), (32, 16), (32, 32), (32, 48), (32, 48), (48, 32)]
+
+
+@pytest.mark.parametrize(
+    ("tune", "count"),
+    [
+        (TuneSerial(size=4), 2 * 2 * (2 * 32 * 4 + 4 + 32)),
+        (TuneParallel(places="mlp", size=4, learned_scaling=True), 2 * (2 * 32 * 4 + 4 + 32 + 1)),
+        (TuneLora(rank=3), 2 * sum(3 * (i + o) for i, o in LINEARS)),
+        (TuneLora(rank=3, variant="dora"), 2 * sum(3 * (i + o) + o for i, o in LINEARS)),
+        (TuneIA3(), 2 * (16 + 16 + 48)),
+        (TuneVera(rank=8), 2 * sum(8 + o for _i, o in LINEARS)),
+        (TuneOft(block_size=8), 2 * sum(i * (8 - 1) // 2 for i, _o in LINEARS)),
+        (TuneFourier(frequencies=20), 2 * len(LINEARS) * 20),
+        (TunePrefix(length=3), 3 * 2 * 2 * 16),
+        (TuneSoftPrompt(length=5), 5 * 32),
+        (TuneHead(), 300 * 32),
+    ],
+    ids=lambda value: name(value) if not isinstance(value, int) else "",
+)
+def test_how_many_parameters_move(tune, count, folders):
+    assert counts(load([folders["llama"]], trainable=tune))[0] == count
+
+
 def test_kinds_and_their_results():
     assert {tune.kind: result_kind(tune) for tune in [TuneAll(), *FULL, *LAYERED, *LINEAR_ONLY, *LEADING]} == {
         "all": "full", "last_layers": "full", "head": "full", "serial": "adapter", "parallel": "adapter", "lora": "adapter",
