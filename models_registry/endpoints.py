@@ -59,13 +59,13 @@ def of(version: Version) -> Endpoint:
 
 def reached(base_url: str, model: str, key_env: str, *, chat_only: bool) -> Endpoint:
     """A remote endpoint, looked at anew at every call: names can come to mean other addresses, and keys go."""
-    problems = problems_of(base_url, model, key_env) or _place_problems(base_url)
+    problems = problems_of(base_url, model, key_env)
     if key_env and not problems and not key_is_set(key_env):
         problems = [
             _("The key is missing: the environment variable %(name)s is not set where the site runs.")
             % {"name": key_env}
         ]
-    if problems:
+    if problems := problems or _place_problems(base_url):
         raise Refusal(problems)
     return Endpoint(
         base_url.rstrip("/"), model, remote=True, chat_only=chat_only, key=os.environ.get(key_env, "").strip()

@@ -129,11 +129,23 @@ def _token() -> str | bool:
 @contextmanager
 def _plain_words(repo: str) -> Iterator[None]:
     """What the Hub's library raises, as a sentence that says what to do."""
-    import httpx
+    import httpx2  # what the library asks with
     from huggingface_hub import errors
 
     try:
         yield
+    except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError, httpx2.TransportError):
+        raise Refusal(
+            [
+                _("The Hugging Face Hub cannot be reached from this machine."),
+                _(
+                    "Fetch the model where there is a network (hf download %(repo)s --local-dir FOLDER), bring the folder here, and import it "
+                    "as a folder. Or set HF_ENDPOINT to a mirror that can be reached, and start the site again."
+                )
+                % {"repo": repo},
+            ],
+            status=502,
+        ) from None
     except errors.GatedRepoError:
         raise Refusal(
             _(
@@ -152,17 +164,3 @@ def _plain_words(repo: str) -> Iterator[None]:
     except errors.HfHubHTTPError as error:
         status = error.response.status_code if error.response is not None else 0
         raise Refusal(_("The Hub answered with an error (%(status)s).") % {"status": status or error}) from None
-    except (errors.OfflineModeIsEnabled, httpx.HTTPError, OSError) as error:
-        if isinstance(error, OSError) and error.strerror and not isinstance(error, ConnectionError | TimeoutError):
-            raise  # a disk that is full is not the Hub's fault
-        raise Refusal(
-            [
-                _("The Hugging Face Hub cannot be reached from this machine."),
-                _(
-                    "Fetch the model where there is a network (hf download %(repo)s --local-dir FOLDER), bring the folder here, and import it "
-                    "as a folder. Or set HF_ENDPOINT to a mirror that can be reached, and start the site again."
-                )
-                % {"repo": repo},
-            ],
-            status=502,
-        ) from None
