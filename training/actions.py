@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from jobs.actions import enqueue
+from jobs.models import Job
 from labeling.models import Dataset
 from models_registry.actions import register_version
 from models_registry.lm import inspect
@@ -27,6 +28,7 @@ from people.permissions import Right, check
 
 from . import disk, queries, reading
 from .engine import contract
+from .engine.export import checkpoints
 from .models import Limits, Run, RunInput
 from .validation import Problems, checked
 
@@ -195,7 +197,27 @@ def register_result(*, actor: User | None, run: Run) -> Version:
     return version
 
 
-def _register(*, actor: User | None, run: Run, folder: Path) -> Version:
+@transaction.atomic
+def request_checkpoint(*, actor: User, run: Run) -> Job:
+    """Make what a run has learned until its newest checkpoint a version, while it goes on or after it was stopped: a short job."""
+    check(actor, Right.LAUNCH_RUNS)
+    if not run.makes_version or not (steps := checkpoints(run.folder)):
+        raise Refusal(_("This run has no checkpoint that could become a model."), status=409)
+    audit(actor, "run.request_checkpoint", run, step=steps[-1])
+    return enqueue(
+        actor=actor, what="register-checkpoint", subject=f"training.run:{run.pk}",
+        arguments={"run": str(run.pk), "step": steps[-1]},
+    )  # fmt: skip
+
+
+def register_checkpoint(*, actor: User | None, run: Run, step: int, folder: Path) -> Version:
+    """For the job: `folder` holds in output/ what the run would have made if it had ended at `step`."""
+    version = _register(actor=actor, run=run, folder=folder / "output", step=step)
+    audit(actor, "run.register_checkpoint", run, version=str(version), step=step)
+    return version
+
+
+def _register(*, actor: User | None, run: Run, folder: Path, step: int | None = None) -> Version:
     versions = {each.role: each.version for each in run.inputs.all() if each.version}
     stands_alone = inspect.describe(folder).kind == "full"
     return register_version(
@@ -204,8 +226,8 @@ def _register(*, actor: User | None, run: Run, folder: Path) -> Version:
         folder=folder,
         parent=None if stands_alone else versions.get("base"),
         sources=versions,
-        origin=queries.origin(run),
-        metrics=reading.metrics(run.folder),
+        origin=queries.origin(run) | ({} if step is None else {"checkpoint": step}),
+        metrics=reading.metrics(folder.parent),
         trained_parameters=contract.read_status(run.folder).get("trained_parameters"),
     )
 

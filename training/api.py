@@ -161,6 +161,18 @@ class RunEvents(APIView):
         return Response({"events": events, "next": offset, "attempt": reading.events(folder).attempt})
 
 
+class RunCheckpoint(APIView):
+    """Make what the run has learned until its newest checkpoint a version: a job, whose number comes back."""
+
+    permission_classes = [HasRight]
+    required_right = Right.LAUNCH_RUNS
+
+    @extend_schema(request=None, responses={202: OpenApiTypes.OBJECT})
+    def post(self, request, pk):
+        job = actions.request_checkpoint(actor=request.user, run=get_object_or_404(Run, pk=pk))
+        return Response({"job": job.pk}, status=202)
+
+
 class RunMove(APIView):
     """Another place in the queue: `where` is first, up, down or last."""
 

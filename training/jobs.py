@@ -1,12 +1,23 @@
-"""The short jobs of the runs: e-mails."""
+"""The short jobs of the runs: e-mails, and a checkpoint that becomes a version."""
 
+import shutil
+import subprocess
+import sys
+
+from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs.registry import job
 from people import notices
+from people.errors import Refusal
 from people.models import Notice
 from people.permissions import Right
+
+from . import actions, queries
+from .engine.export import place
+from .failures import said
+from .models import Run
 
 
 @job("mail-notice", title=gettext_lazy("Send a notice by e-mail"), right=Right.MANAGE_PEOPLE)
@@ -15,3 +26,33 @@ def mail_notice(progress, *, notice: int) -> dict:
     if found and notices.can_mail(found.person):
         notices.mail(found)
     return {"message": _("The notice is sent.")}
+
+
+@job("register-checkpoint", title=gettext_lazy("Register a checkpoint"), right=Right.LAUNCH_RUNS)
+def register_checkpoint(progress, *, run: str, step: int) -> dict:
+    """The engine makes the checkpoint a result in a folder beside the run's, in a process of its own: this one loads no model."""
+    found = Run.objects.get(pk=run)
+    folder = place(found.folder, step)
+    command = [sys.executable, "-m", "training.engine", str(found.folder), "--from-checkpoint", str(step)]
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    child = subprocess.Popen(command, cwd=settings.BASE_DIR, **quiet)
+    try:
+        while child.poll() is None:
+            progress.set(0, 0, _("reading the checkpoint"))  # raises when the job is cancelled
+            try:
+                child.wait(1)
+            except subprocess.TimeoutExpired:
+                continue
+        if child.returncode:
+            status = queries.status_of(folder)
+            cause = status.get("error", {}).get("cause")
+            problems = said(status.get("problems") or ([cause] if cause else []))
+            raise Refusal(problems or _("The run has no such checkpoint; it may have been replaced by a newer one."))
+        version = actions.register_checkpoint(actor=progress.job.created_by, run=found, step=step, folder=folder)
+    finally:
+        child.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+    return {
+        "message": _("%(version)s is what the run had learned at step %(step)s.") % {"version": version, "step": step},
+        "url": version.get_absolute_url(),
+    }

@@ -18,6 +18,7 @@ from models_registry.words import figure as rounded
 from . import charts, disk, queries, reading
 from .curves import Curve, curves, title_of
 from .engine import environment, methods
+from .engine.export import checkpoints
 from .failures import said
 from .fields import Field, all_leaves, as_text, default_values, fields_of, flat
 from .models import Run
@@ -132,6 +133,11 @@ class Page:
     @property
     def place_in_queue(self) -> int:
         return queries.place_in_queue(self.run)
+
+    @property
+    def has_checkpoint(self) -> bool:
+        """Whether there is one that can become a model, and no result yet that is better."""
+        return self.run.makes_version and self.run.state != Run.State.COMPLETE and bool(checkpoints(self.run.folder))
 
     @property
     def waits_for_room(self) -> bool:

@@ -167,8 +167,12 @@ def all_methods() -> dict[str, Any]:
 
 def status(run: Run) -> dict[str, Any]:
     """The engine's own word on the run; empty before it was started, or where its file cannot be read."""
+    return status_of(run.folder)
+
+
+def status_of(folder: Path) -> dict[str, Any]:
     try:
-        return contract.read_status(run.folder)
+        return contract.read_status(folder)
     except ValueError:
         return {}
 

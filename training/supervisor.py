@@ -336,6 +336,7 @@ def find_process(folder: Path) -> int | None:
     """The engine's process for `folder`, where the supervisor died before it could note its number."""
     for process in psutil.process_iter(["pid", "cmdline"]):
         command = process.info["cmdline"] or []
-        if "training.engine" in command and str(folder) in command and works_on(process.info["pid"], folder):
+        # Not one that only looks at the folder: --from-checkpoint, --verify.
+        if command[-2:] == ["training.engine", str(folder)] and works_on(process.info["pid"], folder):
             return process.info["pid"]
     return None

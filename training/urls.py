@@ -17,6 +17,7 @@ urlpatterns = [
     path("runs/<uuid:pk>/stop/", views.stop, name="run-stop"),
     path("runs/<uuid:pk>/resume/", views.resume, name="run-resume"),
     path("runs/<uuid:pk>/register/", views.register, name="run-register"),
+    path("runs/<uuid:pk>/checkpoint/", views.register_checkpoint, name="run-checkpoint"),
     path("runs/<uuid:pk>/move/", views.move, name="run-move"),
     path("runs/<uuid:pk>/events.csv", views.events_csv, name="run-csv"),
     path("runs/<uuid:pk>/tensorboard.zip", views.tensorboard, name="run-tensorboard"),

@@ -119,6 +119,13 @@ def register(request: HttpRequest, pk) -> HttpResponse:
 
 @require_POST
 @requires(Right.LAUNCH_RUNS)
+def register_checkpoint(request: HttpRequest, pk) -> HttpResponse:
+    job = actions.request_checkpoint(actor=request.user, run=get_object_or_404(Run, pk=pk))
+    return redirect("job", job.pk)
+
+
+@require_POST
+@requires(Right.LAUNCH_RUNS)
 def move(request: HttpRequest, pk) -> HttpResponse:
     """Another place in the queue. htmx follows to the table, narrowed as the person had it."""
     actions.move_in_queue(actor=request.user, run=get_object_or_404(Run, pk=pk), where=request.POST.get("where", ""))

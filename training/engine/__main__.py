@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import contract, devices, environment, methods, reference
+from . import contract, devices, environment, export, methods, reference
 from .messages import Message, Refused, Stopped, _
 
 if TYPE_CHECKING:
@@ -41,6 +41,12 @@ def main(arguments: list[str] | None = None) -> int:
         help="compute nothing; say whether the inputs of RUN_DIR are what its run.json expects, and what it was computed "
         "with that is another version here. Exit codes: 0 all the same, 2 something differs",
     )
+    parser.add_argument(
+        "--from-checkpoint",
+        metavar="STEP|newest",
+        help="make the result that the run would have if it ended at this checkpoint, in RUN_DIR.step-N beside it; the run may "
+        "go on meanwhile",
+    )
     options = parser.parse_args(arguments)
     if options.methods:
         for name in methods.names():
@@ -58,7 +64,21 @@ def main(arguments: list[str] | None = None) -> int:
         return contract.COMPLETE
     if options.verify:
         return verify(options.run_dir)
+    if options.from_checkpoint:
+        return from_checkpoint(options.run_dir, options.from_checkpoint)
     return run(options.run_dir, alone=True)
+
+
+def from_checkpoint(run_dir: Path, which: str) -> int:
+    """Print the folder that holds the result."""
+    try:
+        folder = export.prepare(run_dir.absolute(), None if which == "newest" else int(which))
+    except (Refused, ValueError) as refused:
+        print(refused, file=sys.stderr)
+        return contract.REFUSED
+    code = run(folder, alone=True, only_result=True)
+    print(folder)
+    return code
 
 
 def verify(run_dir: Path) -> int:
@@ -80,10 +100,11 @@ def run(
     method: Callable[["Context"], None] | None = None,
     without: Collection[str] = (),
     alone: bool = False,
+    only_result: bool = False,
 ) -> int:
     """Carry out or resume one run; returns the exit code. status.json holds the truth about it.
 
-    `alone`: this process does nothing else, so GPUs that are not this run's are hidden from it. From Python: `method` takes the place of the method's own run(ctx), for what a run.json cannot say (a reward function), and `without` names
+    `alone`: this process does nothing else, so GPUs that are not this run's are hidden from it. `only_result`: see export.py. From Python: `method` takes the place of the method's own run(ctx), for what a run.json cannot say (a reward function), and `without` names
     the inputs that are then not needed.
     """
     run_dir = run_dir.absolute()
@@ -120,7 +141,7 @@ def run(
 
     context = None
     try:
-        context = Context(run_dir, order, status, stop)
+        context = Context(run_dir, order, status, stop, only_result=only_result)
         (method or methods.run_of(order.method))(context)
         last = context.complete()
     except Stopped:

@@ -29,8 +29,11 @@ class Context:
     that are trained stay float32), output (a folder set aside for the result), tokens_seen (add to it; it survives a resume).
     """
 
-    def __init__(self, run_dir: Path, order: Order, status: Status, stop: threading.Event) -> None:
+    def __init__(
+        self, run_dir: Path, order: Order, status: Status, stop: threading.Event, *, only_result: bool = False
+    ) -> None:
         self.run_dir = run_dir
+        self.only_result = only_result  # no update is made: the checkpoint becomes the result
         self.config: Any = order.config
         self.inputs: Any = order.inputs
         self.seed = order.seed
@@ -146,6 +149,10 @@ class Context:
     def step(self) -> int:
         """The step of the checkpoint that this attempt goes on from; 0 at a first start."""
         return self._state["step"]
+
+    def last_step(self, planned: int) -> int:
+        """The last update of this attempt, of so many planned."""
+        return min(planned, self.step) if self.only_result else planned
 
     def boundary(self, step: int, save: Callable[[Path], None]) -> None:
         """Call once a step, where the state is whole. Writes a checkpoint when one is due; raises Stopped after it when asked to stop.

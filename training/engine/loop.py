@@ -86,7 +86,7 @@ def train(ctx: Context, model: nn.Module, job: Job) -> dict[str, float]:
 
     model.train()
     seen, since = 0, time.monotonic()
-    for step in range(first, job.steps + 1):
+    for step in range(first, ctx.last_step(job.steps) + 1):
         if job.best is not None and job.best.is_over:
             break
         rate = config.lr * schedule(config, step, job.steps)

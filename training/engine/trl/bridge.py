@@ -115,6 +115,9 @@ class Bridge(Trainer):
     def go(self) -> None:
         """Train, from the last checkpoint if there is one. Raises Stopped (see Context.boundary)."""
         checkpoint = self.ctx.restore()
+        if self.ctx.only_result:
+            self._load_from_checkpoint(str(checkpoint))
+            return
         self.args.eval_on_start = checkpoint is None and self.eval_dataset is not None
         if checkpoint is None:
             self.show(0)

@@ -91,7 +91,7 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
         save_state(folder, parameters, optimizer)
         (folder / "ppo.json").write_text(json.dumps({"beta": controller.beta, "health": health.state()}))
 
-    for update in range(ctx.step + 1, config.updates + 1):
+    for update in range(ctx.step + 1, ctx.last_step(config.updates) + 1):
         began = time.perf_counter()
         rate = config.lr * schedule(config, update, config.updates)
         for group in optimizer.param_groups:
