@@ -24,6 +24,10 @@ KINDS = {
     "parallel": {"places": "mlp", "reduction": 4},
     "lora": {"rank": 2},
     "ia3": {},
+    "vera": {"rank": 4},
+    "lokr": {},
+    "oft": {},
+    "fourier": {},
     "prefix": {"length": 3},
     "soft_prompt": {"length": 4},
 }
@@ -60,8 +64,23 @@ def inputs(tmp_path_factory, pretrained, examples) -> dict[str, dict[str, Any]]:
     return found
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("method", METHODS)
+def pairs() -> list[Any]:
+    """Every objective with every kind. Fast are all usual kinds where texts are learned or told apart, and three where rankings or answers are."""
+    unusual = {"vera", "lokr", "oft", "fourier"}
+    return [
+        pytest.param(
+            method,
+            kind,
+            marks=[]
+            if kind not in unusual and (method in ("finetune", "classify") or kind in ("all", "lora", "soft_prompt"))
+            else [pytest.mark.slow],
+        )
+        for method in METHODS
+        for kind in KINDS
+    ]
+
+
+@pytest.mark.parametrize(("method", "kind"), pairs())
 def test_every_objective_on_every_kind(method, kind, inputs, pretrained, tmp_path):
     tune = {"kind": kind, **KINDS[kind]}
     watched = {"checkpoint_every": 2, "delete_checkpoints": False}

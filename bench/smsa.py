@@ -1,0 +1,241 @@
+"""Sentiment of Indonesian texts (SmSA of IndoNLU): a model pretrained on the training texts alone, made a classifier in many ways, beside TF-IDF.
+
+    python -m bench.smsa --data FOLDER [--work FOLDER] [--only METHOD …] [--quick] [--json]
+
+FOLDER holds train_preprocess.tsv and valid_preprocess.tsv (text, tab, label). Everything goes through the engine, as run directories in
+the work folder: `pretrain` on the 11,000 training texts, then `classify` with each choice of what moves, and `prompting` with a few examples; each
+result is judged on `valid` by the method `evaluate`. A run that is complete is not run again, so a long measurement can be stopped and gone on with.
+
+Beside them: TF-IDF over words (1–2) and letters within words (2–5), sublinear, with logistic regression, its C chosen by cross-validation on
+the training texts. Figures and intervals of both sides come from one function, differences from a paired test on the same rows.
+
+--quick: 600 texts and a tiny model, to see that everything works; its figures say nothing.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.engine.evaluation import figures_of, paired
+
+TUNES: dict[str, dict[str, Any]] = {
+    "head": {"tune": {"kind": "head"}, "lr": 1e-2},
+    "last_layers": {"tune": {"kind": "last_layers", "n": 1}, "lr": 1e-3},
+    "serial": {"tune": {"kind": "serial", "reduction": 4}, "lr": 3e-3},
+    "parallel": {"tune": {"kind": "parallel", "reduction": 4}, "lr": 3e-3},
+    "lora": {"tune": {"kind": "lora", "rank": 16, "alpha": 32}, "lr": 3e-3},
+    "soft_prompt": {"tune": {"kind": "soft_prompt", "length": 20}, "lr": 1e-2},
+    "all": {"tune": {"kind": "all"}, "lr": 1e-3},
+}
+PROMPTED = "few_shot"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How large a measurement is. `texts`: of each split, at most."""
+
+    texts: int | None
+    pretrain: dict[str, Any]
+    classify: dict[str, Any]
+    prompting: dict[str, Any]
+    folds: int
+    strengths: tuple[float, ...]  # C of the logistic regression
+
+
+FULL = Plan(
+    texts=None,
+    pretrain={},
+    classify={},
+    prompting={"template": "{input}\nsentimen:", "shots": 6, "calibration": "contextual"},
+    folds=5,
+    strengths=(1.0, 3.0, 10.0, 30.0),
+)
+QUICK = Plan(
+    texts=600,
+    pretrain={"size": "nano", "layers": 2, "max_steps": 20},
+    classify={"max_steps": 20, "batch_size": 16},
+    prompting={"template": "{input}\nsentimen:", "shots": 3},
+    folds=2,
+    strengths=(3.0, 10.0),
+)
+
+
+def rows_of(data: Path, texts: int | None) -> list[dict[str, str]]:
+    """Rows of the engine: `train` to learn from, `valid` held out."""
+    rows = []
+    for name, split in (("train", "train"), ("valid", "heldout")):
+        with open(data / f"{name}_preprocess.tsv", encoding="utf-8") as lines:
+            for number, line in enumerate(lines):
+                if texts is None or number < texts:
+                    text, _tab, label = line.rstrip("\n").rpartition("\t")
+                    rows.append({"text": text, "label": label, "split": split})
+    return rows
+
+
+class Workshop:
+    """Runs of the engine in one folder, each in a process of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def run(self, name: str, method: str, config: dict[str, Any], inputs: dict[str, Any]) -> Path:
+        """The output folder of a run; carried out unless it is complete already with these very settings."""
+        run = self.folder / name
+        order = json.dumps({"method": method, "config": config, "inputs": inputs, "seed": 1}, default=str)
+        if run.exists() and (run / "run.json").read_text() != order:
+            sys.exit(f"{run} holds a run with other settings: remove it, or take another --work folder.")
+        run.mkdir(exist_ok=True)
+        (run / "run.json").write_text(order)
+        if not (run / "output").is_dir():
+            print(f"{name} …", file=sys.stderr, flush=True)
+            done = subprocess.run(
+                [sys.executable, "-m", "training.engine", str(run)], stderr=subprocess.PIPE, text=True
+            )
+            if done.returncode:
+                sys.exit(f"{name} ended with {done.returncode}:\n{done.stderr[-2000:]}")
+        return run / "output"
+
+    def judged(self, name: str, chain: list[Path], labelled: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """(metrics, rows) of the method `evaluate` on the held-out texts."""
+        output = self.run(
+            f"evaluate-{name}", "evaluate", {}, {"base": list(map(str, chain)), "dataset": str(labelled)}
+        )
+        rows = [json.loads(line) for line in (output / "predictions.jsonl").read_text("utf-8").splitlines()]
+        return json.loads((output / "metrics.json").read_text()), rows
+
+    def seconds(self, name: str) -> float:
+        return json.loads((self.folder / name / "status.json").read_text())["wall_s"]
+
+
+def tfidf(rows: list[dict[str, str]], plan: Plan) -> tuple[float, list[str], float]:
+    """(C, the labels of the held-out texts as it gives them, seconds)."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, StratifiedKFold
+    from sklearn.pipeline import make_pipeline, make_union
+
+    began = time.monotonic()
+    train, heldout = ([row for row in rows if row["split"] == split] for split in ("train", "heldout"))
+    model = make_pipeline(
+        make_union(
+            TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
+            TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 5), sublinear_tf=True),
+        ),
+        LogisticRegression(max_iter=1000),
+    )
+    search = GridSearchCV(
+        model,
+        {"logisticregression__C": list(plan.strengths)},
+        scoring="f1_macro",
+        cv=StratifiedKFold(plan.folds, shuffle=True, random_state=1),
+    )
+    search.fit([row["text"] for row in train], [row["label"] for row in train])
+    said = search.predict([row["text"] for row in heldout])
+    return search.best_params_["logisticregression__C"], list(map(str, said)), time.monotonic() - began
+
+
+def measure(data: Path, work: Path, plan: Plan, only: list[str]) -> dict[str, Any]:
+    rows = rows_of(data, plan.texts)
+    labelled, texts = work / "labelled.jsonl", work / "texts.jsonl"
+    labelled.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+    texts.write_text(
+        "".join(json.dumps({"text": row["text"], "split": row["split"]}, ensure_ascii=False) + "\n" for row in rows),
+        "utf-8",
+    )
+    shop = Workshop(work)
+    base = shop.run("pretrain", "pretrain", plan.pretrain, {"dataset": str(texts)})
+    pretrained = json.loads((base / "metrics.json").read_text())
+    found: dict[str, dict[str, Any]] = {}
+    predictions: dict[str, list[dict[str, Any]]] = {}
+    for name in only:
+        if name == PROMPTED:
+            inputs = {"base": [str(base)], "dataset": str(labelled)}
+            output = shop.run(name, "prompting", plan.prompting, inputs)
+            moved = 0
+        else:
+            inputs = {"base": [str(base)], "dataset": str(labelled)}
+            output = shop.run(name, "classify", plan.classify | TUNES[name], inputs)
+            moved = json.loads((output / "metrics.json").read_text())["trained_parameters"]
+        full = (output / "config.json").exists()
+        metrics, predictions[name] = shop.judged(name, [output] if full else [base, output], labelled)
+        found[name] = {
+            "trained_parameters": moved,
+            "bytes": sum(path.stat().st_size for path in output.glob("*.safetensors")),
+            "seconds": shop.seconds(name),
+            **metrics["figures"],
+        }
+    strength, said, seconds = tfidf(rows, plan)
+    heldout = [row for row in rows if row["split"] == "heldout"]
+    order = predictions[only[0]]
+    baseline = [
+        {"row": row["row"], "label": row["label"], "prediction": answer}
+        for row, answer in zip(sorted(order, key=lambda row: row["row"]), said, strict=True)
+    ]
+    assert [row["label"] for row in baseline] == [row["label"] for row in heldout]
+    for name, own in predictions.items():
+        found[name]["over_tfidf"] = paired(own, baseline)["macro_f1"]
+    reference = {"C": strength, "seconds": seconds, **figures_of("classification", baseline)}
+    best = max(found, key=lambda name: found[name]["macro_f1"]["value"])
+    return {
+        "texts": {"train": len(rows) - len(heldout), "valid": len(heldout)},
+        "model": {
+            "parameters": pretrained["total_parameters"],
+            "heldout_bits_per_byte": pretrained.get("heldout_bits_per_byte"),
+            "seconds": shop.seconds("pretrain"),
+        },
+        "methods": found,
+        "tfidf": reference,
+        "best": best,
+        "best_at_least_equals_tfidf": found[best]["macro_f1"]["value"] >= reference["macro_f1"]["value"],
+    }
+
+
+def table(report: dict[str, Any]) -> str:
+    lines = [
+        "{train} training texts, {valid} held out.".format(**report["texts"]),
+        "Pretrained on the training texts: {parameters:,} parameters, {heldout_bits_per_byte:.3f} bits per byte on valid, {seconds:.0f} s.".format(
+            **report["model"]
+        ),
+        "",
+        f"{'method':<14}{'moves':>10}{'kB':>8}{'seconds':>9}{'accuracy':>10}{'macro-F1':>10}{'95 %':>18}{'over TF-IDF':>14}{'p':>8}",
+    ]
+    ordered = sorted(report["methods"].items(), key=lambda item: -item[1]["macro_f1"]["value"])
+    for name, one in ordered:
+        f1, over = one["macro_f1"], one["over_tfidf"]
+        lines.append(
+            f"{name:<14}{one['trained_parameters']:>10,}{one['bytes'] / 1000:>8,.0f}{one['seconds']:>9.0f}{one['accuracy']['value']:>10.3f}"
+            f"{f1['value']:>10.3f}{'{low:.3f} to {high:.3f}'.format(**f1):>18}{over['difference']:>+14.3f}{over['p']:>8.3f}"
+        )
+    base = report["tfidf"]
+    name = f"TF-IDF, C={base['C']:g}"
+    interval = "{low:.3f} to {high:.3f}".format(**base["macro_f1"])
+    lines.append(
+        f"{name:<14}{'':>10}{'':>8}{base['seconds']:>9.0f}{base['accuracy']['value']:>10.3f}{base['macro_f1']['value']:>10.3f}{interval:>18}"
+    )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, help="run directories; default: a new temporary folder, kept")
+    parser.add_argument("--only", nargs="+", choices=[*TUNES, PROMPTED], default=[*TUNES, PROMPTED])
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    work = options.work or Path(tempfile.mkdtemp(prefix="smsa-"))
+    work.mkdir(parents=True, exist_ok=True)
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    report = measure(options.data, work.resolve(), QUICK if options.quick else FULL, options.only)
+    print(json.dumps(report) if options.json else table(report))
+
+
+if __name__ == "__main__":
+    main()
