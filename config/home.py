@@ -2,7 +2,7 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from labeling.models import Project, Ranking
 from models_registry.models import Version
@@ -28,10 +28,10 @@ def home(request: HttpRequest) -> HttpResponse:
         "finished_runs": Run.objects.exclude(state__in=active).select_related("produced__model")[:5],
         "counts": counts,
         "figures": [
-            (counts["rankings"], _("rankings")),
-            (counts["projects"], _("projects")),
-            (counts["versions"], _("model versions")),
-            (counts["runs"], _("runs")),
+            (counts["rankings"], ngettext("ranking", "rankings", counts["rankings"])),
+            (counts["projects"], ngettext("project", "projects", counts["projects"])),
+            (counts["versions"], ngettext("model version", "model versions", counts["versions"])),
+            (counts["runs"], ngettext("run", "runs", counts["runs"])),
         ],
     }
     return render(request, "home.html", context)

@@ -55,6 +55,11 @@ class Field:
         return ", ".join(words[key] % localize(self.bounds[key]) for key in words if key in self.bounds)
 
     @property
+    def shown_unit(self) -> str:
+        """The unit, unless the title ends with it: "Batch size" rows, and "Largest number of updates"."""
+        return "" if self.title.lower().endswith(self.unit.lower()) else self.unit
+
+    @property
     def options(self) -> list[tuple[str, str]]:
         """(value, words) of each choice."""
         empty = [("", _("empty"))] if self.nullable else []
