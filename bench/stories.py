@@ -2,7 +2,7 @@
 
     python -m bench.stories openings STORIES.txt --tokenizer tokenizer.json --out openings.jsonl
     python -m bench.stories rank --url http://127.0.0.1:8000 --user NAME --project SLUG [--tasks N]     password: PERINGKAT_PASSWORD
-    python -m bench.stories report RUN_DIR [RUN_DIR …] [--json]                                         the folders of PPO runs
+    python -m bench.stories report RUN_DIR [RUN_DIR …] [--json]            the folders of runs of ppo, rloo, grpo, dpo or kto
 
 Between them, in the browser: import the openings into a project, sample four stories each, freeze, train `reward`, train `ppo`.
 
@@ -85,24 +85,68 @@ def rank(url: str, user: str, password: str, project: str, *, tasks: int | None,
 
 
 def report(run: Path) -> dict[str, object]:
-    """What became of the stories of a PPO run's held-out openings, by the taste without its noise."""
-    pairs = [json.loads(line) for line in (run / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
+    """What became of the stories of a run's held-out openings, by the taste without its noise."""
     metrics = json.loads((run / "output" / "metrics.json").read_text())
+    if (run / "samples.jsonl").exists():
+        pairs = [json.loads(line) for line in (run / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
+    else:
+        pairs, departure = written(run)
+        metrics |= departure
     before, after = ([taste(pair[side]) for pair in pairs] for side in ("before", "after"))
     wins = sum((a > b) + (a == b) / 2 for a, b in zip(after, before, strict=True))
     low, high = wilson(wins, len(pairs))
     words = {side: distinct_ngrams([pair[side] for pair in pairs]) for side in ("before", "after")}
-    return {
+    found: dict[str, object] = {
         "openings": len(pairs),
         "wins": wins / len(pairs),
         "wins_interval": [low, high],
         "taste": [statistics.mean(before), statistics.mean(after)],
-        "reward": [metrics["reward_start"], metrics["reward"]],
+    }
+    if "reward" in metrics:
+        found["reward"] = [metrics["reward_start"], metrics["reward"]]
+    return found | {
         "kl": metrics["kl"],
         "loss_under_base": [metrics["loss_under_base_start"], metrics["loss_under_base"]],
         "distinct_3grams_within": [words["before"][0], words["after"][0]],
         "distinct_3grams_across": [words["before"][1], words["after"][1]],
         "stories": pairs[:3],
+    }
+
+
+def written(run: Path, *, tokens: int = 64, seed: int = 0) -> tuple[list[dict[str, str]], dict[str, float]]:
+    """Start and result of a run that writes nothing itself answer its held-out prompts with the same random numbers: the pairs, and how far
+    the result is from its start, in nats an answer."""
+    import torch
+
+    from models_registry.lm.chain import Loaded, load
+    from models_registry.lm.generate import Output, generate_ids
+    from models_registry.lm.inspect import describe
+    from models_registry.lm.score import completion_logprobs, padded
+    from models_registry.lm.text import encode_prompt
+
+    inputs = json.loads((run / "run.json").read_text())["inputs"]
+    base = [Path(folder) for folder in inputs["base"]]
+    rows = [json.loads(line) for line in Path(inputs["dataset"]).read_text(encoding="utf-8").splitlines()]
+    prompts = list(dict.fromkeys(row["prompt"] for row in rows if row["split"] == "heldout"))
+    output = run / "output"
+    start, result = load(base), load([output] if describe(output).kind == "full" else [*base, output])
+    ids = [encode_prompt(start, prompt) for prompt in prompts]
+
+    def nats(model: Loaded, stories: list[Output]) -> float:
+        with torch.no_grad():
+            return float(
+                completion_logprobs(model.model, padded(ids, [s.token_ids for s in stories], model.device)).sum()
+            )
+
+    before, after = (generate_ids(model, ids, max_tokens=tokens, seed=seed) for model in (start, result))
+    pairs = [
+        {"prompt": prompt, "before": old.text, "after": new.text}
+        for prompt, old, new in zip(prompts, before, after, strict=True)
+    ]
+    return pairs, {
+        "kl": (nats(result, after) - nats(start, after)) / len(prompts),
+        "loss_under_base_start": -nats(start, before) / sum(len(story.token_ids) for story in before),
+        "loss_under_base": -nats(start, after) / sum(len(story.token_ids) for story in after),
     }
 
 

@@ -109,7 +109,7 @@ class Trainer(Bridge, DPOTrainer):
     def numbers(self, logs: dict[str, float]) -> dict[str, float | None]:
         numbers = super().numbers(logs)
         if numbers.get("margin") == 0:
-            numbers["accuracy"] = None  # the model is still its own reference, and no pair stands either way
+            numbers.pop("accuracy")  # the model is still its own reference, and no pair stands either way
         return numbers
 
     def _prepare_dataset(self, dataset: Dataset, *_args: Any) -> Dataset:
