@@ -26,6 +26,11 @@ from .engine.methods import config_of
 from .fields import fields_of
 
 MEASURED = Path(__file__).with_name("three_tasks.json")
+TASKS = {
+    "answer": gettext_noop("Answer the question"),
+    "translate": gettext_noop("Answer it in the other language"),
+    "topic": gettext_noop("Name what it is about"),
+}
 COMMAND = "python -m bench.three_tasks --json"
 
 # method → (what it changes, what it costs to serve). A method that is not named here stands in the table with its own facts.
@@ -96,4 +101,5 @@ def _worked() -> dict[str, Any] | None:
     if not MEASURED.exists():
         return None
     found = json.loads(MEASURED.read_text(encoding="utf-8"))
-    return found | {"metric": METRICS[found["metric"]]}
+    tasks = [task | {"title": _(TASKS[task["name"]])} for task in found["tasks"]]
+    return found | {"metric": METRICS[found["metric"]], "tasks": tasks}
