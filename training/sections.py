@@ -75,6 +75,7 @@ def methods_for_dataset(dataset: Dataset, user: User) -> Iterator[dataset_pages.
     fitting = [
         {"name": name, "facts": facts, "role": role}
         for name, facts in queries.all_methods().items()
+        if facts.family == "train"
         for role, takes in facts.inputs.items()
         if takes.kind == "dataset" and dataset.kind in takes.accepts
     ]

@@ -104,7 +104,7 @@ def test_the_same_seed_gives_the_same_run_and_another_seed_another(tmp_path, pre
 
 
 def test_a_checkpoint_is_due_by_time_too(tmp_path, corpus):
-    config = {**runs.TINY, "max_steps": 6, "checkpoint_minutes": 1e-6}
+    config = {**runs.TINY, "max_steps": 6, "checkpoint_minutes": 1e-6, "delete_checkpoints": False}
     folder = runs.write_run(tmp_path / "run", "pretrain", config, {"dataset": corpus})
     assert runs.go(folder) == 0
     assert {path.name for path in (folder / "checkpoints").iterdir()} == {"step-5", "step-6"}
