@@ -54,8 +54,11 @@ def add(model: PreTrainedModel, folder: Path, name: str) -> dict[str, Tensor]:
         raise ValueError(f"{folder}: the adapter does not fit the model below it ({', '.join(wrong[:3])})")
     if config["hidden_size"] != _hidden(model):
         raise ValueError(f"{folder}: the adapter was made for a hidden size of {config['hidden_size']}")
-    for place, own in tensors.items():
-        put(model, place, name, make(config, own))
+    try:
+        for place, own in tensors.items():
+            put(model, place, name, make(config, own))
+    except (KeyError, RuntimeError) as error:
+        raise ValueError(f"{folder}: the adapter is damaged ({error})") from None
     return head
 
 

@@ -189,9 +189,11 @@ def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 def add_adapter(loaded: Loaded, folder: Path, name: str) -> str:
     """Put the adapter, prefix or soft prompt of a folder into the model under a name, frozen and not yet on. Returns the name.
 
-    Several may be put over one model and switched with `use`, each alone or on top of others. A name has no dot. Raises ValueError
-    where the folder does not fit the model.
+    Several may be put over one model and switched with `use`, each alone or on top of others. Raises ValueError where the folder does not
+    fit the model, and for a name with a dot or one that a part of the model has already.
     """
+    if "." in name or any(name in part.split(".") for part, _parameter in loaded.model.named_parameters()):
+        raise ValueError(f"an adapter cannot be called {name} here: choose a name without dots that is not taken")
     about = inspect.describe(folder)
     if about.problems:
         raise ValueError(f"{folder}: " + " ".join(map(str, about.problems)))
@@ -205,7 +207,7 @@ def add_adapter(loaded: Loaded, folder: Path, name: str) -> str:
         head = leading.add(loaded.model, folder, name)
     else:
         _add_peft(loaded, folder, name)
-        head = {}  # PEFT has put it there
+        head = {}  # it is there already
     if head:
         put_head(loaded, name, _head_from(head))
     if about.labels:
@@ -222,10 +224,15 @@ def _add_peft(loaded: Loaded, folder: Path, name: str) -> None:
     config.inference_mode = True
     peft = wrap(loaded, config, name)
     state = load_file(folder / "adapter_model.safetensors", device=str(loaded.device))
-    with warnings.catch_warnings(
-        action="ignore", category=UserWarning
-    ):  # that VeRA's matrices are drawn anew, as they should be
-        result = set_peft_model_state_dict(peft, state, adapter_name=name)
+    if head := {key[key.index("score.") :]: tensor for key, tensor in state.items() if ".score." in key}:
+        put_head(loaded, name, _head_from(head))  # it may have more or fewer outputs than the model's own
+    try:
+        with warnings.catch_warnings(
+            action="ignore", category=UserWarning
+        ):  # VeRA's matrices are drawn anew, and rightly
+            result = set_peft_model_state_dict(peft, state, adapter_name=name)
+    except RuntimeError as error:
+        raise ValueError(f"{folder}: the adapter does not fit the model below it ({error})") from None
     missing = [key for key in result.missing_keys if f".{name}." in f"{key}."]
     if missing or result.unexpected_keys:
         wrong = ", ".join((missing + list(result.unexpected_keys))[:3])

@@ -182,6 +182,33 @@ def test_several_over_one_base_are_switched_without_loading(folders, tmp_path):
     assert torch.equal(tiny.logits(loaded), base)
 
 
+@pytest.mark.parametrize(
+    "tune", [TuneSerial(size=2), TuneLora(rank=2), TuneSoftPrompt(length=2)], ids=lambda tune: tune.kind
+)
+def test_classifiers_of_different_classes_stand_over_one_base(tune, folders, tmp_path):
+    """Each with its own head, as wide as it has labels, and its own names for them."""
+    alone = {}
+    for number, (name, labels) in enumerate({"two": ["a", "b"], "three": ["x", "y", "z"]}.items()):
+        made = load([folders["llama"]])
+        into_classes(made, labels, seed=number)
+        apply(made, tune)
+        shake(made, seed=number)
+        save(made, tmp_path / name)
+        alone[name] = (tuple(labels), tiny.logits(made))
+    loaded = load([folders["llama"], tmp_path / "two"])
+    loaded.model.config.pad_token_id = made.model.config.pad_token_id
+    for name in alone:
+        add_adapter(loaded, tmp_path / name, name)
+    for taken in ("two", "1", "a.b"):
+        with pytest.raises(ValueError, match="choose a name"):
+            add_adapter(loaded, tmp_path / "two", taken)
+    for name in ("two", "three", "two"):
+        with using(loaded, [name]):
+            labels, logits = alone[name]
+            assert loaded.labels == labels
+            torch.testing.assert_close(tiny.logits(loaded), logits, rtol=0, atol=1e-6)
+
+
 ELSEWHERE = """
 import importlib.util, json, sys, torch
 assert importlib.util.find_spec("models_registry") is None
