@@ -235,13 +235,15 @@ def lent(loaded: Loaded) -> Iterator[None]:
     """
     model = loaded.model
     kept = [(thing, copy.deepcopy(vars(thing))) for thing in (model.config, model.generation_config)]
-    tags = getattr(model, "model_tags", None)
+    forward, tags = vars(model).get("forward"), getattr(model, "model_tags", None)
     hook = model.base_model.register_forward_pre_hook(_place, with_kwargs=True, prepend=True)
     try:
         yield
     finally:
         hook.remove()
         vars(model).pop("forward", None)
+        if forward is not None:
+            model.forward = forward
         model.model_tags = tags
         for thing, values in kept:
             vars(thing).clear()

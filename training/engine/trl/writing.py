@@ -74,7 +74,8 @@ def train(
             shown=[prompt.prompt for prompt in (heldout or prompts)[: config.sample_prompts]],
         )
         writer.go()
-    metrics: dict[str, Any] = {"updates": config.updates, "episodes": config.updates * config.episodes}
+    updates = ctx.last_step(config.updates)
+    metrics: dict[str, Any] = {"updates": updates, "episodes": updates * config.episodes}
     metrics |= moving.report() | compare(ctx, actors, heldout[: config.heldout_prompts], reward_fn)
     save(loaded, ctx.output)
     ctx.finish(metrics)

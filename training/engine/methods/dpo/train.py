@@ -73,7 +73,7 @@ def run(ctx: Context) -> None:
             "train_rankings": len(train),
             "train_pairs": len(pairs),
             "tied_pairs": sum(len(ranking.order.tied_pairs()) for ranking in train),
-            "steps": updates,
+            "steps": ctx.last_step(updates),
             "tokens_seen": ctx.tokens_seen,
             **moving.report(),
         }

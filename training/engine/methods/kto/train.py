@@ -86,7 +86,7 @@ def run(ctx: Context) -> None:
             "wanted": wanted,
             "unwanted": unwanted,
             **weights,
-            "steps": updates,
+            "steps": ctx.last_step(updates),
             "tokens_seen": ctx.tokens_seen,
             **moving.report(),
         }
