@@ -20,7 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -291,7 +291,6 @@ def main() -> None:
     given = parser.parse_args()
     size = QUICK if given.quick else Size()
     if given.data:
-        size = replace(size, hidden=128) if not given.quick else size
         rows = read(given.data, size, given.seed)
     else:
         rows = reviews(size.train, size.heldout, given.seed)

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from people.errors import Refusal
 
 from . import store
+from .lm import hard_prompt
 from .models import Head, Kind, Model, Stage, Version
 
 # (what was made, the role its source played, the source). Role "parent": an adapter stands on it.
@@ -44,6 +45,16 @@ def damage(version: Version) -> list[str]:
         if link.kind != Kind.REMOTE
         for problem in store.damaged(link.folder, link.manifest)
     ]
+
+
+def words_read(version: Version) -> str:
+    """Of a hard prompt: all that the model reads, with {input} where the text comes; empty for any other kind, and for a damaged folder."""
+    if version.kind != Kind.HARD_PROMPT:
+        return ""
+    try:
+        return hard_prompt.read(version.folder).ask(hard_prompt.PLACE)
+    except (OSError, ValueError):
+        return ""
 
 
 def folders(version: Version) -> list[Path]:

@@ -36,6 +36,7 @@ _ROLES = {
 _RESULTS = {
     "win_rate": gettext_lazy("win rate"),
     "accuracy": gettext_lazy("accuracy"),
+    "heldout_accuracy": gettext_lazy("accuracy"),
     "heldout_loss": gettext_lazy("loss"),
 }
 

@@ -46,7 +46,7 @@ def done(method: str, config: dict, inputs: dict[str, Version | Dataset]) -> Run
     return Run.objects.get(pk=run.pk)
 
 
-def test_a_prompt_becomes_a_version_that_stands_on_its_base_and_is_judged(base):
+def test_a_prompt_becomes_a_version_that_stands_on_its_base_and_is_judged(base, client):
     data = make.dataset("labelled", rows())
     run = done("prompting", {"shots": 2, "template": "{input} are"}, {"base": base, "dataset": data})
     version = actions.register_result(actor=run.created_by, run=run)
@@ -56,6 +56,13 @@ def test_a_prompt_becomes_a_version_that_stands_on_its_base_and_is_judged(base):
     assert version.facts["labels"] == ["bad", "good"]
     assert version.size < 2000
     assert version.metrics["base_sha256_before"] == version.metrics["base_sha256_after"]
+
+    client.force_login(run.created_by)
+    page = client.get(version.get_absolute_url()).content.decode()
+    assert "What the model reads" in page
+    assert "{input} stands for the text that is asked" in page
+    assert "cats are good" in page
+    assert "accuracy" in page
 
     judge = done("evaluate", {}, {"base": version, "dataset": data})
     metrics = json.loads((judge.folder / "output/metrics.json").read_text())

@@ -47,12 +47,19 @@ class Config(ComputeSettings):
             "answer is known. Automatic: what the data set and the model are made for."
         ),
         group="goal",
+        labels={
+            "auto": _("automatic"),
+            "language": _("language"),
+            "classification": _("classification"),
+            "preference": _("preference"),
+        },
     )
     split: Literal["heldout", "train", "all"] = setting(
         "heldout",
         _("Rows"),
         _("Which rows are judged. Figures on training rows say how well they were learned by heart."),
         group="data",
+        labels={"heldout": _("held out"), "train": _("training"), "all": _("all")},
     )
     limit: int | None = setting(
         None,
@@ -93,13 +100,13 @@ class Config(ComputeSettings):
         le=10,
     )
     batch_size: int = setting(
-        32, _("Rows at once"), _("Rows in one forward pass."), group="watch", unit="rows", advanced=True, ge=1
+        32, _("Rows at once"), _("Rows in one forward pass."), group="compute", unit="rows", advanced=True, ge=1
     )
     resamples: int = setting(
         2000,
         _("Resamples"),
         _("Draws of the bootstrap that the intervals come from."),
-        group="watch",
+        group="compute",
         source="Efron and Tibshirani 1993, An Introduction to the Bootstrap, chapter 13",
         advanced=True,
         ge=200,

@@ -79,6 +79,7 @@ class Config(ComputeSettings):
         ),
         group="prompt",
         source="Brown et al. 2020, section 2.4 (mean)",
+        labels={"mean": _("mean a token"), "sum": _("sum")},
     )
     calibration: Literal["none", "contextual"] = setting(
         "none",
@@ -86,15 +87,22 @@ class Config(ComputeSettings):
         _("Contextual: what the model says of inputs without content is taken out of its answers."),
         group="prompt",
         source="Zhao et al. 2021, Calibrate Before Use, section 5",
+        labels={"none": _("none"), "contextual": _("contextual")},
     )
     separator: Literal["blank_line", "line", "space"] = setting(
-        "blank_line", _("Between examples"), _("What parts one example from the next."), group="prompt", advanced=True
+        "blank_line",
+        _("Between examples"),
+        _("What parts one example from the next."),
+        group="prompt",
+        labels={"blank_line": _("a blank line"), "line": _("a line break"), "space": _("a space")},
+        advanced=True,
     )
     output_start: Literal["space", "line", "nothing"] = setting(
         "space",
         _("Before an answer"),
         _("Stands between a filled template and an answer that does not begin with a space or a line break itself."),
         group="prompt",
+        labels={"space": _("a space"), "line": _("a line break"), "nothing": _("nothing")},
         advanced=True,
     )
     room: int | None = setting(
@@ -111,7 +119,13 @@ class Config(ComputeSettings):
         le=65536,
     )
     batch_size: int = setting(
-        32, _("Rows at once"), _("Held-out rows in one forward pass."), group="watch", unit="rows", advanced=True, ge=1
+        32,
+        _("Rows at once"),
+        _("Held-out rows in one forward pass."),
+        group="compute",
+        unit="rows",
+        advanced=True,
+        ge=1,
     )
 
     @field_validator("template")
