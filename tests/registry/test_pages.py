@@ -305,6 +305,45 @@ def test_rest_lists_tells_imports_and_changes(client, admin, tiny_model, tiny_ad
     assert call("get", "api-version", "tiny", 9).status_code == 404
 
 
+def test_rest_exports_merges_deletes_and_tells_of_the_store(client, admin, tiny, tiny_tuned, monkeypatch):
+    token = {"Authorization": f"Token {Token.objects.create(user=admin).key}"}
+
+    def call(method, address, *arguments, **body):
+        extra = {"data": body, "content_type": "application/json"} if body else {}
+        return getattr(client, method)(reverse(address, args=arguments), headers=token, **extra)
+
+    assert b"".join(call("get", "api-version-export", "tiny", 1).streaming_content).startswith(b"PK")
+    assert call("post", "api-version-merge", "tiny-tuned", 1, name="merged").status_code == 202
+    assert "nothing to merge" in str(call("post", "api-version-merge", "tiny", 1, name="merged").json()["problems"])
+    assert call("post", "api-version-verify", "tiny", 1).status_code == 202
+    assert call("post", "api-model-store").status_code == 202
+    run_all_waiting()
+    assert call("get", "api-version", "merged", 1).json()["sources"] == {"base": "tiny-tuned:v1"}
+    wrong = call("delete", "api-version", "tiny", 1, confirm="tiny:v1")
+    assert (wrong.status_code, "tiny-tuned:v1" in str(wrong.json())) == (409, True)
+    assert call("delete", "api-version", "merged", 1, confirm="tiny:v1").status_code == 400
+    assert call("delete", "api-version", "merged", 1, confirm="merged:v1").status_code == 204
+    assert call("get", "api-version", "merged", 1).status_code == 404
+
+    made = call("post", "api-model-remote", name="far", base_url="https://models.example.org/v1", model="m")
+    assert (made.status_code, made.json()["kind"]) == (201, "remote")
+    assert call("post", "api-model-remote", name="far", base_url="ftp://x", model="m").status_code == 400
+    assert call("post", "api-model-hub", name="x", repo="no-owner").status_code == 400
+    disk = call("get", "api-model-store").json()
+    assert {"tiny", "tiny-tuned"} <= {share["model"] for share in disk["models"]}
+    assert call("delete", "api-model-store").json()["folders"] >= 0
+
+    researcher = {"Authorization": f"Token {Token.objects.create(user=factories.user('researcher')).key}"}
+    for method, address, arguments in [
+        ("delete", "api-version", ("tiny", 1)),
+        ("delete", "api-model-store", ()),
+        ("post", "api-model-remote", ()),
+        ("post", "api-model-hub", ()),
+        ("post", "api-version-merge", ("tiny", 1)),
+    ]:
+        assert getattr(client, method)(reverse(address, args=arguments), headers=researcher).status_code == 403
+
+
 def test_pages_load_neither_torch_nor_the_model_server(tiny):
     """In a fresh process, as the web server is one."""
     import subprocess

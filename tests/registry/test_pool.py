@@ -1,4 +1,7 @@
-"""What the model server holds in memory: one base for all that stands on it, switched without reload, and less when room is short."""
+"""What the model server holds in memory: one base for all that stands on it, switched without reload, less when room is short; and batches."""
+
+import asyncio
+import threading
 
 import pytest
 import torch
@@ -155,3 +158,44 @@ def test_a_reward_model_over_the_same_base_shares_its_weights(tiny_model, tmp_pa
     assert rewards(view, pairs) == pytest.approx(rewards(load(chain), pairs), abs=1e-5)
     assert len(pool) == 2
     assert pool.used < 1.5 * alone
+
+
+def test_requests_in_line_for_different_soft_prompts_are_one_batch(tiny_model, links, monkeypatch):
+    """As they come from different people: prompts, seeds and soft prompts differ. Other settings are another batch."""
+    from models_registry.serving import app
+    from models_registry.serving.engine import Engine
+    from models_registry.serving.protocol import CompletionRequest, Envelope
+
+    batches = []
+
+    def counted(loaded, prompts, **more):
+        batches.append(len(prompts))
+        return generate_ids(loaded, prompts, **more)
+
+    monkeypatch.setattr(app, "generate_ids", counted)
+    chains = {"soft": [tiny_model, links["soft"]], "other": [tiny_model, links["other_soft"]], "base": [tiny_model]}
+    wanted = [("soft", "Hello", 5, 8), ("other", "Good evening", 6, 8), ("base", "Bye", 7, 8), ("soft", "Hello", 5, 4)]
+
+    async def ask() -> list[str]:
+        engine = Engine(Pool(budget=PLENTY, device="cpu"))
+        hold = threading.Event()
+
+        def wait(_loaded):
+            hold.wait(20)
+            yield None
+
+        engine.submit([tiny_model], wait)
+        tickets = []
+        for name, prompt, seed, most in wanted:
+            request = CompletionRequest(model=name, prompt=prompt, seed=seed, max_tokens=most, top_p=0.9)
+            kinds = ["full", "soft_prompt"][: len(chains[name])]
+            found = app._Found(chains[name], kinds, "lm", name)
+            tickets.append(engine.submit(found.folders, app._whole(found, request, Envelope(request))))
+        hold.set()
+        return [(await anext(ticket.events()))["choices"][0]["text"] for ticket in tickets]
+
+    texts = asyncio.run(ask())
+    assert batches == [3, 1]
+    for (name, prompt, seed, most), written in zip(wanted, texts, strict=True):
+        alone = generate(load(chains[name]), [prompt], **{**SAMPLING, "seed": seed, "max_tokens": most})[0]
+        assert written == alone.text
