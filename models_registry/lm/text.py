@@ -88,9 +88,15 @@ def encode_prompt(loaded: "Loaded", prompt: Prompt) -> list[int]:
     if limit is None or len(ids) + loaded.hard_prompt.room <= limit or not examples:
         return ids
     loaded.shortened += 1
-    while examples and len(ids) + loaded.hard_prompt.room > limit:
-        examples -= 1
-        ids = _encode(loaded, _asked(loaded.hard_prompt, prompt, examples))
+    # More examples are never shorter: halve the range until the most that fit are found, or none.
+    fewest, most, ids = 0, examples - 1, _encode(loaded, _asked(loaded.hard_prompt, prompt, 0))
+    while fewest < most:
+        examples = (fewest + most + 1) // 2
+        tried = _encode(loaded, _asked(loaded.hard_prompt, prompt, examples))
+        if len(tried) + loaded.hard_prompt.room <= limit:
+            fewest, ids = examples, tried
+        else:
+            most = examples - 1
     return ids
 
 

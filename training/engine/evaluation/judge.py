@@ -195,7 +195,7 @@ def task_of(
 
 def _shortened(*models: Loaded | None) -> list[Message]:
     text = _(
-        "In %(number)s prompts not all examples fit into the model's context; the first ones were left out there."
+        "Not all examples fit into the model's context beside what is asked: %(number)s times the first ones were left out."
     )
     return [
         Message("examples-left-out", text, {"number": model.shortened})
