@@ -64,7 +64,7 @@ def test_a_killed_run_loses_what_came_after_its_last_checkpoint_and_nothing_else
     tmp_path, pretrained, corpus, examples
 ):
     method, config, inputs = _order("lora", pretrained, corpus, examples)
-    order = method, config | {"checkpoint_every": 25}, inputs
+    order = method, config | {"checkpoint_every": 25, "delete_checkpoints": False}, inputs
     whole = runs.write_run(tmp_path / "whole", *order)
     assert runs.go(whole) == 0
 
