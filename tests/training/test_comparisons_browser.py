@@ -1,0 +1,45 @@
+"""Comparing methods in a real browser: the menu follows the choices, all starts with one button, the table sorts and keeps its address."""
+
+import pytest
+
+from tests import factories
+from training.comparisons.models import Comparison
+
+from .test_actions import version
+from .test_comparisons import complete, labelled
+
+pytestmark = pytest.mark.browser
+
+
+def test_methods_are_chosen_started_and_their_table_is_sorted(open_page, db):
+    version("stories")
+    labelled("Moods")
+    page = open_page("/baselines/", factories.admin())
+    page.set_default_timeout(20_000)
+    page.get_by_role("link", name="Compare methods").click()
+    page.get_by_text("Classification", exact=True).click()
+    page.get_by_role("combobox", name="Data").select_option(label="Moods · labelled texts · 40 of 80 rows held out")
+    page.get_by_role("combobox", name="Base").select_option(label="stories:v1")
+    page.get_by_role("checkbox", name="(IA)³ adapter").check()
+    for other in ("Prompting, 8 examples", "Soft prompt", "LoRA adapter Low-rank"):
+        page.get_by_role("checkbox", name=other).uncheck()
+    page.get_by_label("Or updates").fill("5")
+    page.get_by_role("button", name="Start all").click()
+    page.get_by_text("All runs are queued").wait_for()
+
+    made = Comparison.objects.get()
+    assert set(made.entries.values_list("label", flat=True)) == {"(IA)³ adapter", "Output layer", "All weights"}
+    places = {entry.label: entry.position for entry in made.entries.all()}
+    complete(
+        made,
+        {places["(IA)³ adapter"]: {0, 1, 4, 5}, places["Output layer"]: set(range(80)), places["All weights"]: {0}},
+    )
+    page.locator(".scatter svg").wait_for()  # the table filled by itself
+    page.get_by_role("link", name="Accuracy", exact=True).click()
+    page.wait_for_url("**sort=quality**")
+    labels = page.locator("tbody th[scope=row] > a").all_inner_texts()
+    assert labels == ["Output layer", "(IA)³ adapter", "All weights"]
+    page.get_by_label("Difference to").select_option(label="Output layer")
+    page.wait_for_url("**to=2**")
+    assert page.get_by_text("+97.5").is_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
