@@ -75,7 +75,7 @@ def logprobs(
     """For each (prompt, completion): the log-probability of every token of the completion, its EOS included."""
     encoded = encode_pairs(loaded, pairs)
     found: list[list[float]] = [[] for _ in pairs]
-    for places in _by_length([len(prompt) + len(completion) for prompt, completion in encoded], batch_size):
+    for places in by_length([len(prompt) + len(completion) for prompt, completion in encoded], batch_size):
         some = [encoded[i] for i in places]
         batch = padded([prompt for prompt, _ in some], [completion for _, completion in some], loaded.device)
         values = completion_logprobs(loaded.model, batch, temperature=temperature)
@@ -124,7 +124,7 @@ def documents_loss(loaded: Loaded, texts: Sequence[str], *, batch_size: int = 16
         if len(ids) - begin > 1
     ]
     nats, tokens = 0.0, 0
-    for places in _by_length([len(piece) for piece in pieces], batch_size):
+    for places in by_length([len(piece) for piece in pieces], batch_size):
         batch = padded([pieces[i][:1] for i in places], [pieces[i][1:] for i in places], loaded.device)
         values = completion_logprobs(loaded.model, batch)
         nats -= values.double().sum().item()
@@ -142,7 +142,7 @@ def rewards(loaded: Loaded, pairs: Sequence[tuple[Prompt, str]], *, batch_size: 
     groups = [Group(prompt, [completion]).cut(limit) for prompt, completion in encode_pairs(loaded, pairs)]
     scale = read_scale(loaded.folders[-1])
     found = [0.0] * len(groups)
-    for places in _by_length([group.longest for group in groups], batch_size):
+    for places in by_length([group.longest for group in groups], batch_size):
         values = scale.apply(separate_scores(loaded.model, [groups[i] for i in places]))
         for i, value in zip(places, values.tolist(), strict=True):
             found[i] = value
@@ -165,13 +165,13 @@ def class_logprobs(loaded: Loaded, texts: Sequence[str], *, batch_size: int = 32
     rows = [ids[:limit] for ids in encode_judged(loaded, texts)]
     found = np.empty((len(rows), len(loaded.labels)))
     head = score_head(loaded.model)
-    for places in _by_length([len(ids) for ids in rows], batch_size):
+    for places in by_length([len(ids) for ids in rows], batch_size):
         logits = head(pooled(loaded.model, separate([Group((), [rows[i]]) for i in places])))
         found[places] = torch.log_softmax(logits.float(), -1).double().cpu().numpy()
     return found
 
 
-def _by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
+def by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:
     """Places 0..n−1 in batches of like length: little padding."""
     order = sorted(range(len(lengths)), key=lambda i: lengths[i])
     return [order[begin : begin + batch_size] for begin in range(0, len(order), batch_size)]

@@ -15,7 +15,7 @@ from transformers.cache_utils import DynamicLayer
 
 from .chain import Loaded
 from .generate import left_padded, positions
-from .score import _by_length, completion_logprobs, padded, token_logprobs
+from .score import by_length, completion_logprobs, padded, token_logprobs
 from .text import encode_prompt
 
 # Zhao et al. 2021, Calibrate Before Use, section 5: inputs that say nothing, over whose answers the mean is taken.
@@ -79,7 +79,7 @@ def _separate(
     """(n, labels) summed log-probabilities; one row for each prompt with each label."""
     found = np.empty((len(prompts), len(answers)))
     rows = [(i, j) for i in range(len(prompts)) for j in range(len(answers))]
-    for places in _by_length([len(prompts[i]) + len(answers[j]) for i, j in rows], batch_size):
+    for places in by_length([len(prompts[i]) + len(answers[j]) for i, j in rows], batch_size):
         some = [rows[place] for place in places]
         batch = padded([prompts[i] for i, _j in some], [answers[j] for _i, j in some], loaded.device)
         sums = completion_logprobs(loaded.model, batch).double().sum(1)
@@ -99,7 +99,7 @@ def _shared(
         loaded.model(input_ids=ids, past_key_values=beginning, use_cache=True, logits_to_keep=1)
     rest = [list(prompt[common:]) for prompt in prompts]
     found = np.empty((len(prompts), len(answers)))
-    for places in _by_length([len(ids) for ids in rest], batch_size):
+    for places in by_length([len(ids) for ids in rest], batch_size):
         cache = copy.deepcopy(beginning)
         cache.batch_repeat_interleave(len(places))
         ids, mask = left_padded([rest[i] for i in places], 0, loaded.device)
