@@ -37,11 +37,11 @@ RECIPE: dict[str, Any] = {
     "context_length": 512,
     "vocab_size": 512,
     "merges": "within_lines",
-    "dropout": 0.1,
+    "dropout": 0.2,
     "lr": 3e-3,
     "warmup": 0.05,
     "batch_size": 4,
-    "epochs": 40.0,
+    "epochs": 24.0,
 }
 QUICK = {"hidden_size": 64, "layers": 2, "max_steps": 60, "sample_tokens": 8}
 
@@ -147,10 +147,10 @@ def measure(folder: Path, run: Path, config: dict[str, Any], *, samples: int, se
 def table(figures: dict[str, Any]) -> str:
     sizes, bits = figures["documents"], figures["bits_per_byte"]
     lines = [
-        f"{sizes['train']} documents to train on ({figures['bytes']['train']:,} bytes), "
-        f"{sizes['heldout']} held out ({figures['bytes']['heldout']:,} bytes)",
-        f"model of {figures['parameters']:,} parameters, {figures['updates']} updates, "
-        f"{figures['tokens_seen']:,} tokens, {figures['seconds']['model']:.0f} s",
+        f"{sizes['train']} documents to train on, {figures['bytes']['train']:,} bytes",
+        f"{sizes['heldout']} held out, {figures['bytes']['heldout']:,} bytes",
+        f"model: {figures['parameters']:,} parameters, {figures['updates']} updates, {figures['tokens_seen']:,} tokens",
+        f"{figures['seconds']['model']:.0f} s",
         "",
         "held-out bits a byte",
         f"  model                       {bits['model']:.3f}",

@@ -35,7 +35,8 @@ _TOKEN = re.compile(
       | (?P<slur>[()])""",
     re.VERBOSE,
 )
-_CLOSE = re.compile(r"(\d*)(/*)(\d*)")
+_LENGTHS = re.compile(r"(\d*)(/*)(\d*)")
+_FIRST_NOTE = re.compile(r"(?:\"[^\"]*\")?[_=^]{0,2}[A-Ga-g][,']*(\d*)(/*)(\d*)")
 _BORDER = re.compile(r"::|:\||\|:|\|\||\|\]|\[\||[1-9]")  # bar lines beside which a bar may be short
 
 
@@ -144,11 +145,10 @@ class _Reader:
                 inside = line[place:end] if end >= 0 else ""
                 if not re.fullmatch(r"(?:\"[^\"]*\")?(?:[_=^]{0,2}[A-Ga-g][,']*\d*/*\d*-? *)+", inside):
                     return self.wrong(f"a chord that cannot be read: {line[place - 1 : place + 11]!r}")
-                first = re.search(r"[A-Ga-g][,']*(\d*)(/*)(\d*)", inside)
-                close = _CLOSE.match(line, end + 1)
-                assert first is not None and close is not None
-                place = close.end()
-                self.note(*(close.groups() if close[0] else first.groups()))
+                # Its length stands behind it, or with its first note.
+                behind = _LENGTHS.match(line, end + 1)
+                place = behind.end()
+                self.note(*(behind if behind[0] else _FIRST_NOTE.match(inside)).groups())
             elif found["broken"] is not None:
                 self.broken(found["broken"])
             elif found["inline"] is not None:
