@@ -29,7 +29,7 @@ def _still(model: nn.Module) -> dict[str, Tensor]:
 
 def _digest(tensor: Tensor) -> bytes:
     flat = tensor.detach().to("cpu").contiguous().reshape(-1)
-    return sha256(flat.view(torch.uint8).numpy()).digest()
+    return sha256(memoryview(flat.view(torch.uint8).numpy())).digest()
 
 
 def folders_sha256(folders: Sequence[Path]) -> str:
