@@ -256,7 +256,7 @@ def _check_chain(role: str, facts: Input, folders: list[Path]) -> list[Message]:
                 )
             )
         if about.kind not in facts.links:
-            params["kind"] = about.kind
+            params["kind"] = str(about.kind)
             problems.append(
                 Message(
                     "wrong-link",
