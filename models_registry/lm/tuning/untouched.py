@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,8 @@ def _still(model: nn.Module) -> dict[str, Tensor]:
 
 def _digest(tensor: Tensor) -> bytes:
     flat = tensor.detach().to("cpu").contiguous().reshape(-1)
-    return sha256(memoryview(flat.view(torch.uint8).numpy())).digest()
+    bytes_of: Any = flat.view(torch.uint8).numpy()  # read in place, not copied
+    return sha256(bytes_of).digest()
 
 
 def folders_sha256(folders: Sequence[Path]) -> str:
