@@ -12,7 +12,7 @@ from people.permissions import Right, requires
 
 from . import hooks, queries, serving_client
 from .models import Head, Kind, Version
-from .trying import TryForm
+from .trying import TryForm, chats
 
 MOST = 4
 
@@ -28,7 +28,7 @@ class Column:
 def playground(request: HttpRequest) -> HttpResponse:
     """`?v=name:v3&v=…` chooses the versions, so that a comparison has an address."""
     chosen, problems = _chosen([reference for reference in request.GET.getlist("v") if reference.strip()])
-    form = TryForm(initial={"chat": any(version.facts.get("chat") for version in chosen)})
+    form = TryForm(initial={"chat": all(chats(version) for version in chosen)})
     if not any(version.facts.get("chat") for version in chosen):
         form.fields.pop("chat")
     context = {

@@ -83,9 +83,14 @@ class ClassifyForm(forms.Form):
     )
 
 
+def chats(version: Version) -> bool:
+    """Whether a prompt goes to it as a message unless someone says otherwise. Of a remote model nobody knows, unless it can do nothing else."""
+    return bool(version.facts.get("chat_only" if version.kind == Kind.REMOTE else "chat"))
+
+
 def _form(version: Version, data=None) -> forms.Form:
     if version.head == Head.LM:
-        return TryForm(data, initial={"chat": bool(version.facts.get("chat"))})
+        return TryForm(data, initial={"chat": chats(version)})
     return ScoreForm(data) if version.head == Head.REWARD else ClassifyForm(data)
 
 
