@@ -56,8 +56,9 @@ class Overlay:
         names = {name for events in self._events for name, series in events.series.items() if series.points}
         names = [name for name in in_reading_order(names) if name not in COUNTERS]
         plots = [self._plot(name) for name in names]
+        classifying = any(name.removeprefix(HELDOUT) == "macro_f1" for name in names)
         return [
-            Chart(name, title_of(name), svg, [self._last(events, name) for events in self._events])
+            Chart(name, title_of(name, classifying), svg, [events.latest.get(name) for events in self._events])
             for name, svg in zip(names, charts.draw(plots), strict=True)
         ]
 
@@ -91,10 +92,6 @@ class Overlay:
             return [float(step) for step in steps]
         known, seconds = zip(*events.clock, strict=True)
         return [float(place) / 60 for place in interp(steps, known, seconds)]
-
-    @staticmethod
-    def _last(events: reading.Events, name: str) -> float | None:
-        return events.latest.get(name)
 
     # Side by side ---------------------------------------------------------------------------------------------------
 
