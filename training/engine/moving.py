@@ -48,7 +48,9 @@ class Moving:
         try:
             tuning.apply(loaded, tune, common=commonest(islice(texts, COUNTED_TEXTS)) if leads else ())
         except ValueError as error:
-            raise Refused(Message("cannot-tune", _("This cannot move here: %(reason)s."), {"reason": error})) from None
+            raise Refused(
+                Message("cannot-tune", _("This cannot move here: %(reason)s."), {"reason": str(error)})
+            ) from None
         self.parameters: dict[str, nn.Parameter] = tuning.trained_parameters(loaded)
         self.trained, self.total = tuning.counts(loaded)
         self._untouched = Untouched(loaded.model)

@@ -26,8 +26,8 @@ FAR = 10.0  # this many times beyond the range is worth a note
 
 BY_KIND = _(
     "Size of a step at its largest. All weights: 0.001 for a model of a million parameters, 0.00002 for one of a billion; last layers "
-    "0.0001 to 0.001; output layer 0.001 to 0.01; bottleneck adapters 0.0001 to 0.003; LoRA 0.0001 to 0.001; (IA)³ 0.003 to 0.03; prefix "
-    "0.001 to 0.03; soft prompt 0.001 to 0.3."
+    "0.0001 to 0.001; output layer 0.001 to 0.01; bottleneck adapters 0.0001 to 0.003; LoRA 0.0001 to 0.001; (IA)³ 0.003 to 0.03; other "
+    "adapters 0.0001 to 0.1; prefix 0.001 to 0.03; soft prompt 0.001 to 0.3."
 )
 
 
