@@ -39,18 +39,16 @@ class Size:
     train: int = 4000
     heldout: int = 600
     words: int = 30
-    shots: int = 6
+    shots: int = 3
     hidden: int = 96
     layers: int = 3
     context: int = 512
     pretrain_epochs: float = 4
-    finetune_steps: int = 600
+    finetune_steps: int = 500
     further_steps: int = 200
 
 
-QUICK = Size(
-    train=1500, heldout=300, shots=3, hidden=64, layers=2, pretrain_epochs=4, finetune_steps=400, further_steps=100
-)
+QUICK = Size(train=1500, heldout=300, hidden=64, layers=2, pretrain_epochs=4, finetune_steps=400, further_steps=100)
 
 THINGS = (
     "soup rice bread coffee cake tea fish salad noodles curry room bed bath pool view staff waiter driver guide service film song "
@@ -124,7 +122,7 @@ def data_sets(rows: Rows, shots: int, seed: int = 0) -> dict[str, Rows]:
 
     return {
         "texts": [{"text": row["text"], "split": row["split"]} for row in rows],
-        "answers": [asked(row, row["label"], choose.choice([0, 0, 1, 2, shots])) for row in rows],
+        "answers": [asked(row, row["label"], choose.randint(0, shots)) for row in rows],
         "answers-right": [asked(row, row["label"], 0) for row in rows],
         "answers-wrong": [asked(row, wrong[row["label"]], 0) for row in rows],
         "right": rows,

@@ -57,11 +57,11 @@ def test_data_of_ones_own_is_read_from_two_tables(tmp_path):
     ]
 
 
-@pytest.mark.slow
+@pytest.mark.prove
 def test_the_whole_of_it_goes_through(tmp_path):
-    size = Size(hidden=32, layers=1, context=256, shots=3, pretrain_epochs=1, finetune_steps=3, further_steps=2)
-    figures = experiment(tmp_path, ROWS, size)
+    size = Size(hidden=32, layers=1, context=128, pretrain_epochs=1, finetune_steps=3, further_steps=2)
+    figures = experiment(tmp_path, reviews(30, 6), size)
     assert len(figures["lines"]) == 6
-    assert {line["accuracy"]["n"] for line in figures["lines"].values()} == {20}
+    assert {line["accuracy"]["n"] for line in figures["lines"].values()} == {6}
     assert [line["changed"] > 0 for line in figures["lines"].values()] == [False] * 4 + [True] * 2
     assert table(figures).count("\n|") == 8
