@@ -111,9 +111,11 @@ def pieces_of(text: Text, limit: int) -> list[Piece]:
 
 @torch.inference_mode()
 def nats_of(loaded: Loaded, pieces: Sequence[Piece], options: Options) -> list[float]:
-    """Summed negative log-likelihood in nats of what is foretold of each piece."""
+    """Summed negative log-likelihood in nats of what is foretold of each piece; 0 where nothing is."""
     found = [0.0] * len(pieces)
-    for places in batches([len(ids) for ids, _prompt in pieces], loaded, options.batch_size):
+    told = [i for i, (ids, prompt) in enumerate(pieces) if len(ids) > prompt]
+    for batch in batches([len(pieces[i][0]) for i in told], loaded, options.batch_size):
+        places = [told[i] for i in batch]
         some = [pieces[i] for i in places]
         both = padded([ids[:prompt] for ids, prompt in some], [ids[prompt:] for ids, prompt in some], loaded.device)
         # The last column is foretold and not read: it may lie beyond the model's positions.

@@ -28,15 +28,17 @@ class Difference(TypedDict):
 Sides = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (drawn, swapped), both (draws, n) → differences (draws,)
 
 
-def paired(a: Sequence[Row], b: Sequence[Row], *, resamples: int = 2000, seed: int = 0) -> dict[str, Difference]:
-    """Every figure that both lists of rows have, by name. Rows belong together by their number `row`; the order does not matter.
+def paired(
+    a: Sequence[Row], b: Sequence[Row], *, only: str = "", resamples: int = 2000, seed: int = 0
+) -> dict[str, Difference]:
+    """Every figure that both lists of rows have, by name, or `only` one. Rows belong together by their number `row`; the order does not matter.
 
     Raises ValueError when the two lists are not about the same rows of the same data.
     """
     first, second = _together(a, b)
     found: dict[str, Difference] = {}
     for name, metric in METRICS.items():
-        sides = _sides(metric, first, second)
+        sides = _sides(metric, first, second) if only in ("", name) else None
         if sides is None:
             continue
         difference_of, n, each = sides
