@@ -7,7 +7,6 @@ from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
-from people.errors import Refusal
 from people.permissions import Right, requires
 
 from . import hooks, queries, serving_client
@@ -27,7 +26,9 @@ class Column:
 @requires(Right.TRY_MODELS)
 def playground(request: HttpRequest) -> HttpResponse:
     """`?v=name:v3&v=…` chooses the versions, so that a comparison has an address."""
-    chosen, problems = _chosen([reference for reference in request.GET.getlist("v") if reference.strip()])
+    found, problems = queries.find_some(request.GET.getlist("v"), most=MOST)
+    chosen = [version for version in found if version.head == Head.LM]
+    problems += [_("%(version)s does not write text.") % {"version": each} for each in found if each not in chosen]
     form = TryForm(initial={"chat": all(chats(version) for version in chosen)})
     if not any(version.facts.get("chat") for version in chosen):
         form.fields.pop("chat")
@@ -42,27 +43,6 @@ def playground(request: HttpRequest) -> HttpResponse:
         "ways": hooks.playground_ways(request.user),
     }
     return render(request, "models_registry/playground.html", context)
-
-
-def _chosen(references: list[str]) -> tuple[list[Version], list[str]]:
-    """The versions that are meant, each once, and what is wrong with the rest."""
-    found: dict[int, Version] = {}
-    problems = []
-    for reference in references:
-        try:
-            version = queries.find(reference)
-        except Refusal as refusal:
-            problems += refusal.problems
-            continue
-        if version.head != Head.LM:
-            problems.append(_("%(version)s does not write text.") % {"version": version})
-        elif len(found) < MOST:
-            found[version.pk] = version
-        elif version.pk not in found:
-            problems.append(
-                _("Four versions at most stand side by side; %(version)s was left out.") % {"version": version}
-            )
-    return list(found.values()), [str(problem) for problem in problems]
 
 
 def _columns(versions: list[Version]) -> list[Column]:

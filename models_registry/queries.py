@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,26 @@ def find(reference: str) -> Version:
     if version is None:
         raise Refusal(_("There is no model version called “%(reference)s”.") % {"reference": reference}, status=404)
     return version
+
+
+def find_some(references: Iterable[str], *, most: int) -> tuple[list[Version], list[str]]:
+    """The versions that are meant, each once and `most` at most, and a sentence for each that is not among them. Empty ones are passed over."""
+    found: dict[int, Version] = {}
+    problems: list[str] = []
+    for reference in references:
+        try:
+            version = find(reference) if reference.strip() else None
+        except Refusal as refusal:
+            problems += map(str, refusal.problems)
+            continue
+        if version is None or version.pk in found:
+            continue
+        if len(found) < most:
+            found[version.pk] = version
+        else:
+            said = _("%(most)d versions at most stand side by side; %(version)s was left out.")
+            problems.append(said % {"most": most, "version": version})
+    return list(found.values()), problems
 
 
 def damage(version: Version) -> list[str]:

@@ -21,8 +21,7 @@ from .views import the_version
 @requires(Right.SEE_MODELS)
 def compare(request: HttpRequest) -> HttpResponse:
     """`?v=name:v3&v=…`; `only=1` leaves out what is the same."""
-    references = [reference for reference in request.GET.getlist("v") if reference.strip()]
-    versions, problems = _versions(references)
+    versions, problems = queries.find_some(request.GET.getlist("v"), most=comparing.MOST)
     context = {
         "section": "models",
         "versions": versions,
@@ -34,24 +33,6 @@ def compare(request: HttpRequest) -> HttpResponse:
         "all_versions": queries.versions(),
     }
     return render(request, "models_registry/compare.html", context)
-
-
-def _versions(references: list[str]) -> tuple[list[Version], list[str]]:
-    found: dict[int, Version] = {}
-    problems: list[str] = []
-    for reference in references:
-        try:
-            version = queries.find(reference)
-        except Refusal as refusal:
-            problems += map(str, refusal.problems)
-            continue
-        if len(found) < comparing.MOST:
-            found[version.pk] = version
-        elif version.pk not in found:
-            problems.append(
-                _("Four versions at most stand side by side; %(version)s was left out.") % {"version": version}
-            )
-    return list(found.values()), problems
 
 
 @require_GET

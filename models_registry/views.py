@@ -12,7 +12,7 @@ from jobs.queries import latest
 from people.errors import Refusal
 from people.permissions import Right, requires
 
-from . import actions, endpoints, hooks, lineage, loading, merging, queries, uploads
+from . import actions, endpoints, hooks, lineage, loading, queries, uploads
 from .cards import as_html
 from .forms import CardForm, ImportForm
 from .models import Head, Kind, Stage, Version
@@ -72,7 +72,6 @@ def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
         "card": mark_safe(as_html(version.card)),  # nh3 has cleaned it
         "verify_job": latest(f"models_registry.version:{version.pk}", "verify-version"),
         "damage": queries.damage(version),
-        "merges": version.parent is not None and not merging.reasons_against(version),
         "key_is_set": endpoints.key_is_set(version.facts.get("key_env", "")),
         "stages": [(value, label) for value, label in Stage.choices if value != version.stage],
     }
