@@ -200,6 +200,22 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(method, config, stop_a
     assert runs.status(stopped)["tokens_seen"] == runs.status(whole)["tokens_seen"]
 
 
+def test_a_held_out_loss_that_rises_is_told(make):
+    """Held-out rankings that say the opposite: what is learned is worth nothing to them."""
+    folder = make("dpo", max_steps=8, sample_prompts=0)
+    rows = [
+        row | ({"ranking": " > ".join(reversed(row["ranking"].split(" > ")))} if row["split"] == "heldout" else {})
+        for row in rankings.rows()
+    ]
+    order = json.loads((folder / "run.json").read_text())
+    order["inputs"]["dataset"] = str(runs.write_rows(folder.parent / "opposite.jsonl", rows))
+    (folder / "run.json").write_text(json.dumps(order))
+    assert go(folder) == 0
+    notes = {e["message"]["id"]: e["message"]["params"] for e in runs.events(folder) if e.get("kind") == "note"}
+    assert notes["learned-by-heart"]["step"] < 8
+    assert metrics(folder)["heldout_accuracy"] < 0.5
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["dpo", "grpo"])
 @pytest.mark.parametrize("kind", ["last_layers", "head", "serial", "parallel", "ia3", "prefix", "soft_prompt"])

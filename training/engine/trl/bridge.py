@@ -27,6 +27,7 @@ from models_registry.lm.tuning.apply import trained_parameters
 
 from ..context import Context
 from ..loop import adamw, must_be_finite, schedule
+from ..messages import Message, _
 
 if TYPE_CHECKING:
     from transformers import Trainer
@@ -34,6 +35,7 @@ else:
     Trainer = object  # Bridge is mixed into one
 
 HELDOUT = "heldout_"
+RISEN = 1.02  # times the smallest held-out loss is worth a word
 A = TypeVar("A", bound=TrainingArguments)
 
 datasets.disable_progress_bars()
@@ -99,6 +101,7 @@ class Bridge(Trainer):
         self._tokens = 0  # seen in this attempt, when the last update was told
         self._since = time.monotonic()
         self.heldout: dict[str, float | None] = {}  # numbers of the last evaluation
+        self._best: list[float] = []  # smallest held-out loss, and the update after which it was found
         optimizer = adamw(ctx.config, self._trained)
         rates = LambdaLR(optimizer, lambda done: schedule(ctx.config, done + 1, args.max_steps))
         tokenizer = copy.deepcopy(loaded.tokenizer)
@@ -123,6 +126,9 @@ class Bridge(Trainer):
             self.show(0)
         self._since = time.monotonic()
         self.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if self._best and (self.heldout[HELDOUT + "loss"] or 0.0) > RISEN * self._best[0]:
+            text = _("The held-out loss was smallest after %(step)s of %(steps)s updates and has risen since: what came after was learned by heart. Fewer epochs, a smaller learning rate or more rankings usually do better.")  # fmt: skip
+            self.ctx.note(Message("learned-by-heart", text, {"step": self._best[1], "steps": self.updates}), "warning")
 
     @property
     def update(self) -> int:
@@ -137,6 +143,7 @@ class Bridge(Trainer):
             logs = {name.removeprefix("eval_"): number for name, number in logs.items()}
             self.heldout = {HELDOUT + name: number for name, number in self.numbers(logs).items()}
             self.ctx.event(self.update, **self.heldout)
+            self._best = min(self._best or [logs["loss"], self.update], [logs["loss"], self.update])
             self._since = time.monotonic()
         elif "loss" in logs:
             self._tell(logs)
@@ -203,10 +210,10 @@ class Bridge(Trainer):
 
     def memory(self) -> dict[str, Any]:
         """What a later attempt must know besides, as JSON."""
-        return {"heldout": self.heldout}
+        return {"heldout": self.heldout, "best": self._best}
 
     def remember(self, memory: dict[str, Any]) -> None:
-        self.heldout = memory["heldout"]
+        self.heldout, self._best = memory["heldout"], memory["best"]
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
         state = load_file(Path(resume_from_checkpoint) / "trained.safetensors")
