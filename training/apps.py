@@ -6,3 +6,4 @@ class TrainingConfig(AppConfig):
 
     def ready(self) -> None:
         from . import sections  # noqa: F401  what the runs add to the pages of versions and data sets
+        from .comparisons import sections as comparisons  # noqa: F401  and the comparisons

@@ -8,6 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 
+from models_registry.hooks import needs
 from people.models import Role
 from tests import factories
 from training import guide
@@ -184,6 +185,17 @@ def test_rest_makes_watches_and_deletes_a_comparison(client, admin):
     assert len(wrong.json()["problems"]) == 2
     assert client.delete(f"/api/v1/comparisons/{number}/").status_code == 204
     assert Run.objects.count() == 2
+
+
+def test_the_pages_of_a_version_and_a_data_set_lead_to_comparisons(client, admin):
+    base = version("stories", manifest={"files": []})
+    made = comparison(base=base)
+    page = text(client.get(base.get_absolute_url()))
+    assert made.get_absolute_url() in page
+    assert f"/baselines/new/?task=language&amp;base={made.base.pk}" in page
+    page = text(client.get(f"/data/{made.dataset.pk}/"))
+    assert f"/baselines/new/?task=classification&amp;dataset={made.dataset.pk}" in page
+    assert needs(made.base) == [f"The comparison “{made}” is about it."]
 
 
 def baselines(*arguments: str) -> str:

@@ -180,8 +180,8 @@ class Row:
             found[0].get("n"),
         )
 
-    def against(self, other: "Row") -> dict[str, Contrast]:
-        """Every figure that both have, seed by seed; the base, judged once, stands for all seeds."""
+    def against(self, other: "Row", only: str = "") -> dict[str, Contrast]:
+        """Every figure that both have, or `only` one, seed by seed; the base, judged once, stands for all seeds."""
         by_seed = {attempt.seed: attempt for attempt in other.done}
         alone = other.done[0] if len(other.attempts) == 1 and other.done else None
         found: dict[str, list[Mapping]] = {}
@@ -189,7 +189,7 @@ class Row:
             theirs = by_seed.get(mine.seed) or alone
             if theirs is None or not mine.predictions or not theirs.predictions:
                 continue
-            for name, difference in _paired(mine.predictions, theirs.predictions).items():
+            for name, difference in _paired(mine.predictions, theirs.predictions, only).items():
                 found.setdefault(name, []).append(difference)
         return {name: _merged(each) for name, each in found.items()}
 
@@ -305,7 +305,7 @@ class Table:
     def difference(self, row: Row, to: Row | None = None) -> Contrast | None:
         """To the reference, or to another row."""
         other = to or self.reference
-        return row.against(other).get(self.metric) if other and other is not row else None
+        return row.against(other, self.metric).get(self.metric) if other and other is not row else None
 
     @cached_property
     def rows(self) -> list[Row]:
@@ -357,14 +357,14 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines]
 
 
-def _paired(a: Path, b: Path) -> dict[str, Mapping]:
-    return _known_pair(str(a), a.stat().st_mtime_ns, str(b), b.stat().st_mtime_ns)
+def _paired(a: Path, b: Path, only: str) -> dict[str, Mapping]:
+    return _known_pair(a, a.stat().st_mtime_ns, b, b.stat().st_mtime_ns, only)
 
 
-@lru_cache(maxsize=512)
-def _known_pair(a: str, _a_changed: int, b: str, _b_changed: int) -> dict[str, Mapping]:
+@lru_cache(maxsize=1024)
+def _known_pair(a: Path, _a_changed: int, b: Path, _b_changed: int, only: str) -> dict[str, Mapping]:
     """The files of an evaluation never change, and the tests take their time: each pair is computed once a process."""
     try:
-        return paired(rows_of(Path(a)), rows_of(Path(b)), resamples=RESAMPLES)
+        return paired(rows_of(a), rows_of(b), only=only, resamples=RESAMPLES)
     except ValueError:  # not about the same rows: an evaluation that was begun by other means
         return {}
