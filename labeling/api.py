@@ -116,11 +116,16 @@ class DatasetDetailSerializer(DatasetSerializer):
 
 
 class UploadDatasetSerializer(serializers.Serializer):
-    file = serializers.FileField()
+    file = serializers.ListField(
+        child=serializers.FileField(),
+        allow_empty=False,
+        help_text="The file; given several times, several that become one data set.",
+    )
     name = serializers.CharField(max_length=120)
     kind = serializers.ChoiceField(Dataset.Kind.choices)
     separator = serializers.CharField(
-        default="blank", help_text="Of plain text: blank, line, whole, or the text that stands between documents."
+        default="blank",
+        help_text="Of plain text: blank, line, whole, tunes (ABC), or the text that stands between documents.",
     )
     columns = serializers.CharField(
         default="", allow_blank=True, help_text="Of CSV and TSV without a first line of names: text,label"
@@ -322,12 +327,12 @@ class DatasetList(ListAPIView):
             columns=tuple(name.strip() for name in given["columns"].split(",") if name.strip()),
             heldout_percent=given["heldout_percent"],
         )
-        upload = uploads.keep(request.user, given["file"].name, given["file"].chunks())
+        upload = uploads.keep_all(request.user, [(file.name, file.chunks()) for file in given["file"]])
         try:
             dataset, new = actions.upload_dataset(
                 actor=request.user,
                 name=given["name"],
-                path=upload.path,
+                path=upload.paths,
                 reading=reading,
                 skip_bad=given["skip_bad"],
             )

@@ -31,12 +31,16 @@ _NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Problem:
-    """What is wrong with one row: `line` counts from 1 (rows, where the format has no lines)."""
+    """What is wrong with one row: `line` counts from 1 (rows, where the format has no lines). `file` is named where there are several."""
 
     line: int
     reason: str
+    file: str = ""
 
     def __str__(self) -> str:
+        if self.file:
+            told = {"file": self.file, "line": self.line, "reason": self.reason}
+            return _("%(file)s, line %(line)d: %(reason)s") % told
         return _("Line %(line)d: %(reason)s") % {"line": self.line, "reason": self.reason}
 
 

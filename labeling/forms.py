@@ -12,7 +12,7 @@ from models_registry.models import Version
 from models_registry.queries import writers
 from people.models import User
 
-from .datasets.files import SEPARATORS, TABLES, Reading
+from .datasets.files import SEPARATORS, Reading
 from .datasets.kinds import COLUMNS
 from .datasets.snapshot import Options
 from .models import Dataset, Project, Split
@@ -219,11 +219,26 @@ class SampleForm(forms.Form):
         return Plan(versions=tuple(version.pk for version in data.pop("versions")), **data)
 
 
+class SeveralFiles(forms.FileInput):
+    allow_multiple_selected = True
+
+
+class FilesField(forms.FileField):
+    """One or several files; its value is a list."""
+
+    widget = SeveralFiles
+
+    def clean(self, data: list, initial: object = None) -> list:
+        return [super(FilesField, self).clean(each, initial) for each in data or [None]]
+
+
 class UploadForm(forms.Form):
-    file = forms.FileField(
-        label=_("File"),
-        widget=forms.FileInput(attrs={"accept": ",".join([".txt", *TABLES])}),
-        help_text=_("Plain text, JSONL, JSON, CSV, TSV or Parquet. You see how it is read before anything is stored."),
+    file = FilesField(
+        label=_("Files"),
+        help_text=_(
+            "One or several, which become one data set: plain text, ABC, JSONL, JSON, CSV, TSV or Parquet. You see how they are read before anything "
+            "is stored."
+        ),
     )
 
 
@@ -256,6 +271,7 @@ class ReadingForm(forms.Form):
     def __init__(
         self, *args, plain_text: bool, table: bool, kind: str, separator: str, columns: list[str], **kwargs
     ) -> None:
+        """`plain_text`, `table`: whether some of the files are plain text, CSV or TSV."""
         super().__init__(*args, **kwargs)
         if plain_text:
             self.fields["kind"].choices = [(Dataset.Kind.TEXT.value, Dataset.Kind.TEXT.label)]
@@ -265,7 +281,7 @@ class ReadingForm(forms.Form):
             del self.fields["separator_text"]
         if not table:
             del self.fields["header"]
-        self.renames = [] if plain_text else COLUMNS.get(kind, [])
+        self.renames = COLUMNS.get(kind, []) if columns or not plain_text else []
         for own in self.renames:
             self.fields[f"column_{own}"] = forms.ChoiceField(
                 label=gettext("Which column is “%(name)s”?") % {"name": own},

@@ -47,7 +47,9 @@ def store_dataset(progress, *, name: str, upload: str, reading: dict, skip_bad: 
     actor = progress.job.created_by
     file = uploads.find(actor, upload)
     reading = Reading(**reading | {"columns": tuple(reading["columns"])})
-    dataset, new = upload_dataset(actor=actor, name=name, path=file.path, reading=reading, skip_bad=skip_bad)
+    dataset, new = upload_dataset(
+        actor=actor, name=name, path=file.paths, reading=reading, skip_bad=skip_bad, progress=progress.set
+    )
     uploads.discard(file)
     return {
         "message": _("The data set is stored.") if new else _("These very rows were stored before."),

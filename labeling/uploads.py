@@ -11,6 +11,7 @@ from pathlib import Path
 
 from django.conf import settings
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from people.errors import Refusal
 from people.models import User
@@ -20,18 +21,29 @@ KEPT_FOR = 24 * 3600  # seconds
 
 @dataclass(frozen=True)
 class Upload:
-    """`name` is what the person called it; `id` stands in addresses."""
+    """A file, or several that belong together; `id` stands in addresses. Files bear the names that the person gave them."""
 
     id: str
-    path: Path
+    paths: tuple[Path, ...]
+
+    @property
+    def path(self) -> Path:
+        """The file; the first of several."""
+        return self.paths[0]
 
     @property
     def name(self) -> str:
-        return self.path.name
+        more = len(self.paths) - 1
+        if not more:
+            return self.path.name
+        return ngettext("%(name)s and %(n)d more file", "%(name)s and %(n)d more files", more) % {
+            "name": self.path.name,
+            "n": more,
+        }
 
     @property
     def size(self) -> int:
-        return self.path.stat().st_size
+        return sum(path.stat().st_size for path in self.paths)
 
 
 def _place(user: User) -> Path:
@@ -40,26 +52,36 @@ def _place(user: User) -> Path:
 
 def keep(user: User, name: str, chunks: Iterable[bytes]) -> Upload:
     """Store a file under a name that is safe to use as one."""
+    return keep_all(user, [(name, chunks)])
+
+
+def keep_all(user: User, files: Iterable[tuple[str, Iterable[bytes]]]) -> Upload:
+    """Store (name, content) of one or several files as one upload, in the order of their names."""
     place, id = _place(user), uuid.uuid4().hex
     _sweep(place.parent)
-    name = re.sub(r"[^\w. ()+-]", "_", os.path.basename(name)).strip(" .")[-120:] or "file"
-    upload = Upload(id, place / id / name)
-    upload.path.parent.mkdir(parents=True)
-    with upload.path.open("xb") as file:
-        for chunk in chunks:
-            file.write(chunk)
-    return upload
+    folder = place / id
+    folder.mkdir(parents=True)
+    for name, chunks in files:
+        name = re.sub(r"[^\w. ()+-]", "_", os.path.basename(name)).strip(" .")[-120:] or "file"
+        path, copies = folder / name, 1
+        while path.exists():  # two folders may hold files of one name
+            copies += 1
+            path = folder / f"{Path(name).stem} {copies}{Path(name).suffix}"
+        with path.open("xb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+    return Upload(id, tuple(sorted(folder.iterdir())))
 
 
 def find(user: User, id: str) -> Upload:
     """The upload of this person. Refusal (404) if there is none, or no more."""
     folder = _place(user) / id
-    found = list(folder.iterdir()) if re.fullmatch(r"[0-9a-f]{32}", id) and folder.is_dir() else []
+    found = sorted(folder.iterdir()) if re.fullmatch(r"[0-9a-f]{32}", id) and folder.is_dir() else []
     if not found:
         raise Refusal(
             _("This upload is no longer there; files are kept for a day. Choose the file again."), status=404
         )
-    return Upload(id, found[0])
+    return Upload(id, tuple(found))
 
 
 def discard(upload: Upload) -> None:

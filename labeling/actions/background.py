@@ -44,7 +44,7 @@ def start_sampling(*, actor: User, project: Project, plan: "Plan") -> Job:
 
 @transaction.atomic
 def start_upload(*, actor: User, name: str, upload: Upload, reading: "Reading", skip_bad: bool = False) -> Job:
-    """Store an uploaded file as a data set; the upload is removed when it has been taken in."""
+    """Store an upload, one or several files, as a data set; it is removed when it has been taken in."""
     check(actor, Right.UPLOAD_DATA)
     check_name(name)
     if problems := reading.problems():

@@ -1,6 +1,6 @@
 """Data sets come into being in two ways: a file is uploaded, or a project's rankings are frozen. After that they never change."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from django.db import transaction
@@ -16,18 +16,31 @@ from people.permissions import Right, check
 
 
 def upload_dataset(
-    *, actor: User, name: str, path: Path, reading: files.Reading, file_name: str | None = None, skip_bad: bool = False
+    *,
+    actor: User,
+    name: str,
+    path: Path | Sequence[Path],
+    reading: files.Reading,
+    skip_bad: bool = False,
+    progress: Callable[[int, int], None] | None = None,
 ) -> tuple[Dataset, bool]:
-    """A data set from a file; (data set, is it new). The same rows again are the data set that is there already.
+    """A data set from a file, or from several one after the other; (data set, is it new). The same rows again are the data set that is
+    there already.
 
     Rows that cannot be read are a Refusal that lists them, unless `skip_bad` leaves them out (the manifest says how many).
+    `progress` is told how many of how many bytes have been taken in, about.
     """
     check(actor, Right.UPLOAD_DATA)
     check_name(name)
-    file_name = file_name or path.name
+    paths = [path] if isinstance(path, Path) else list(path)
+    file_name = ", ".join(each.name for each in paths[:5]) + (", …" if len(paths) > 5 else "")
     problems: list[Problem] = []
+    sizes = {each: each.stat().st_size for each in paths}
     with store.Writer(reading.kind) as writer:
-        for _line, row in files.read(path, reading, file_name):
+        for number, (file, row) in enumerate(files.read_all(paths, reading)):
+            if progress and number % 500 == 0:
+                finished = sum(sizes[each] for each in paths[: paths.index(file)])
+                progress(min(max(finished, writer.written), finished + sizes[file]), sum(sizes.values()))
             if isinstance(row, Problem):
                 problems.append(row)
             elif not problems or skip_bad:

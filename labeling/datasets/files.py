@@ -1,8 +1,9 @@
-"""A file that a person brings, read as rows of a kind: tables and JSON by their columns, plain text by its separator."""
+"""Files that a person brings, read as rows of a kind: tables and JSON by their columns, plain text by its separator."""
 
+import re
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -22,6 +23,7 @@ SEPARATORS = {
     "blank": gettext_lazy("blank lines stand between documents"),
     "line": gettext_lazy("each line is a document"),
     "whole": gettext_lazy("the whole file is one document"),
+    "tunes": gettext_lazy("each tune is a document: ABC notation, from X: to X:"),
 }
 
 
@@ -84,11 +86,21 @@ def read(path: Path, reading: Reading, name: str | None = None) -> Iterator[tupl
         yield line, read_row | {"split": split}
 
 
-def preview(path: Path, reading: Reading, name: str | None = None, *, show: int = 5, most: int = 20_000) -> Preview:
-    """Look at up to `most` rows of a file."""
+def read_all(paths: Sequence[Path], reading: Reading) -> Iterator[tuple[Path, dict | Problem]]:
+    """(file, row with its split, or Problem) of several files, one after the other. Of several, a Problem names its file."""
+    for path in paths:
+        for _line, row in read(path, reading):
+            if isinstance(row, Problem) and len(paths) > 1:
+                row = replace(row, file=path.name)
+            yield path, row
+
+
+def preview(paths: Sequence[Path], reading: Reading, *, show: int = 5, most: int = 20_000) -> Preview:
+    """Look at up to `most` rows of one or several files; of several, the rows that are shown come from different ones."""
     seen = Preview([], 0, {}, [], complete=True)
     splits: Counter[str] = Counter()
-    for number, (_line, row) in enumerate(islice(read(path, reading, name), most + 1)):
+    shown: Counter[Path] = Counter()
+    for number, (path, row) in enumerate(islice(read_all(paths, reading), most + 1)):
         if number == most:
             seen.complete = False
         elif isinstance(row, Problem):
@@ -96,8 +108,9 @@ def preview(path: Path, reading: Reading, name: str | None = None, *, show: int 
         else:
             seen.count += 1
             splits[row["split"]] += 1
-            if len(seen.rows) < show:
+            if len(seen.rows) < show and shown[path] < max(1, -(-show // len(paths))):
                 seen.rows.append(row)
+                shown[path] += 1
     seen.splits = dict(sorted(splits.items()))
     return seen
 
@@ -146,5 +159,7 @@ def _parts(text: str, separator: str) -> Iterator[str]:
                 yield "".join(piece)
                 piece = []
         yield "".join(piece)
+    elif separator == "tunes":
+        yield from re.split(r"(?m)^(?=X:)", text)
     else:
         yield from text.split(separator)

@@ -28,6 +28,7 @@ class Writer:
         self.kind = str(kind)
         self.splits: Counter[str] = Counter()
         self.folder = Path(settings.DATASETS) / f".incoming-{uuid.uuid4().hex}"
+        self.written = 0  # bytes
         self._open: dict[str, BinaryIO] = {}
         self._hashes: dict = {}
 
@@ -50,6 +51,7 @@ class Writer:
             self._open[name] = (self.folder / name).open("wb")
             self._hashes[name] = hashlib.sha256()
         line = json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        self.written += len(line)
         self._hashes[name].update(line)
         self._open[name].write(line)
 

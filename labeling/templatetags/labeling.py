@@ -61,12 +61,13 @@ def daily_bars(days: list[tuple[date, int]]) -> dict:
 @register.filter
 def by_reason(problems: list[Problem]) -> list[str]:
     """A sentence for each reason, the most frequent first, with the first lines where it stands."""
-    lines: dict[str, list[int]] = {}
+    lines: dict[str, list[str]] = {}
     for problem in problems:
-        lines.setdefault(str(problem.reason), []).append(problem.line)
+        where = f"{problem.file}:{problem.line}" if problem.file else str(problem.line)
+        lines.setdefault(str(problem.reason), []).append(where)
     sentences = []
     for reason, where in sorted(lines.items(), key=lambda item: -len(item[1])):
-        shown, more = ", ".join(map(str, where[:5])), len(where) - 5
+        shown, more = ", ".join(where[:5]), len(where) - 5
         if more > 0:
             shown = ngettext("%(lines)s and %(n)s more", "%(lines)s and %(n)s more", more) % {
                 "lines": shown,

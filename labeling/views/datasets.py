@@ -138,11 +138,11 @@ def file(request: HttpRequest, pk: int, name: str) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @requires(Right.UPLOAD_DATA)
 def new(request: HttpRequest) -> HttpResponse:
-    """Choose a file; it is kept, and the next page shows how it is read."""
+    """Choose one or several files; they are kept, and the next page shows how they are read."""
     form = UploadForm(*posted(request))
     if request.method == "POST" and form.is_valid():
-        file = form.cleaned_data["file"]
-        return redirect("dataset-reading", uploads.keep(request.user, file.name, file.chunks()).id)
+        chosen = [(file.name, file.chunks()) for file in form.cleaned_data["file"]]
+        return redirect("dataset-reading", uploads.keep_all(request.user, chosen).id)
     return render(request, "labeling/dataset_new.html", {"form": form}, status=400 if form.is_bound else 200)
 
 
@@ -157,7 +157,7 @@ def reading(request: HttpRequest, upload: str) -> HttpResponse:
         if form.is_valid():
             if request.method == "POST":
                 return _store(request, kept, form)
-            context["preview"] = files.preview(kept.path, form.reading())
+            context["preview"] = files.preview(kept.paths, form.reading())
     except Refusal as refusal:
         context["problems"] = list(refusal.problems)
     ok = request.method == "GET" and "problems" not in context
@@ -175,7 +175,7 @@ def _store(request: HttpRequest, kept: uploads.Upload, form: ReadingForm) -> Htt
         job = actions.start_upload(upload=kept, **arguments)
         messages.info(request, _("The file is being stored. You can leave this page; it goes on."))
         return redirect("job", job.pk)
-    dataset, is_new = actions.upload_dataset(path=kept.path, **arguments)
+    dataset, is_new = actions.upload_dataset(path=kept.paths, **arguments)
     uploads.discard(kept)
     if is_new:
         messages.success(request, _("The data set is stored."))
@@ -187,23 +187,24 @@ def _store(request: HttpRequest, kept: uploads.Upload, form: ReadingForm) -> Htt
 def _reading_form(request: HttpRequest, kept: uploads.Upload) -> ReadingForm:
     """What the address or the form says, and a good guess for the rest."""
     sent = (request.POST if request.method == "POST" else request.GET).dict()
-    suffix = Path(kept.name).suffix.lower()
-    plain_text = suffix not in files.TABLES
+    texts = [path for path in kept.paths if path.suffix.lower() not in files.TABLES]
+    others = [path for path in kept.paths if path.suffix.lower() in files.TABLES]
+    plain_text = bool(texts)
     header = tuple(name.strip() for name in sent.get("header", "").split(",") if name.strip())
-    columns = [] if plain_text else _columns(kept.path, header)
+    columns = list(dict.fromkeys(name for path in others for name in _columns(path, header)))
     called = {own: next((name for name in [own, *ALIASES.get(own, [])] if name in columns), "") for own in OWN_COLUMNS}
     kind = (
         Dataset.Kind.TEXT.value if plain_text else sent.get("kind") or _kind_by({own for own in called if called[own]})
     )
-    separator = sent.get("separator") or (_separator_of(kept.path) if plain_text else "")
+    separator = sent.get("separator") or (_separator_of(texts[0]) if plain_text else "")
     # A column that the file does not have, as it is read now, was chosen for another reading of it.
     sent = {name: value for name, value in sent.items() if not name.startswith("column_") or value in columns}
-    guess = {"name": Path(kept.name).stem[:120], "kind": kind, "heldout_percent": 10, "separator": separator}
+    guess = {"name": kept.path.stem[:120], "kind": kind, "heldout_percent": 10, "separator": separator}
     guess |= {f"column_{own}": theirs for own, theirs in called.items()}
     return ReadingForm(
         {**guess, **sent},
         plain_text=plain_text,
-        table=suffix in {".csv", ".tsv"},
+        table=any(path.suffix.lower() in {".csv", ".tsv"} for path in others),
         kind=kind,
         separator=separator,
         columns=columns,
@@ -230,6 +231,8 @@ def _separator_of(path: Path) -> str:
     """What seems to stand between the documents of a plain text, by its beginning."""
     with path.open("rb") as file:
         beginning = file.read(1 << 20).replace(b"\r\n", b"\n")
+    if path.suffix.lower() == ".abc":
+        return "tunes"
     if b"<|endoftext|>" in beginning:
         return "<|endoftext|>"
     return "blank" if b"\n\n" in beginning.strip() else "line"

@@ -7,6 +7,7 @@ from datetime import timedelta
 from itertools import combinations
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from labeling import actions, export
@@ -39,6 +40,35 @@ def texts(dataset):
 
 
 # Uploads
+
+
+def test_a_folder_is_stored_from_the_command_line(tmp_path, admin, capsys):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.abc").write_text(f"X: 1\nT:{name}\nK:C\nabc|\n\nX: 2\nT:{name}\nK:G\ngab|\n")
+    call_command("add_dataset", "Tunes", str(tmp_path), separator="tunes", heldout_percent=0)
+    dataset = Dataset.objects.get()
+    assert (dataset.name, dataset.rows, dataset.created_by) == ("Tunes", 4, admin)
+    assert dataset.digest in capsys.readouterr().out
+    with pytest.raises(CommandError, match="nowhere"):
+        call_command("add_dataset", "Tunes", str(tmp_path / "nowhere"))
+
+
+def test_how_far_a_corpus_is_taken_in_is_told(tmp_path, admin):
+    for name in "ab":
+        (tmp_path / f"{name}.txt").write_text("".join(f"A line number {i} of {name}.\n" for i in range(800)))
+    told = []
+    reading = files.Reading("text", separator="line")
+    actions.upload_dataset(
+        actor=admin,
+        name="Lines",
+        path=sorted(tmp_path.iterdir()),
+        reading=reading,
+        progress=lambda *at: told.append(at),
+    )
+    done, total = zip(*told, strict=True)
+    assert list(done) == sorted(done)
+    assert set(total) == {sum(path.stat().st_size for path in tmp_path.iterdir())}
+    assert done[-1] > total[0] / 2
 
 
 @pytest.mark.parametrize(
@@ -161,10 +191,10 @@ def test_a_reading_that_makes_no_sense_is_refused_with_all_reasons(jsonl, upload
 
 def test_a_preview_shows_rows_splits_and_problems_and_stores_nothing(jsonl):
     path = jsonl([{"text": f"text {n}"} for n in range(300)] + ["{"])
-    seen = files.preview(path, files.Reading("text", heldout_percent=20))
+    seen = files.preview([path], files.Reading("text", heldout_percent=20))
     assert (len(seen.rows), seen.count, len(seen.problems), seen.complete) == (5, 300, 1, True)
     assert seen.splits["heldout"] == pytest.approx(60, abs=25)
-    assert not files.preview(path, files.Reading("text"), most=100).complete
+    assert not files.preview([path], files.Reading("text"), most=100).complete
     assert Dataset.objects.count() == 0
 
 

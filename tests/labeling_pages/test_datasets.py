@@ -51,6 +51,43 @@ def test_a_text_corpus_is_cut_into_documents_as_chosen(page, said):
     assert page.get(address).status_code == 404  # the upload was taken in
 
 
+def test_several_files_become_one_corpus(page, said):
+    """Of different types, with columns by other names; the files are read in the order of their names."""
+    chosen = [
+        a_file("b.txt", "From b.\n\nAlso from b."),
+        a_file("a.jsonl", '{"story": "From a."}\n'),
+        a_file("c.csv", "story\nFrom c.\n"),
+    ]
+    address = page.post("/data/new/", {"file": chosen})["Location"]
+    shown = said(page.get(address))
+    assert "a.jsonl and 2 more files" in shown
+    assert "3 files, one after the other" in shown
+    assert "Store 4 rows" in shown
+    response = store_it(page, address, name="Corpus", kind="text", separator="blank", column_text="story")
+    assert [row["text"] for row in rows(Dataset.objects.get())] == ["From a.", "From b.", "Also from b.", "From c."]
+    assert "a.jsonl, b.txt, c.csv" in said(response)
+
+
+def test_files_of_one_name_from_two_folders_are_both_taken(page):
+    address = page.post("/data/new/", {"file": [a_file("x.txt", "One."), a_file("x.txt", "Two.")]})["Location"]
+    store_it(page, address, name="Corpus", kind="text", separator="whole")
+    assert {row["text"] for row in rows(Dataset.objects.get())} == {"One.", "Two."}
+
+
+def test_bad_rows_of_several_files_name_their_file(page, said):
+    chosen = [a_file("a.jsonl", '{"text": "good"}\n{'), a_file("b.jsonl", '{"text": ""}')]
+    text = said(page.get(page.post("/data/new/", {"file": chosen})["Location"]))
+    assert "2 rows cannot be read" in text
+    assert "a.jsonl:2" in text
+    assert "b.jsonl:1" in text
+
+
+def test_tunes_are_cut_at_their_numbers(page, said):
+    tunes = "X: 1\nT:One\nK:C\nabc|\n\ndef|\n\nX: 2\nT:Two\nK:G\ngab|\n"
+    _address, guessed = look(page, "jigs.abc", tunes)
+    assert "Store 2 rows" in said(guessed)
+
+
 def test_a_separator_that_stands_in_the_text_is_found(page, said):
     _address, guessed = look(page, "stories.txt", "One.\n\nStill one.\n<|endoftext|>\nTwo.\n")
     assert "Store 2 rows" in said(guessed)

@@ -35,7 +35,7 @@ class Command(BaseCommand):
                 report = look(found, file)
             else:
                 report = import_prompts(
-                    actor=_actor(actor), project=found, path=file, skip_bad=skip_bad, progress=self._progress
+                    actor=acting(actor), project=found, path=file, skip_bad=skip_bad, progress=self._progress
                 )
         except Refusal as refusal:
             raise CommandError("\n".join(map(str, refusal.problems))) from None
@@ -51,7 +51,7 @@ class Command(BaseCommand):
             self.stderr.write(f"\r{done}/{total}", ending="" if done < total else "\n")
 
 
-def _actor(name: str | None) -> User:
+def acting(name: str | None) -> User:
     people = User.objects.filter(is_active=True)
     user = (
         people.filter(username=name).first()
