@@ -29,7 +29,7 @@ from people.permissions import Right, check
 from . import disk, queries, reading
 from .engine import contract
 from .engine.export import checkpoints
-from .models import Limits, Run, RunInput
+from .models import Comparison, Limits, Run, RunInput
 from .validation import Problems, checked
 
 State = Run.State
@@ -240,6 +240,7 @@ ENDED = {
     State.FAILED: gettext_noop("“%(name)s” has failed."),
     State.REFUSED: gettext_noop("“%(name)s” was refused before it began."),
 }
+COMPARED = gettext_noop("The comparison “%(name)s” has ended; its table is filled.")
 
 
 @transaction.atomic
@@ -255,15 +256,26 @@ def begin(*, run: Run) -> bool:
 
 @transaction.atomic
 def end(*, run: Run, state: str, errors: list[dict] = ()) -> None:
-    """The run's process has ended. Who began it is told, unless it was stopped, which people do themselves."""
+    """The run's process has ended. Who began it is told, unless it was stopped, which people do themselves; of the many runs of a comparison
+    only what went wrong, and once when all of it has ended.
+    """
     Run.objects.filter(pk=run.pk).update(
         state=state, errors=list(errors), pid=None, eta_seconds=None, finished_at=timezone.now()
     )
     audit(None, "run.end", run, state=state, errors=[error["id"] for error in errors])
-    if state in ENDED and run.created_by:
-        notice = notices.tell(person=run.created_by, text=ENDED[state], address=run.get_absolute_url(), name=run.name)
-        if notices.can_mail(run.created_by):
-            enqueue(actor=run.created_by, what="mail-notice", arguments={"notice": notice.pk})
+    comparison = queries.comparison_of(run)
+    if state in ENDED and not (comparison and state == State.COMPLETE):
+        _tell(run.created_by, ENDED[state], run)
+    if comparison and queries.is_over(comparison):
+        _tell(comparison.created_by, COMPARED, comparison)
+
+
+def _tell(person: User | None, text: str, about: Run | Comparison) -> None:
+    if person is None:
+        return
+    notice = notices.tell(person=person, text=text, address=about.get_absolute_url(), name=about.name)
+    if notices.can_mail(person):
+        enqueue(actor=person, what="mail-notice", arguments={"notice": notice.pk})
 
 
 @transaction.atomic

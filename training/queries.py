@@ -18,7 +18,7 @@ from models_registry.queries import ancestors, find
 from people.errors import Refusal
 
 from .engine import contract, methods
-from .models import Limits, Run, RunInput
+from .models import Comparison, Limits, Run, RunInput, Trial
 
 ACTIVE = (Run.State.QUEUED, Run.State.RUNNING, Run.State.STOPPING)
 
@@ -143,6 +143,23 @@ def models_from(dataset: Dataset) -> QuerySet[Version]:
         )
         made |= front
     return Version.objects.select_related("model").filter(pk__in=made).order_by("created_at")
+
+
+def comparison_of(run: Run) -> Comparison | None:
+    """The comparison that the run trains or judges for."""
+    trial = Trial.objects.filter(Q(run=run) | Q(evaluation=run)).select_related("entry__comparison").first()
+    return trial.entry.comparison if trial else None
+
+
+def is_over(comparison: Comparison) -> bool:
+    """Whether nothing more will come of it by itself: everything is judged, or has ended in another way."""
+    for trial in Trial.objects.filter(entry__comparison=comparison).select_related("run", "evaluation"):
+        last = trial.evaluation or trial.run
+        if trial.problems:
+            continue
+        if last is None or last.is_active or (trial.evaluation is None and last.state == Run.State.COMPLETE):
+            return False
+    return True
 
 
 def at_a_time() -> int:

@@ -11,7 +11,7 @@ from people.models import AuditEntry, Role
 from tests import factories
 from training import actions, queries
 from training.engine import methods
-from training.models import Run
+from training.models import Comparison, Run
 from training.supervisor import Supervisor
 
 from . import make
@@ -228,3 +228,28 @@ def test_every_method_takes_the_kinds_of_version_that_it_can_start_from():
         offered = set(queries.inputs_for(methods.facts_of(method).inputs["base"]))
         assert {made[Kind.FULL], made[Kind.ADAPTER], made[Kind.SOFT_PROMPT]} <= offered
         assert (made[Kind.HARD_PROMPT] in offered) == takes_hard
+
+
+def test_of_a_comparison_one_is_told_once_when_all_of_it_has_ended_and_what_went_wrong():
+    admin = factories.admin()
+    base, data = version(), make.dataset()
+    comparison = Comparison.objects.create(
+        name="Cheap and dear", task="language", base=base, dataset=data, created_by=admin
+    )
+    entry = comparison.entries.create(position=0, label="LoRA", method="finetune")
+    runs = {name: make.run(actor=admin, name=name, inputs={"dataset": data}) for name in ("train", "judge", "other")}
+    trial = entry.trials.create(seed=0, run=runs["train"])
+    entry.trials.create(seed=1, run=runs["other"])
+
+    def said() -> list[str]:
+        return [str(notice) for notice in admin.notices.order_by("pk")]
+
+    actions.end(run=runs["train"], state=Run.State.COMPLETE)
+    assert said() == []  # it is to be judged
+    trial.evaluation = runs["judge"]
+    trial.save()
+    actions.end(run=runs["judge"], state=Run.State.COMPLETE)
+    assert said() == []  # the other seed goes on
+    actions.end(run=runs["other"], state=Run.State.FAILED)
+    assert said() == ["“other” has failed.", "The comparison “Cheap and dear” has ended; its table is filled."]
+    assert admin.notices.first().address == comparison.get_absolute_url()
