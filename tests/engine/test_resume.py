@@ -27,15 +27,25 @@ def _order(kind: str, pretrained: Path, corpus: Path, examples: Path) -> tuple[s
     base = {"base": [str(pretrained / "output")], "dataset": examples}
     # Dropout draws from torch's random state at every step, so a state that is not put back shows.
     lora = {"kind": "lora", "rank": 4, "dropout": 0.2}
+    prompt = {"kind": "soft_prompt", "length": 4}
+    told_apart = {"dropout": 0.2, "drop_tokens": 0.2, "lm_weight": 0.5, "patience": 1000}
     return {
         "pretrain": ("pretrain", runs.TINY | SETTINGS, {"dataset": corpus}),
         "finetune": ("finetune", SETTINGS | {"tune": {"kind": "all"}}, base),
         "lora": ("finetune", SETTINGS | {"tune": lora}, base),
+        "prompt_tuning": ("prompt_tuning", SETTINGS | {"tune": prompt, "lr": 0.03}, base),
+        "classify": ("classify", SETTINGS | told_apart, base | {"dataset": _labelled(corpus)}),
     }[kind]
 
 
+def _labelled(corpus: Path) -> Path:
+    """The stories with whom they are about as label."""
+    path = corpus.with_name("labelled.jsonl")
+    return runs.write_rows(path, [row | {"label": row["text"].split()[1]} for row in runs.stories()])
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["pretrain", "finetune", "lora"])
+@pytest.mark.parametrize("kind", ["pretrain", "finetune", "lora", "prompt_tuning", "classify"])
 def test_stopped_and_resumed_is_the_same_as_never_stopped(kind, tmp_path, pretrained, corpus, examples):
     order = _order(kind, pretrained, corpus, examples)
     whole = runs.write_run(tmp_path / "whole", *order)

@@ -66,10 +66,10 @@ class Corpus:
         ends = self.starts + self.lengths
         return np.flatnonzero(np.append(True, self.starts[1:] != ends[:-1])[: len(self.starts)])
 
-    def read(self) -> Iterator[np.ndarray]:
+    def read(self) -> Iterator[list[int]]:
         """The tokens that each piece reads."""
         for start, length in zip(self.starts, self.lengths, strict=True):
-            yield self.tokens[start : start + length]
+            yield self.tokens[start : start + length].tolist()
 
     @classmethod
     def build(cls, folder: Path, name: str, texts: Iterable[Text], limit: int) -> "Corpus":
