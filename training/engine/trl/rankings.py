@@ -1,8 +1,11 @@
 """Rankings as dpo and kto need them: read, tokenized, on disk; and how well a model tells better from worse on held-out ones."""
 
+import json
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -90,9 +93,11 @@ def texts(rankings: Sequence[Ranking]) -> Iterator[Sequence[int]]:
 
 def stored(ctx: Context, name: str, examples: list[dict[str, Any]]) -> datasets.Dataset:
     """A data set of TRL's in the run's cache, where TRL also keeps what it computes from it: a later attempt finds both."""
-    folder = Path(ctx.cache) / name
+    digest = sha256(json.dumps(examples).encode()).hexdigest()
+    folder = Path(ctx.cache) / f"{name}-{digest[:16]}"
     if not folder.exists():
-        aside = folder.with_name(f"{name}.part")
+        aside = folder.with_suffix(".part")
+        shutil.rmtree(aside, ignore_errors=True)
         datasets.Dataset.from_list(examples).save_to_disk(str(aside))
         aside.rename(folder)
     return datasets.load_from_disk(str(folder))

@@ -69,8 +69,8 @@ def run(ctx: Context) -> None:
             shown=[ranking.prompt for ranking in (heldout or train)[: config.sample_prompts]],
             show_every=eval_every,
             tokens=config.sample_tokens,
-            train_dataset=stored(ctx, "answers", mismatched([answers[row] for row in order], mismatch)),
-            eval_dataset=stored(ctx, "heldout-answers", mismatched(heldout_answers, mismatch))
+            train_dataset=stored(ctx, f"answers-{limit}", mismatched([answers[row] for row in order], mismatch)),
+            eval_dataset=stored(ctx, f"heldout-answers-{limit}", mismatched(heldout_answers, mismatch))
             if heldout_answers
             else None,
         )
