@@ -123,7 +123,9 @@ class Engine:
     def _mates(self, first: Ticket, work: Together) -> list[tuple[Ticket, Loaded]]:
         """Those in line that can be computed along with `first`; they leave the line."""
         found: list[tuple[Ticket, Loaded]] = []
-        for ticket in list(self._line):
+        with self._new:
+            waiting = list(self._line)
+        for ticket in waiting:
             if len(found) + 1 >= MOST_TOGETHER:
                 break
             if not isinstance(ticket.work, Together) or ticket.work.key != work.key or ticket.given_up.is_set():

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from jobs.worker import run_all_waiting
+from models_registry import actions
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -88,9 +89,45 @@ def test_without_a_model_server_the_page_says_so(page, tiny, settings):
     assert page.get_by_label("Prompt").input_value() == "Hello"
 
 
+def test_the_connection_is_tested_from_the_form_and_keeps_what_was_typed(page):
+    page.goto("/models/remote/")
+    page.get_by_label("Name here").fill("far")
+    page.get_by_label("Address").fill("http://127.0.0.1:9/v1")
+    page.get_by_label("What the server calls the model").fill("m")
+    page.get_by_role("button", name="Test the connection").click()
+    page.locator("#tested").get_by_text("cannot be reached").wait_for()
+    page.get_by_role("button", name="Register").click()
+    page.get_by_role("heading", name="far:v1", level=1).wait_for()
+
+
+def test_a_version_is_deleted_by_its_name(page, tiny):
+    page.goto("/models/tiny/v1/")
+    page.get_by_text("More", exact=True).click()
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_label("Type tiny:v1 to confirm").fill("tiny:v1")
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_text("tiny:v1 is deleted.").wait_for()
+
+
 @pytest.mark.parametrize("width", [375, 1280])
 def test_pages_fit_the_screen(page, tiny, tiny_tuned, width):
     page.set_viewport_size({"width": width, "height": 800})
-    for address in ("/models/", "/models/tiny-tuned/v1/", "/models/import/", "/models/tiny/v1/try/"):
+    actions.register_remote(
+        actor=None, name="far", base_url="https://models.example.org/a/rather/long/path/v1", model="m" * 60
+    )
+    for address in (
+        "/models/",
+        "/models/tiny-tuned/v1/",
+        "/models/far/v1/",
+        "/models/import/",
+        "/models/hub/",
+        "/models/remote/",
+        "/models/disk/",
+        "/models/tiny/v1/try/",
+        "/models/tiny/v1/delete/",
+        "/models/tiny-tuned/v1/merge/",
+        "/models/compare/?v=tiny:v1&v=tiny-tuned:v1&v=far:v1",
+        "/models/playground/?v=tiny:v1&v=tiny-tuned:v1&v=far:v1",
+    ):
         page.goto(address)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, address
