@@ -102,4 +102,15 @@ def _worked() -> dict[str, Any] | None:
         return None
     found = json.loads(MEASURED.read_text(encoding="utf-8"))
     tasks = [task | {"title": _(TASKS[task["name"]])} for task in found["tasks"]]
-    return found | {"metric": METRICS[found["metric"]], "tasks": tasks}
+    by_kind = [{way["kind"]: way for way in task["ways"]} for task in tasks]
+    closed = [
+        (ways["base"]["value"] - ways["soft_prompt"]["value"]) / (ways["base"]["value"] - ways["full"]["value"])
+        for ways in by_kind
+    ]
+    stored = {kind: sum(ways[kind]["bytes"] for ways in by_kind) for kind in ("soft_prompt", "full")}
+    return found | {
+        "metric": METRICS[found["metric"]],
+        "tasks": tasks,
+        "closed": (min(closed), max(closed)),
+        "storage": stored["soft_prompt"] / stored["full"],
+    }

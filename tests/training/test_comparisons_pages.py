@@ -253,6 +253,7 @@ def test_the_guides_worked_table_shows_what_was_measured(client, admin):
     page = text(client.get("/guide/"))
     assert [len(task["ways"]) for task in found["tasks"]] == [3, 3, 3]
     assert "three models loaded" in page
+    assert "close 53.1 % to 84.3 % of the gap" in page
     assert guide.COMMAND in page
 
 
