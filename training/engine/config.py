@@ -71,7 +71,7 @@ def setting(
     multiline: a text whose line breaks mean something. labels: what people read for the values of a choice. offers: what
     the machine has and a form can offer ("devices").
     """
-    extra = {
+    extra: dict[str, Any] = {
         "group": group,
         "unit": unit,
         "source": source,
