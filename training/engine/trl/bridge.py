@@ -8,6 +8,7 @@ import copy
 import json
 import os
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,6 +40,7 @@ RISEN = 1.02  # times the smallest held-out loss is worth a word
 A = TypeVar("A", bound=TrainingArguments)
 
 datasets.disable_progress_bars()
+warnings.filterwarnings("ignore", message=".*gradient_checkpointing", category=FutureWarning)  # TRL's own setting
 os.environ.setdefault("TQDM_DISABLE", "1")  # TRL's own bars ask for it; progress is an event here
 
 
