@@ -272,6 +272,17 @@ def test_a_refused_training_is_made_anew():
     assert trial(made).run.is_active
 
 
+def test_an_evaluation_that_left_nothing_is_made_anew():
+    made = started(["classify-head"])
+    finish(trial(made).run)
+    actions.go_on()
+    before = trial(made).evaluation
+    Run.objects.filter(pk=before.pk).update(state=Run.State.COMPLETE)
+    assert Table(made).rows[0].attempts[0].problems == ["The evaluation left no figures."]
+    actions.retry(actor=made.created_by, trial=trial(made))
+    assert trial(made).evaluation != before
+
+
 def test_stopping_all_stops_what_waits_and_what_runs_and_going_on_takes_it_up():
     made = started()
     Run.objects.filter(pk=trial(made, 1).run.pk).update(state=Run.State.RUNNING)

@@ -20,6 +20,7 @@ from people.models import User, audit
 from people.permissions import Right, check
 
 from .. import actions as runs
+from .. import reading
 from ..engine import methods
 from ..models import Run
 from ..validation import checked
@@ -383,7 +384,8 @@ def _again(actor: User, trial: Trial) -> bool:
         if run.is_resumable:
             runs.resume_run(actor=actor, run=run)
             return True
-        if run.state == Run.State.REFUSED:
+        empty = role == "evaluation" and run.state == Run.State.COMPLETE and not reading.metrics(run.folder)
+        if run.state == Run.State.REFUSED or empty:
             setattr(trial, role, None)
             _next_run(actor, trial)
             return True
