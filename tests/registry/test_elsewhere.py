@@ -17,7 +17,7 @@ from jobs.worker import run_all_waiting
 from labeling import sampling
 from labeling.actions.tasks import NewTask, add_tasks
 from labeling.models import Completion
-from models_registry import actions, endpoints, queries, serving_client
+from models_registry import actions, endpoints, loading, queries, serving_client
 from models_registry.models import Kind, Version
 from people.errors import Refusal
 from people.models import AuditEntry
@@ -192,6 +192,18 @@ def test_our_own_server_as_a_remote_one(server, tiny, admin, client):
     assert "It answers" in said
     with pytest.raises(Refusal, match="runs on another server"):
         list(serving_client.stream_from(endpoints.own("far:v1"), "x", {"max_tokens": 1}))
+
+
+@pytest.mark.slow
+def test_the_lines_on_its_page_ask_it(server, tiny, monkeypatch, capsys):
+    pytest.importorskip("openai")
+    monkeypatch.setenv("FAR_API_KEY", "any")
+    for version in (
+        remote(f"{server}/v1", "tiny:v1", key_env="FAR_API_KEY"),
+        remote(f"{server}/v1", "tiny:v1", chat_only=True, name="chatty"),
+    ):
+        exec(loading.lines(version, {}), {})  # noqa: S102
+        assert capsys.readouterr().out.strip("\n")
 
 
 @pytest.mark.slow
