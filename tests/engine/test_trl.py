@@ -58,7 +58,7 @@ def go(folder: Path, *, stop_at: int | None = None) -> int:
 
             def event(step: int, **numbers: Any) -> None:
                 tell(step, **numbers)
-                if step == stop_at and "loss" in numbers:
+                if step == stop_at and "lr" in numbers:
                     os.kill(os.getpid(), signal.SIGTERM)
 
             ctx.event = event
@@ -103,7 +103,7 @@ def tuned(tmp_path_factory, pretrained) -> Path:
 
 
 def updates(folder: Path) -> list[dict[str, Any]]:
-    return [event for event in runs.events(folder) if "loss" in event]
+    return [event for event in runs.events(folder) if "lr" in event]
 
 
 def metrics(folder: Path) -> dict[str, Any]:

@@ -98,7 +98,13 @@ class AtStart:
 class Writer(Bridge):
     """Mixed into TRL's RLOOTrainer and GRPOTrainer. TRL's rows are numbers of prompts."""
 
-    renamed = {"entropy": "entropy", "kl": "kl_per_token", "clip_ratio/region_mean": "clip_fraction"}
+    # TRL's loss is about 0 by its making: the advantages of a group cancel while the ratio is 1.
+    renamed = {
+        "loss": "policy_loss",
+        "entropy": "entropy",
+        "kl": "kl_per_token",
+        "clip_ratio/region_mean": "clip_fraction",
+    }
     with_logprobs: ClassVar[bool]  # whether TRL expects the sampler's log-probabilities too
 
     def __init__(
