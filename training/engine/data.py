@@ -167,9 +167,9 @@ def _raw_rows(file: Path, watch: Callable[[float], None]) -> Iterator[tuple[int,
     size, read = file.stat().st_size, 0
     with open(file, "rb") as lines:
         for number, line in enumerate(lines, 1):
-            read += len(line)
             if number % 1024 == 1:
                 watch(read / size)
+            read += len(line)
             if line.strip():
                 try:
                     yield number, json.loads(line)
