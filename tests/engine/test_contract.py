@@ -155,7 +155,7 @@ def test_status_tells_what_the_run_used(pretrained):
 
 
 def test_settings_changed_after_the_start_are_refused(tmp_path, corpus):
-    config = {**runs.TINY, "max_steps": 4, "checkpoint_every": 2}
+    config = {**runs.TINY, "max_steps": 4, "checkpoint_every": 2, "delete_checkpoints": False}
     folder = runs.write_run(tmp_path / "run", "pretrain", config, {"dataset": corpus})
     assert runs.go(folder) == 0
     (folder / "output" / "metrics.json").unlink()
