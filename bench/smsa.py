@@ -33,7 +33,17 @@ TUNES: dict[str, dict[str, Any]] = {
     "lora": {"tune": {"kind": "lora", "rank": 16, "alpha": 32}, "lr": 3e-3},
     "soft_prompt": {"tune": {"kind": "soft_prompt", "length": 20}, "lr": 1e-2},
     # What may learn the texts by heart is held back, and goes on learning their language beside their sentiment.
-    "all": {"tune": {"kind": "all"}, "lr": 2e-3, "epochs": 6, "dropout": 0.25, "drop_tokens": 0.2, "lm_weight": 0.5},
+    "all": {
+        "tune": {"kind": "all"},
+        "lr": 2e-3,
+        "epochs": 5,
+        "weight_decay": 0.1,
+        "dropout": 0.3,
+        "drop_tokens": 0.3,
+        "lm_weight": 1.0,
+        "label_smoothing": 0.05,
+        "final_lr": 0.0,
+    },
 }
 PROMPTED = "few_shot"
 
