@@ -6,6 +6,9 @@
     @version_need
     def runs(version): yield _("The run “%(run)s” started from it.") % …       # why it cannot be deleted
 
+    @version_deletion
+    def forget(version): …                                                     # what is to be done when it is
+
 Register from the AppConfig's ready(). The page includes each template with `section.data`, in the order of registration.
 """
 
@@ -51,6 +54,20 @@ def version_need(function: Callable[[Version], Iterable[str]]) -> Callable:
 def needs(version: Version) -> list[str]:
     """Why a version must not be deleted: a sentence for each thing of the floors above that names it."""
     return [sentence for function in _needs for sentence in function(version)]
+
+
+_deletions: list[Callable[[Version], None]] = []
+
+
+def version_deletion(function: Callable[[Version], None]) -> Callable:
+    """Called in the transaction that deletes a version, just before: to let go of it, and note what must be remembered of it."""
+    _deletions.append(function)
+    return function
+
+
+def let_go(version: Version) -> None:
+    for function in _deletions:
+        function(version)
 
 
 _ways: list[Callable[[User], Iterable[Section]]] = []

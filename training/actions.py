@@ -1,5 +1,5 @@
-"""What can be done with a run: create, stop, resume, move in the queue, register its result, delete what is left over; with all runs: set
-their limits; and what the supervisor notes.
+"""What can be done with a run: create, stop, resume, move in the queue, register its result, delete it or what is left over; with all runs:
+set their limits; and what the supervisor notes.
 
 The verbs of people come first; `actor` is who acts. Those below the line are the supervisor's, which acts for nobody.
 """
@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Max
 from django.utils import timezone
@@ -33,6 +34,7 @@ from .models import Comparison, Limits, Run, RunInput
 from .validation import Problems, checked
 
 State = Run.State
+DELETED = ".deleted"  # ends the name of a folder whose run is no more
 
 
 class RunRefusal(Refusal):
@@ -176,8 +178,41 @@ def delete_leftovers(*, actor: User, runs: Iterable[Run]) -> int:
     return freed
 
 
-def register_result(*, actor: User | None, run: Run) -> Version:
-    """Make a complete run's output the next version of the model it was meant for; once, however often it is asked.
+def delete_run(*, actor: User, run: Run) -> int:
+    return delete_runs(actor=actor, runs=[run])
+
+
+def delete_runs(*, actor: User, runs: Iterable[Run]) -> int:
+    """Delete ended runs with their folders, all of them or none; returns the bytes that are free now. The versions that they made stay,
+    with everything that their origin tells.
+    """
+    check(actor, Right.LAUNCH_RUNS)
+    with transaction.atomic():
+        found = list(Run.objects.select_for_update().filter(pk__in=[run.pk for run in runs]))
+        if not found:
+            raise Refusal(_("These runs are not there, or not any more."), status=409)
+        against = [(run, reason) for run in found for reason in queries.reasons_against_deleting(run)]
+        if against:
+            raise Refusal([f"{run}: {reason}" for run, reason in against], status=409)
+        folders = [run.folder for run in found if run.folder.is_dir()]
+        freed = 0
+        for run in found:
+            size = disk.size_of(run.folder)
+            version = str(run.produced or run.deleted_version)
+            audit(actor, "run.delete", run, name=run.name, method=run.method, version=version, bytes=size)
+            run.delete()
+            freed += size
+        for folder in folders:  # at once; the files themselves go when nobody waits for the database any more
+            folder.rename(folder.with_name(f"{folder.name}{DELETED}"))
+    for folder in Path(settings.RUNS).glob(f"*{DELETED}"):
+        shutil.rmtree(folder, ignore_errors=True)  # what stays, the next one takes along
+    disk.used(now=True)
+    return freed
+
+
+def register_result(*, actor: User | None, run: Run, again: bool = False) -> Version:
+    """Make a complete run's output the next version of the model it was meant for; once, however often it is asked. What was registered and
+    then deleted becomes a version `again` only where somebody says so.
 
     `actor` is None when the supervisor does it for the person who created the run.
     """
@@ -190,9 +225,15 @@ def register_result(*, actor: User | None, run: Run) -> Version:
         raise Refusal(_("Only a complete run has a result to register."), status=409)
     if not run.makes_version:
         raise Refusal(_("This run judges a model; its result is figures, and no model to register."), status=409)
+    if run.deleted_version and not again:
+        raise Refusal(
+            _("Its result was %(version)s, which was deleted. Say that it shall be registered again.")
+            % {"version": run.deleted_version},
+            status=409,
+        )
     version = _register(actor=actor or run.created_by, run=run, folder=run.folder / "output")
     with transaction.atomic():
-        Run.objects.filter(pk=run.pk).update(produced=version, errors=[])
+        Run.objects.filter(pk=run.pk).update(produced=version, deleted_version="", errors=[])
         audit(actor, "run.register", run, version=str(version))
     return version
 

@@ -29,7 +29,7 @@ class RunSerializer(serializers.ModelSerializer):
         model = Run
         fields = [
             "id", "name", "method", "config", "seed", "inputs", "output_name", "state", "progress", "eta_seconds", "latest",
-            "problems", "attempt", "produced", "created_by", "created_at", "started_at", "finished_at",
+            "problems", "attempt", "produced", "deleted_version", "created_by", "created_at", "started_at", "finished_at",
         ]  # fmt: skip
 
     def get_inputs(self, run: Run) -> dict[str, str]:
@@ -70,6 +70,12 @@ class NewRunSerializer(serializers.Serializer):
 
 class MoveSerializer(serializers.Serializer):
     where = serializers.CharField(help_text="first, up, down or last")
+
+
+class RegisterSerializer(serializers.Serializer):
+    again = serializers.BooleanField(
+        default=False, help_text="Also where it was registered and that version was deleted."
+    )
 
 
 class LimitsSerializer(serializers.Serializer):
@@ -118,16 +124,23 @@ class RunList(ListAPIView):
 
 
 class RunDetail(APIView):
+    """A run. `DELETE` removes one that has ended, with its folder; the version that it made stays."""
+
     permission_classes = [HasRight]
-    required_right = Right.SEE_RUNS
+    required_right = {"GET": Right.SEE_RUNS, "DELETE": Right.LAUNCH_RUNS}
 
     @extend_schema(responses=RunDetailSerializer)
     def get(self, request, pk):
         return Response(RunDetailSerializer(get_object_or_404(queries.runs(), pk=pk)).data)
 
+    @extend_schema(responses={204: None})
+    def delete(self, request, pk):
+        actions.delete_run(actor=request.user, run=get_object_or_404(Run, pk=pk))
+        return Response(status=204)
+
 
 class RunVerb(APIView):
-    """`stop`, `resume` or `register`, with the same conditions as the buttons of the run's page."""
+    """`stop` or `resume`, with the same conditions as the buttons of the run's page."""
 
     permission_classes = [HasRight]
     required_right = Right.LAUNCH_RUNS
@@ -136,6 +149,20 @@ class RunVerb(APIView):
     @extend_schema(request=None, responses=RunDetailSerializer)
     def post(self, request, pk):
         self.verb(actor=request.user, run=get_object_or_404(Run, pk=pk))
+        return Response(RunDetailSerializer(get_object_or_404(queries.runs(), pk=pk)).data)
+
+
+class RunRegister(APIView):
+    """Make the result of a complete run a version, once. `again`: also where that version was deleted."""
+
+    permission_classes = [HasRight]
+    required_right = Right.LAUNCH_RUNS
+
+    @extend_schema(request=RegisterSerializer, responses=RunDetailSerializer)
+    def post(self, request, pk):
+        sent = RegisterSerializer(data=request.data)
+        sent.is_valid(raise_exception=True)
+        actions.register_result(actor=request.user, run=get_object_or_404(Run, pk=pk), **sent.validated_data)
         return Response(RunDetailSerializer(get_object_or_404(queries.runs(), pk=pk)).data)
 
 

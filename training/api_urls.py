@@ -11,7 +11,7 @@ urlpatterns = [
     path("runs/<uuid:pk>/events/", api.RunEvents.as_view(), name="api-run-events"),
     path("runs/<uuid:pk>/stop/", api.RunVerb.as_view(verb=actions.stop_run), name="api-run-stop"),
     path("runs/<uuid:pk>/resume/", api.RunVerb.as_view(verb=actions.resume_run), name="api-run-resume"),
-    path("runs/<uuid:pk>/register/", api.RunVerb.as_view(verb=actions.register_result), name="api-run-register"),
+    path("runs/<uuid:pk>/register/", api.RunRegister.as_view(), name="api-run-register"),
     path("runs/<uuid:pk>/checkpoint/", api.RunCheckpoint.as_view(), name="api-run-checkpoint"),
     path("runs/<uuid:pk>/move/", api.RunMove.as_view(), name="api-run-move"),
     path("runs/<uuid:pk>/events.csv", api.RunCsv.as_view(), name="api-run-csv"),

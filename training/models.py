@@ -41,6 +41,7 @@ class Run(models.Model):
     attempt = models.PositiveIntegerField(default=0)  # how often it was begun
     output_name = models.SlugField(max_length=80, blank=True)  # the model that the result becomes a version of
     produced = models.ForeignKey(Version, null=True, blank=True, on_delete=models.PROTECT, related_name="made_by")
+    deleted_version = models.CharField(max_length=100, blank=True)  # what it made, once that was deleted
     created_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
@@ -76,6 +77,12 @@ class Run(models.Model):
     def makes_version(self) -> bool:
         """Whether its result becomes a version; one that only judges leaves figures."""
         return self.method not in methods.names() or methods.facts_of(self.method).result is not None
+
+    @property
+    def awaits_registration(self) -> bool:
+        """Whether it is complete, and its result is no version yet and was none before."""
+        unknown = self.produced_id is None and not self.deleted_version
+        return self.state == self.State.COMPLETE and unknown and self.makes_version
 
 
 class Limits(models.Model):

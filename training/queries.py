@@ -12,13 +12,15 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
+from jobs.queries import latest
 from labeling.models import Dataset
 from models_registry.models import Version
 from models_registry.queries import ancestors, find
 from people.errors import Refusal
+from people.models import AuditEntry
 
 from .engine import contract, methods
-from .models import Comparison, Limits, Run, RunInput, Trial
+from .models import Comparison, Limits, Run, Trial
 
 ACTIVE = (Run.State.QUEUED, Run.State.RUNNING, Run.State.STOPPING)
 
@@ -119,20 +121,28 @@ def inputs_for(takes, *, search: str = "") -> QuerySet:
     return found
 
 
-def runs_behind(version: Version) -> QuerySet[Run]:
-    """Every run that had a part in making `version`: its own, and those that made what it was made of."""
-    made_of = {version.pk} | {source.pk for _made, _role, source in ancestors(version)}
-    return Run.objects.filter(produced__in=made_of)
+def datasets_of(versions: Iterable[Version]) -> QuerySet[Dataset]:
+    """What they were trained on, as their origins tell, which stay when a run is deleted."""
+    return Dataset.objects.filter(
+        digest__in={each["digest"] for version in versions for each in version.origin.get("datasets", {}).values()}
+    )
 
 
 def labels_behind(version: Version) -> QuerySet[Dataset]:
     """Which labels made this model? The snapshots of rankings anywhere up its line."""
-    return Dataset.objects.filter(used_by__run__in=runs_behind(version), kind=Dataset.Kind.RANKINGS).distinct()
+    line = [version, *(source for _made, _role, source in ancestors(version))]
+    return datasets_of(line).filter(kind=Dataset.Kind.RANKINGS)
 
 
 def models_from(dataset: Dataset) -> QuerySet[Version]:
     """Which models used this data? Those trained on it, and all that was made from them."""
-    made = set(RunInput.objects.filter(dataset=dataset).values_list("run__produced", flat=True)) - {None}
+    roles = {
+        role for method in all_methods().values() for role, takes in method.inputs.items() if takes.kind == "dataset"
+    }
+    trained_on = Q(pk=None)
+    for role in roles:
+        trained_on |= Q(**{f"origin__datasets__{role}__digest": dataset.digest})
+    made = set(Version.objects.filter(trained_on).values_list("pk", flat=True))
     front = set(made)
     while front:
         front = (
@@ -149,6 +159,31 @@ def comparison_of(run: Run) -> Comparison | None:
     """The comparison that the run trains or judges for."""
     trial = Trial.objects.filter(Q(run=run) | Q(evaluation=run)).select_related("entry__comparison").first()
     return trial.entry.comparison if trial else None
+
+
+def reasons_against_deleting(run: Run) -> list[str]:
+    """Why a run must stay: it has not ended, a version is just being made of it, or a comparison names it."""
+    found = []
+    job = latest(f"training.run:{run.pk}")
+    result_comes = run.awaits_registration and not run.errors and is_supervised()
+    if run.is_active or contract.is_running(run.folder):
+        found.append(_("It has not ended. Stop it first."))
+    elif result_comes or (job and job.is_active):
+        found.append(_("A version is just being made of it. Try again in a moment."))
+    text = _("The comparison “%(comparison)s” names it: delete the comparison, or take “%(entry)s” out of it first.")
+    trials = Trial.objects.filter(Q(run=run) | Q(evaluation=run)).select_related("entry__comparison")
+    return found + [text % {"comparison": trial.entry.comparison, "entry": trial.entry} for trial in trials]
+
+
+def deletion(key: str) -> AuditEntry | None:
+    """Who deleted the run with this number, when, and what it was called; None when nobody did."""
+    found = AuditEntry.objects.filter(object_type=Run._meta.label, object_id=key, verb="run.delete")
+    return found.select_related("actor").first()
+
+
+def made_by_run(key: str) -> QuerySet[Version]:
+    """The versions that the run with this number made, at its end or at a checkpoint, be it there or deleted."""
+    return Version.objects.select_related("model").filter(origin__run=key).order_by("created_at")
 
 
 def is_over(comparison: Comparison) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from django.db.models import Count, Q
+from django.db.models import Count
 from django.utils.translation import gettext as _
 
 from labeling import hooks as dataset_pages
@@ -13,6 +13,7 @@ from people.models import User
 from people.permissions import Right, can
 
 from . import queries
+from .fields import flat
 from .models import Run, RunInput
 
 MOST = 20
@@ -23,8 +24,18 @@ def run_of_version(version: Version, user: User) -> Iterator[version_pages.Secti
     """The run that made it, and the labels it learned from, also through its reward model and base."""
     if not can(user, Right.SEE_RUNS):
         return
-    if run := version.made_by.first():
+    made_by = str(version.origin.get("run", ""))
+    if run := queries.runs_called([made_by]).first():
         yield version_pages.Section(_("The run that made it"), "training/parts/run_link.html", {"runs": [run]})
+    elif deletion := queries.deletion(made_by):
+        data = {
+            "deletion": deletion,
+            "datasets": queries.datasets_of([version]),
+            "settings": list(flat(version.origin.get("config", {}))),
+        }
+        yield version_pages.Section(
+            _("The run that made it"), "training/parts/deleted_run.html", data | {"version": version}
+        )
     if labels := list(queries.labels_behind(version)):
         yield version_pages.Section(_("The labels it learned from"), "training/parts/labels.html", {"labels": labels})
 
@@ -41,11 +52,20 @@ def runs_with_version(version: Version, user: User) -> Iterator[version_pages.Se
 
 
 @version_pages.version_need
-def runs_that_name(version: Version) -> Iterator[str]:
-    """A run's page tells what it started from and what it made, for as long as the run is there."""
-    named = Run.objects.filter(Q(inputs__version=version) | Q(produced=version)).distinct()
-    for run in named[:MOST]:
-        yield _("The run “%(run)s” used it or made it.") % {"run": run}
+def runs_that_used(version: Version) -> Iterator[str]:
+    """A run can be made again of what it started from, for as long as the run is there. The run that made it can do without it."""
+    for run in Run.objects.filter(inputs__version=version).distinct()[:MOST]:
+        if comparison := queries.comparison_of(run):
+            text = _("The run “%(run)s” of the comparison “%(comparison)s” used it.")
+            yield text % {"run": run, "comparison": comparison}
+        else:
+            yield _("The run “%(run)s” used it.") % {"run": run}
+
+
+@version_pages.version_deletion
+def remember_what_it_made(version: Version) -> None:
+    """So that its page says what became of its result, and nothing registers it anew by itself."""
+    version.made_by.update(produced=None, deleted_version=str(version))
 
 
 @dataset_pages.dataset_section

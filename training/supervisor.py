@@ -142,7 +142,7 @@ class Supervisor:
             else:
                 self._settle(run, watched)
         for run in Run.objects.filter(state=State.COMPLETE, produced=None):
-            if run.makes_version:
+            if run.awaits_registration:
                 self._register(run)
 
     def step(self) -> None:

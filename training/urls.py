@@ -10,6 +10,7 @@ urlpatterns = [
     path("runs/", views.run_list, name="runs"),
     path("runs/new/", views.run_new, name="run-new"),
     path("runs/compare/", views.compare, name="run-compare"),
+    path("runs/delete/", views.delete, name="run-delete"),
     path("runs/upkeep/", views.upkeep, name="run-upkeep"),
     path("runs/upkeep/limits/", views.change_limits, name="run-limits"),
     path("runs/upkeep/leftovers/", views.delete_leftovers, name="run-leftovers"),

@@ -6,6 +6,7 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonRe
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from people.errors import Refusal
@@ -85,7 +86,9 @@ def _families() -> list[tuple[str, list]]:
 @requires(Right.SEE_RUNS)
 def run_page(request: HttpRequest, pk) -> HttpResponse:
     """The whole page; for htmx, which asks with what it has seen, only what changed since."""
-    run = get_object_or_404(queries.runs(), pk=pk)
+    run = queries.runs().filter(pk=pk).first()
+    if run is None:
+        return _deleted_page(request, pk)
     page = Page(run, last_seen=request.GET.get("seen", ""))
     if not request.htmx:
         return render(request, "training/run.html", {"section": "runs", "run": run, "page": page})
@@ -94,6 +97,15 @@ def run_page(request: HttpRequest, pk) -> HttpResponse:
     if not page.has_news:
         return HttpResponse(status=204)
     return render(request, "training/live.html", {"run": run, "page": page, "live": True})
+
+
+def _deleted_page(request: HttpRequest, pk) -> HttpResponse:
+    """Where notices, e-mails and bookmarks of a deleted run lead."""
+    deletion = queries.deletion(str(pk))
+    if deletion is None:
+        raise Http404
+    context = {"section": "runs", "deletion": deletion, "versions": queries.made_by_run(str(pk))}
+    return render(request, "training/deleted.html", context, status=410)
 
 
 @require_POST
@@ -114,7 +126,8 @@ def resume(request: HttpRequest, pk) -> HttpResponse:
 @require_POST
 @requires(Right.LAUNCH_RUNS)
 def register(request: HttpRequest, pk) -> HttpResponse:
-    return redirect(actions.register_result(actor=request.user, run=get_object_or_404(Run, pk=pk)))
+    run, again = get_object_or_404(Run, pk=pk), "again" in request.POST
+    return redirect(actions.register_result(actor=request.user, run=run, again=again))
 
 
 @require_POST
@@ -130,6 +143,27 @@ def move(request: HttpRequest, pk) -> HttpResponse:
     """Another place in the queue. htmx follows to the table, narrowed as the person had it."""
     actions.move_in_queue(actor=request.user, run=get_object_or_404(Run, pk=pk), where=request.POST.get("where", ""))
     return redirect((request.htmx and request.htmx.current_url_abs_path) or "runs")
+
+
+@require_http_methods(["GET", "POST"])
+@requires(Right.LAUNCH_RUNS)
+def delete(request: HttpRequest) -> HttpResponse:
+    """`?run=…&run=…`: what would go, how large it is, and what keeps some of them; POST deletes the runs that it names."""
+    if request.method == "POST":
+        chosen = queries.runs_called(request.POST.getlist("run"))
+        count, freed = len(chosen), actions.delete_runs(actor=request.user, runs=chosen)
+        text = ngettext(
+            "The run is deleted; %(size)s are free now.", "%(count)d runs are deleted; %(size)s are free now.", count
+        )
+        messages.success(request, text % {"count": count, "size": filesizeformat(freed)})
+        return redirect("runs")
+    chosen = [
+        {"run": run, "size": disk.size_of(run.folder), "reasons": queries.reasons_against_deleting(run)}
+        for run in queries.runs_called(request.GET.getlist("run"))
+    ]
+    free = [each for each in chosen if not each["reasons"]]
+    context = {"section": "runs", "chosen": chosen, "count": len(free), "size": sum(each["size"] for each in free)}
+    return render(request, "training/delete.html", context)
 
 
 @require_GET

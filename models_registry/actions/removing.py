@@ -32,6 +32,7 @@ def delete_version(*, actor: User, version: Version, confirm: str) -> bool:
             kind=version.kind,
             size=version.size,
         )
+        hooks.let_go(version)
         try:
             version.delete()
         except ProtectedError as error:

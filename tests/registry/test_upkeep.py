@@ -129,14 +129,14 @@ def test_what_runs_and_tasks_name_stays(admin, tiny, tiny_tuned, tiny_model):
     from labeling.models import Completion
     from training.models import Run, RunInput
 
-    run = Run.objects.create(name="first try", method="finetune", output_name="x", produced=tiny_tuned)
+    run = Run.objects.create(name="first try", method="finetune", output_name="x")
     other = actions.register_version(actor=None, model_name="other", folder=tiny_model)
     RunInput.objects.create(run=run, role="base", version=other)
     project = factories.project(actor=admin, tasks=1)
     third = actions.register_version(actor=None, model_name="third", folder=tiny_model)
     prompt = project.prompts.get()
     Completion.objects.create(prompt=prompt, text="x", digest="d", version=third)
-    for version, said in [(tiny_tuned, "first try"), (other, "first try"), (third, "1 output in a project")]:
+    for version, said in [(other, "first try"), (third, "1 output in a project")]:
         with pytest.raises(Refusal, match=said):
             actions.delete_version(actor=admin, version=version, confirm=str(version))
     assert Version.objects.count() == 4
@@ -144,9 +144,9 @@ def test_what_runs_and_tasks_name_stays(admin, tiny, tiny_tuned, tiny_model):
 
 def test_what_nobody_foresaw_is_kept_by_the_database(admin, tiny, monkeypatch):
     from models_registry import hooks
-    from training.models import Run
+    from training.models import Run, RunInput
 
-    Run.objects.create(name="r", method="finetune", output_name="x", produced=tiny)
+    RunInput.objects.create(run=Run.objects.create(name="r", method="finetune"), role="base", version=tiny)
     monkeypatch.setattr(hooks, "_needs", [])
     with pytest.raises(Refusal, match="still name it"):
         actions.delete_version(actor=admin, version=tiny, confirm="tiny:v1")

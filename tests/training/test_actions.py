@@ -148,7 +148,8 @@ def test_which_labels_made_this_model_and_which_models_used_these_labels():
 
     def made(result: Version, method: str, inputs: dict) -> None:
         run = actions.create_run(actor=actor, method=method, config={}, inputs=inputs)
-        Run.objects.filter(pk=run.pk).update(produced=result, state=Run.State.COMPLETE)
+        Version.objects.filter(pk=result.pk).update(origin=queries.origin(run))
+        result.refresh_from_db()
 
     made(judge, "reward", {"base": base, "dataset": rankings})
     made(policy, "ppo", {"base": base, "reward_model": judge, "dataset": prompts})

@@ -96,7 +96,7 @@ def test_the_link_alone_shows_a_colleague_the_same(client, admin):
     assert re.search(r'value="time" checked', page)
     assert '<option value="0.8" selected>' in page
     assert "Learning rate" in page
-    assert f'aria-label="Compare {first.name}"' in client.get("/runs/").content.decode()
+    assert f'aria-label="Choose {first.name}"' in client.get("/runs/").content.decode()
 
 
 def test_no_more_runs_than_colours_can_be_told_apart(client, admin):

@@ -177,7 +177,7 @@ def test_with_the_keyboard_alone_a_run_moves_to_the_front_and_the_focus_stays(op
     for name in ("one", "two", "three"):
         make.run(actor=admin, name=name)
     page = open_page("/runs/", admin)
-    page.get_by_label("Compare two").check()
+    page.get_by_label("Choose two").check()
     page.get_by_label("three: earlier").focus()
     page.keyboard.press("Enter")
     page.wait_for_function("document.querySelectorAll('.queue a')[1].innerText === 'three'")
@@ -185,4 +185,4 @@ def test_with_the_keyboard_alone_a_run_moves_to_the_front_and_the_focus_stays(op
     page.keyboard.press("Enter")
     page.wait_for_function("document.querySelectorAll('.queue a')[0].innerText === 'three'")
     assert names() == ["three", "one", "two"]
-    assert page.get_by_label("Compare two").is_checked()  # what was ticked stays ticked
+    assert page.get_by_label("Choose two").is_checked()  # what was ticked stays ticked

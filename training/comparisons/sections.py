@@ -30,7 +30,8 @@ def comparisons_of_version(version: Version, user: User) -> Iterator[version_pag
 
 @version_pages.version_need
 def comparisons_need(version: Version) -> Iterator[str]:
-    for comparison in Comparison.objects.filter(Q(base=version) | Q(reward_model=version)):
+    about = Q(base=version) | Q(reward_model=version) | Q(entries__trials__run__produced=version)
+    for comparison in Comparison.objects.filter(about).distinct():
         yield _("The comparison “%(name)s” is about it.") % {"name": comparison}
 
 
