@@ -80,7 +80,7 @@ def test_a_run_goes_with_its_folder_and_its_version_keeps_where_it_came_from(cli
     assert made.folder.is_dir()
     assert (made.origin["run"], made.origin["seed"], made.origin["config"]["max_steps"]) == (key, 9, 6)
     page = text(client.get(made.get_absolute_url()))
-    assert f"The run “Nursery rhymes” was deleted by {admin}" in page
+    assert f"{admin} deleted the run “Nursery rhymes”." in page
     assert data.get_absolute_url() in page
     assert "max_steps" in page
     assert reverse("run", args=[key]) not in page
