@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.translation import gettext as _
 
 from . import words
@@ -60,20 +61,29 @@ def _facts(version: Version) -> dict[str, Any]:
         _("Parent"): version.parent,
         _("Stage"): version.get_stage_display(),
         _("Architecture"): version.architecture,
-        _("Parameters"): version.parameters,
-        _("Trained parameters"): version.trained_parameters,
-        _("Context"): version.context_length,
+        _("Parameters"): _counted(version.parameters),
+        _("Trained parameters"): _counted(version.trained_parameters),
+        _("Context"): _counted(version.context_length),
         _("Precision"): version.facts.get("dtype"),
-        _("Vocabulary"): version.facts.get("vocab_size"),
+        _("Vocabulary"): _counted(version.facts.get("vocab_size")),
         _("Classes"): ", ".join(version.facts.get("labels") or []),
-        _("Bytes on disk"): version.size,
+        _("Bytes on disk"): _counted(version.size),
         _("Licence"): version.licence,
         "SHA-256": version.digest,
     }
 
 
+def _counted(number: int | None) -> str | None:
+    return None if number is None else intcomma(number)
+
+
 def _made(version: Version) -> dict[str, Any]:
-    origin = {key: value for key, value in version.origin.items() if key not in ("config", "inputs", "datasets")}
+    names = {"method": _("Method"), "run": _("Run"), "run_name": _("Name of the run"), "seed": _("Seed")}
+    origin = {
+        names.get(key, key): value
+        for key, value in version.origin.items()
+        if key not in ("config", "inputs", "datasets")
+    }
     inputs = {words.role(role): digests for role, digests in version.origin.get("inputs", {}).items()}
     data = {words.role(role): each["name"] for role, each in version.origin.get("datasets", {}).items()}
     return {**origin, **inputs, **data, **_flat(version.origin.get("config", {}))}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from . import queries
 from .models import Version
 
-WIDTH, HEIGHT = 190, 46  # of a box, in SVG units
+WIDTH, HEIGHT = 216, 46  # of a box, in SVG units; the longest line in it has 33 letters
 ACROSS, DOWN = 96, 14  # the space between boxes
 MOST = 40  # boxes; a base that hundreds descend from says how many are not drawn
 
@@ -35,6 +35,8 @@ class Drawing:
     width: int
     height: int
     hidden: int
+    box_width: int = WIDTH
+    box_height: int = HEIGHT
 
 
 def draw(version: Version) -> Drawing:

@@ -75,6 +75,11 @@ class Curve:
     last_step: int
 
     @property
+    def is_line(self) -> bool:
+        """Not what was measured but once, as an evaluation does: that is a figure of the result."""
+        return any(len(series.points) > 1 for series in self.lines.values())
+
+    @property
     def is_machinery(self) -> bool:
         return self.name in MACHINERY
 

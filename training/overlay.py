@@ -114,11 +114,13 @@ class Overlay:
     def settings(self) -> list[Row]:
         """The settings in which the runs differ."""
         known: dict[str, Any] = {}
+        kinds: dict[str, Any] = {}  # a method with a single kind has a field where the others have a choice
         for run in self.runs:
             if run.method in methods.names():
                 fields = fields_of(methods.config_of(run.method))
                 known |= {each.path: each for each in all_leaves(fields)}
-                known |= {f"{each.path}.{each.tag}": each for each in fields if each.kind == "union"}
+                kinds |= {f"{each.path}.{each.tag}": each for each in fields if each.kind == "union"}
+        known |= kinds
         given = [dict(flat(run.config)) for run in self.runs]
         rows = []
         for path in dict.fromkeys(path for config in given for path in config):

@@ -168,7 +168,8 @@ class Page:
 
     @cached_property
     def curves(self) -> list[Curve]:
-        return curves(self.events)
+        """While the run goes on, a single point may yet become a line."""
+        return [curve for curve in curves(self.events) if curve.is_line or self.run.is_active]
 
     @cached_property
     def _drawing(self) -> "Drawing":

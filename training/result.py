@@ -49,6 +49,7 @@ NAMES = {
     "rows_per_s": (gettext_noop("Rows per second"), ""),
     "heldout_texts": (gettext_noop("Held-out texts"), ""),
     "train_texts": (gettext_noop("Training texts"), ""),
+    "split": (gettext_noop("Rows"), ""),
     "best_step": (gettext_noop("Best update"), gettext_noop("The one whose weights were kept.")),
     "steps": (gettext_noop("Updates planned"), ""),
     "prompt_shared": (gettext_noop("Prompt computed once"), ""),
@@ -112,6 +113,10 @@ class Result:
         return any(figure.start is not None for figure in self.figures)
 
     @property
+    def has_hint(self) -> bool:
+        return any(figure.hint for figure in self.figures)
+
+    @property
     def has_interval(self) -> bool:
         return any(figure.interval for figure in self.figures)
 
@@ -127,7 +132,7 @@ def result(metrics: Mapping[str, Any]) -> Result:
             name,
             _title(name, classifying),
             _hint(name, classifying),
-            _("yes") if value is True else _("no") if value is False else value,
+            _shown(value),
             values.get(name + START),
             (values[name + LOW], values[name + HIGH]) if values.get(name + LOW) is not None else None,
         )
@@ -141,6 +146,11 @@ def result(metrics: Mapping[str, Any]) -> Result:
         metrics.get("classes") or {},
         list(_proofs(metrics)),
     )
+
+
+def _shown(value: Any) -> Any:
+    words = {True: _("yes"), False: _("no"), "heldout": _("held out"), "train": _("training"), "all": _("all")}
+    return words.get(value, value) if isinstance(value, bool | str) else value
 
 
 def _evaluated(figures: Mapping[str, Mapping[str, Any]]) -> list[Figure]:

@@ -127,3 +127,36 @@ document.addEventListener("htmx:load", (event) => {
   localStorage.setItem("told", newest);
   new Notification(text);
 });
+
+// What is swapped keeps its place: how far it was scrolled sideways, and what had the focus (htmx itself looks after elements with an id alone).
+const REACHABLE = "a[href], button, input, select, textarea, summary, [tabindex]";
+const keptPlaces = new Map();
+const described = (element) => ["href", "name", "value"].map((name) => element.getAttribute(name)).join() + element.tagName + element.textContent;
+for (const name of ["htmx:beforeSwap", "htmx:oobBeforeSwap"])
+  document.addEventListener(name, ({ detail: { target, shouldSwap } }) => {
+    if (!shouldSwap || !target.id) return;
+    keptPlaces.set(target.id, {
+      scrolled: [...target.querySelectorAll(".scroll")].map((part) => part.scrollLeft),
+      focused: target.contains(document.activeElement) && described(document.activeElement),
+    });
+  });
+// After the last of an answer's parts is in place.
+document.addEventListener("htmx:afterSwap", () => {
+  for (const [id, { scrolled, focused }] of keptPlaces) {
+    const part = document.getElementById(id);
+    if (!part) continue;
+    [...part.querySelectorAll(".scroll")].forEach((each, place) => (each.scrollLeft = scrolled[place] ?? 0));
+    if (focused && document.activeElement === document.body)
+      [...part.querySelectorAll(REACHABLE)].find((each) => described(each) === focused)?.focus({ preventScroll: true });
+  }
+  keptPlaces.clear();
+});
+// A part that asks by itself waits while a list in it is open: swapping would close it.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (!event.detail.requestConfig.triggeringEvent && event.target.querySelector("select:focus")) event.preventDefault();
+});
+// What scrolls sideways and holds nothing that the Tab key stops at is a stop itself.
+document.addEventListener("htmx:load", (event) => {
+  for (const part of event.target.querySelectorAll?.(".scroll") ?? [])
+    if (part.scrollWidth > part.clientWidth && !part.querySelector(REACHABLE)) part.tabIndex = 0;
+});

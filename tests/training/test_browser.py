@@ -94,3 +94,16 @@ def test_a_run_can_be_read_on_a_phone(open_page):
     for path in ("/runs/", run.get_absolute_url(), "/runs/new/", "/runs/new/?method=ppo"):
         page = open_page(path, run.created_by, viewport={"width": 360, "height": 740})
         assert page.evaluate("document.documentElement.scrollWidth") <= 360, path
+
+
+def test_the_table_keeps_its_place_while_it_looks_again(open_page):
+    admin, data = factories.admin(), make.dataset()
+    runs = [make.run(actor=admin, name=f"Number {n}", inputs={"dataset": data}) for n in range(3)]
+    Run.objects.filter(pk=runs[0].pk).update(state=Run.State.RUNNING)
+    page = open_page("/runs/", admin, viewport={"width": 390, "height": 800})
+    page.locator("#runs-table .table").get_by_role("link", name="Number 1").focus()
+    page.locator("#runs-table .scroll").evaluate("part => (part.scrollLeft = 150)")
+    page.locator("#runs-table").evaluate("part => (part.dataset.old = 'yes')")
+    page.locator("#runs-table:not([data-old])").wait_for()
+    assert page.locator("#runs-table .scroll").evaluate("part => part.scrollLeft") == 150
+    assert page.evaluate("document.activeElement.textContent") == "Number 1"

@@ -108,3 +108,12 @@ def test_no_more_runs_than_colours_can_be_told_apart(client, admin):
 
 def test_without_a_run_the_page_says_how_to_choose(client, admin):
     assert "Tick two or more" in client.get("/runs/compare/").content.decode()
+
+
+def test_what_moves_is_named_in_words_also_where_a_method_leaves_no_choice(admin):
+    first, second = run_with(admin, "first"), run_with(admin, "second")
+    for run, method, kind in ((first, "finetune", "lora"), (second, "prompt_tuning", "soft_prompt")):
+        run.method, run.config = method, {"tune": {"kind": kind}}
+    assert [(row.title, row.values) for row in Overlay([first, second]).settings] == [
+        ("What moves", ["LoRA adapter", "Soft prompt"])
+    ]

@@ -97,3 +97,23 @@ def test_a_complete_runs_page_shows_matrix_and_proofs(client):
     assert "&lt;good&gt;" in page
     assert "0.875" in page
     assert "9 of 9 frozen tensors are bit for bit" in page
+
+
+def test_what_was_judged_is_said_in_words_and_an_empty_column_of_hints_is_left_out():
+    found = result({"split": "heldout", "rows_per_s": 3.5})
+    assert [(f.title, f.value) for f in found.figures] == [("Rows per second", 3.5), ("Rows", "held out")]
+    assert not found.has_hint
+    assert result({"seconds": 2.5}).has_hint
+
+
+def test_what_was_measured_once_is_a_figure_and_no_curve(client):
+    admin = factories.admin()
+    client.force_login(admin)
+    run = make.run(actor=admin, config=make.NANO)
+    make.write_events(run.folder, {"step": 9, "loss": 1.9})
+    Run.objects.filter(pk=run.pk).update(state=Run.State.RUNNING)
+    assert 'id="plot-loss"' in client.get(f"/runs/{run.pk}/").content.decode()
+    Run.objects.filter(pk=run.pk).update(state=Run.State.COMPLETE)
+    assert 'id="plot-loss"' not in client.get(f"/runs/{run.pk}/").content.decode()
+    make.write_events(run.folder, {"step": 10, "loss": 1.8})
+    assert 'id="plot-loss"' in client.get(f"/runs/{run.pk}/").content.decode()
