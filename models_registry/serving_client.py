@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import httpx
 from django.utils.translation import gettext as _
 
+from people import terminal
 from people.errors import Refusal
 
 from . import endpoints
@@ -27,9 +28,8 @@ class NotRunning(Refusal):
 
     def __init__(self) -> None:
         super().__init__(
-            _(
-                "The model server is not running. “make run” starts it with the site; alone it is: manage.py serve_models."
-            ),
+            _("The model server is not running. “make run” starts it with the site; alone it is: %(command)s")
+            % {"command": terminal.manage("serve_models")},
             status=503,
         )
 

@@ -1,6 +1,5 @@
 """Everything that a run's page shows, read from its row and its folder; and what changed since the browser last asked."""
 
-import shlex
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,6 +13,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from models_registry.words import figure as rounded
+from people import terminal
 
 from . import charts, disk, queries, reading
 from .curves import Curve, curves, title_of
@@ -318,18 +318,18 @@ class Page:
     @property
     def command(self) -> str:
         """The command line that makes the same run again."""
-        words = ["python", "manage.py", "train", self.run.method, "--name", self.run.name]
+        words = ["train", self.run.method, "--name", self.run.name]
         for each in self.run.inputs.all():
             words += [f"--{each.role.replace('_', '-')}", str(each.version or each.dataset.digest[:12])]
         words += ["--seed", str(self.run.seed), "--output", self.run.output_name]
         for path, value in self._changed_settings().items():
             words += ["--set", f"{path}={'' if value is None else value}"]
-        return shlex.join(words)
+        return terminal.manage(*words)
 
     @property
     def reproduce(self) -> str:
         """The command line that makes it again of the very same files."""
-        return f"python manage.py train --reproduce {self.run.pk}"
+        return terminal.manage("train", "--reproduce", str(self.run.pk))
 
     @property
     def environment(self) -> dict[str, Any]:

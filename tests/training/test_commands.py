@@ -2,12 +2,16 @@
 
 import gettext
 import json
+import os
 import shlex
+import subprocess
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 
+from people import terminal
 from people.models import Role
 from tests import factories
 from training.models import Run
@@ -78,12 +82,36 @@ def test_the_command_on_a_runs_page_makes_the_same_run_again():
     factories.admin()
     first = make.run(config=make.NANO | {"tune": {"kind": "all"}, "lr": 2e-3}, seed=9, name="Twice, please")
     words = shlex.split(Page(first).command)
-    assert words[:3] == ["python", "manage.py", "train"]
-    train(*words[3:])
+    train(*words[words.index("train") + 1 :])
     second = Run.objects.exclude(pk=first.pk).get()
     for same in ("name", "method", "config", "seed", "output_name"):
         assert getattr(second, same) == getattr(first, same)
     assert second.inputs.get().dataset == first.inputs.get().dataset
+
+
+def test_a_shown_command_works_in_any_folder(tmp_path, settings):
+    """As it is pasted: by the site's own interpreter and in a folder of data that has a space in its name."""
+    settings.DATA = tmp_path / "our data"
+    assert shell(terminal.manage("migrate", "--verbosity", "0"), tmp_path).returncode == 0
+    assert (settings.DATA / "peringkat.sqlite3").is_file()
+    done = shell(terminal.manage("train", "pretrain"), tmp_path)
+    assert "There is no admin yet" in done.stderr and done.returncode == 1
+
+
+@pytest.mark.parametrize("there", [False, True], ids=["no folder", "an empty folder"])
+def test_without_a_database_a_command_says_so_in_a_sentence(tmp_path, settings, there):
+    settings.DATA = tmp_path / "nothing"
+    if there:
+        settings.DATA.mkdir()
+    done = shell(terminal.manage("train", "pretrain"), tmp_path)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert f"There is no database of Peringkat at PERINGKAT_DATA={settings.DATA}" in done.stderr
+    assert settings.DATA.exists() == there
+
+
+def shell(command: str, folder: Path) -> subprocess.CompletedProcess:
+    surroundings = {key: os.environ[key] for key in ("PATH", "HOME") if key in os.environ}
+    return subprocess.run(command, shell=True, cwd=folder, env=surroundings, capture_output=True, text=True)
 
 
 def test_changed_translations_are_compiled_without_msgfmt(tmp_path, settings):
