@@ -10,7 +10,7 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from .curves import CLASSIFYING, title_of
+from .curves import CLASSIFYING, HELDOUT, title_of
 from .curves import NAMES as CURVE_NAMES
 from .engine.evaluation import METRICS
 from .fields import flat
@@ -56,7 +56,7 @@ NAMES = {
 }  # fmt: skip
 # How much was judged, and what it cost, comes behind what came of it.
 _COST = dict.fromkeys([*list(NAMES)[list(NAMES).index("rows") :], "tokens_per_s"])
-_FIGURES = [name for name in (*NAMES, *CURVE_NAMES) if name not in _COST]
+_FIGURES = [name for name in (*NAMES, *CURVE_NAMES, *CLASSIFYING) if name not in _COST]
 _ORDER = {name: place for place, name in enumerate(dict.fromkeys([*_FIGURES, *_COST]))}
 
 
@@ -139,7 +139,7 @@ def result(metrics: Mapping[str, Any]) -> Result:
         for name, value in values.items()
         if name not in parts and not isinstance(value, list)
     ]
-    figures.sort(key=lambda figure: _ORDER.get(figure.name, len(_ORDER)))
+    figures.sort(key=lambda figure: _place(figure.name))
     return Result(
         [*_evaluated(metrics.get("figures") or {}), *figures],
         Confusion(list(matrix["labels"]), matrix["matrix"]) if matrix else None,
@@ -183,6 +183,11 @@ def _proofs(metrics: Mapping[str, Any]) -> Iterator[tuple[bool, str]]:
 def _short(digest: Any) -> str:
     """The beginning of a hash, or of the last of several."""
     return str(digest[-1] if isinstance(digest, list) else digest)[:12]
+
+
+def _place(name: str) -> int:
+    """Where a figure stands in the table; a held-out one where the same of the training would."""
+    return _ORDER.get(name, _ORDER.get(name.removeprefix(HELDOUT), len(_ORDER)))
 
 
 def _title(name: str, classifying: bool) -> str:

@@ -31,6 +31,15 @@ def test_figures_it_does_not_know_come_last_under_their_own_name():
     assert not table.has_interval
 
 
+def test_what_came_of_it_stands_before_what_it_cost():
+    table = result(
+        {"steps": 20, "heldout_texts": 9, "heldout_loss": 1.9, "heldout_macro_f1": 0.4, "tokens_per_s": 7.0}
+    )
+    names = [f.name for f in table.figures]
+    assert set(names[:2]) == {"heldout_loss", "heldout_macro_f1"}
+    assert set(names[2:]) == {"heldout_texts", "steps", "tokens_per_s"}
+
+
 def test_an_evaluations_figures_have_their_interval_and_what_was_counted():
     found = result(
         {
@@ -106,6 +115,7 @@ def test_what_was_judged_is_said_in_words_and_an_empty_column_of_hints_is_left_o
     assert result({"seconds": 2.5}).has_hint
 
 
+@pytest.mark.django_db
 def test_what_was_measured_once_is_a_figure_and_no_curve(client):
     admin = factories.admin()
     client.force_login(admin)

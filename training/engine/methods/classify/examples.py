@@ -124,7 +124,9 @@ def _remark(ctx: Context, counts: Counter[str], heldout: Sequence[str]) -> None:
             "The classes are uneven: %(many)s texts are “%(common)s” and %(few)s are “%(rare)s”. Accuracy then says little about the rare "
             "ones; look at macro-F1, and consider balanced class weights."
         )
-        ctx.note(Message("uneven-classes", text, {"many": many, "common": common, "few": few, "rare": rare}))
+        ctx.note(
+            Message("uneven-classes", text, {"many": many, "common": common, "few": few, "rare": rare}), "warning"
+        )
     if unseen := Counter(label for label in heldout if label not in counts):
         text = _(
             "%(texts)s held-out texts have labels that no training text has (%(labels)s). The model cannot give them, so these count as wrong."
