@@ -37,12 +37,14 @@ TUNES: dict[str, dict[str, Any]] = {
         "tune": {"kind": "all"},
         "lr": 2e-3,
         "epochs": 5,
+        "batch_size": 32,
+        "final_lr": 0.0,
         "weight_decay": 0.1,
         "dropout": 0.3,
         "drop_tokens": 0.3,
         "lm_weight": 1.0,
         "label_smoothing": 0.05,
-        "final_lr": 0.0,
+        "class_weights": "balanced",
     },
 }
 PROMPTED = "few_shot"
@@ -66,7 +68,7 @@ class Plan:
 
 FULL = Plan(
     texts=None,
-    pretrain={**MODEL, "epochs": 6, "lr": 3e-3, "batch_size": 8, "dropout": 0.1},
+    pretrain={**MODEL, "epochs": 8, "lr": 3e-3, "batch_size": 8, "dropout": 0.1},
     classify={"epochs": 3, "weight_decay": 0.05, "dropout": 0.1, "drop_tokens": 0.1, "final_lr": 0.02},
     prompting={"template": "{input}\nsentimen:", "shots": 6, "calibration": "contextual"},
     folds=5,
