@@ -5,6 +5,7 @@ the other with `separator` between them. It changes no parameter.
 """
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
@@ -39,6 +40,17 @@ class Example(BaseModel):
 
     input: str
     output: str
+
+
+def foreign_outputs(examples: Iterable[Example], labels: dict[str, str]) -> list[str]:
+    """Outputs of examples that are neither a label nor a label's words, each once; none where there are no labels."""
+    known = {*labels, *(words.strip() for words in labels.values())}
+    return list(dict.fromkeys(each.output for each in examples if labels and each.output.strip() not in known))
+
+
+def with_words(examples: Iterable[Example], labels: dict[str, str]) -> list[Example]:
+    """The examples; where an output is a label, the words of that label stand instead."""
+    return [each.model_copy(update={"output": labels.get(each.output.strip(), each.output)}) for each in examples]
 
 
 class HardPrompt(BaseModel):

@@ -12,6 +12,7 @@ from models_registry.lm.chain import load
 from models_registry.lm.hard_prompt import HardPrompt
 from tests.lm import tiny
 from training.engine.data import KINDS
+from training.engine.methods.prompting.config import Config
 from training.engine.methods.prompting.examples import Drawn, draw
 
 from . import runs
@@ -155,6 +156,17 @@ def test_a_prompt_by_hand_needs_no_data(base, tmp_path):
     assert "heldout_loss" not in metrics(folder)
 
 
+def test_examples_by_hand_are_written_in_the_words_of_the_labels(base, tmp_path):
+    config = {
+        "shots": 0,
+        "labels": {"happy": "glad", "sad": "low", "angry": "cross"},
+        "examples": [{"input": "1 cats", "output": "happy"}, {"input": "2 cats", "output": " cross"}],
+    }
+    folder = run(tmp_path / "run", base, felt(), config)
+    assert runs.go(folder) == 0
+    assert [example.output for example in hard_prompt.read(folder / "output").examples] == ["glad", " cross"]
+
+
 def test_room_is_kept_for_the_longest_label(base, tmp_path):
     words = {"happy": "glad", "sad": "as sad as anyone ever was", "angry": "cross"}
     folder = run(tmp_path / "run", base, felt(), {"labels": words})
@@ -177,6 +189,7 @@ def test_examples_that_do_not_fit_are_told(base, tmp_path):
         ({"labels": {"happy": "good", "sad": "bad"}}, felt(), "no words are given: angry"),
         ({}, [row | {"label": "sad"} for row in felt()], "nothing to choose between"),
         ({"labels": {"happy": "good"}}, felt(), "one label alone"),
+        ({"examples": [{"input": "1 cats", "output": "joyful"}]}, felt(), "neither a label nor its words: “joyful”"),
     ],
 )
 def test_a_prompt_that_cannot_work_is_refused_with_the_reason(config, rows, said, base, tmp_path):
@@ -184,6 +197,13 @@ def test_a_prompt_that_cannot_work_is_refused_with_the_reason(config, rows, said
     assert runs.go(folder) == 2
     problems = [problem["text"] % problem["params"] for problem in runs.status(folder)["problems"]]
     assert said in " ".join(problems)
+
+
+def test_an_answer_that_is_no_labels_is_refused_before_anything_is_loaded():
+    config = Config(labels={"happy": "glad", "sad": "low"}, examples=({"input": "1 cats", "output": "glum"},))
+    [problem] = config.problems({"base", "dataset"})
+    assert problem.params["field"] == "examples"
+    assert "“glum”. The labels are: happy, sad" in str(problem)
 
 
 def test_a_prompt_that_says_nothing_is_refused(base, tmp_path):

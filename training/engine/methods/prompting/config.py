@@ -1,10 +1,11 @@
 """Settings of prompting. Light."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import field_validator
 
-from models_registry.lm.hard_prompt import PLACE, Example, checked_labels, checked_template
+from models_registry.lm.hard_prompt import PLACE, Example, checked_labels, checked_template, foreign_outputs
 
 from ...config import ComputeSettings, Input, Method, setting
 from ...messages import Message, _
@@ -59,7 +60,9 @@ class Config(ComputeSettings):
     examples: tuple[Example, ...] = setting(
         (),
         _("Examples by hand"),
-        _('They stand behind those that are drawn: [{"input": "…", "output": "…"}].'),
+        _(
+            'They stand behind those that are drawn: [{"input": "…", "output": "…"}]. An output that is a label is written in its words.'
+        ),
         group="prompt",
     )
     labels: dict[str, str] = setting(
@@ -146,4 +149,20 @@ class Config(ComputeSettings):
                 "This prompt says nothing: give an instruction, a template, examples, or a data set to draw examples from."
             )
             return [Message("empty-prompt", text)]
+        return problems_of_examples(self.examples, self.labels)
+
+
+def problems_of_examples(examples: Iterable[Example], labels: dict[str, str]) -> list[Message]:
+    """That examples by hand show answers which are no label's; nothing where there are no labels."""
+    foreign = foreign_outputs(examples, labels)
+    if not foreign:
         return []
+    text = _(
+        "Examples by hand answer with something that is neither a label nor its words: %(outputs)s. The labels are: %(labels)s."
+    )
+    params = {
+        "field": "examples",
+        "outputs": ", ".join(f"“{output}”" for output in foreign[:5]),
+        "labels": ", ".join(labels),
+    }
+    return [Message("foreign-outputs", text, params)]

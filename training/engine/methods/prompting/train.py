@@ -13,7 +13,7 @@ from ...context import Context
 from ...evaluation import Evaluation, Options
 from ...evaluation.report import judged, nothing_moves
 from ...messages import Failed, Message, Refused, _
-from .config import METHOD, Config
+from .config import METHOD, Config, problems_of_examples
 from .examples import Drawn, asked, draw
 
 SEPARATORS = {"blank_line": "\n\n", "line": "\n", "space": " "}
@@ -58,7 +58,9 @@ def _prompt(ctx: Context, config: Config, loaded: Loaded) -> HardPrompt:
             problems.append(Message("one-label", text, {"label": next(iter(labels))}))
         if problems:
             raise Refused(problems)
-    examples = [*(drawn.examples if drawn else []), *config.examples]
+    if problems := problems_of_examples(config.examples, labels):
+        raise Refused(problems)
+    examples = [*(drawn.examples if drawn else []), *hard_prompt.with_words(config.examples, labels)]
     prompt = HardPrompt(
         template=config.template,
         instruction=config.instruction,
