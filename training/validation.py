@@ -1,6 +1,7 @@
 """What is wrong with a run that someone wants to create: everything at once, each problem with its place.
 
-A Config is judged by the engine itself (contract.check_config); the inputs by what the method says it takes.
+A Config is judged by the engine itself (contract.check_config); the inputs by what the method says it takes; where each is right by
+itself, all of them together (fitting.py).
 """
 
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from models_registry.models import Head, Version
 from .engine import contract, methods
 from .engine.config import Input
 from .fields import all_leaves, fields_of
+from .fitting import misfits
 from .models import Run
 
 
@@ -73,6 +75,10 @@ def checked(
     for message in said:
         path = message.params.get("field", "")
         problems.add(f"config.{path}", _(message.text) % {**message.params, "field": titles.get(path, path)})
+
+    if complete and not problems:
+        for place, sentence in misfits(method, complete, inputs):
+            problems.add(place, sentence)
 
     longest = Run._meta.get_field("name").max_length
     if len(name) > longest:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from itertools import count
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def dataset(kind: str = "text", rows: list[dict] | None = None, name: str = "") 
         kind=kind,
         digest=hashlib.sha256(f"{number}{text}".encode()).hexdigest(),
         rows=len(rows),
-        splits={"train": sum(row.get("split") != "heldout" for row in rows)},
+        splits=dict(Counter(row.get("split", "train") for row in rows)),
     )
     made.folder.mkdir(parents=True)
     (made.folder / "data.jsonl").write_text(text)

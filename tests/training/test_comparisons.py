@@ -45,7 +45,9 @@ def labelled(name: str = "Soups", heldout: bool = True) -> Dataset:
 def comparison(keys: list[str] | None = None, **fields: object) -> Comparison:
     fields = {"actor": factories.admin(), "task": "classification", "dataset": labelled(), "max_steps": 7} | fields
     fields.setdefault("base", version("base"))
-    return actions.create_comparison(keys=keys or ["classify-head", "classify-lora"], **fields)
+    if keys is None and fields["task"] == "classification":
+        keys = ["classify-head", "classify-lora"]
+    return actions.create_comparison(keys=keys, **fields)
 
 
 def started(keys: list[str] | None = None, **fields: object) -> Comparison:
@@ -112,10 +114,9 @@ def test_every_choice_of_the_menu_is_a_run_that_could_begin():
     base, scorer = version("base", parameters=500_000), version("scorer", head=Head.REWARD)
     for task, facts in menu.TASKS.items():
         for kind in facts.datasets:
-            data = make.dataset(kind, [{"text": "a", "split": "heldout"}])
-            Dataset.objects.filter(pk=data.pk).update(splits={"train": 1, "heldout": 1})
-            data.refresh_from_db()
-            keys = [choice.key for choice in menu.menu(task, base, data)]
+            row = {"ranking": "A | B"} if kind == "rankings" else {"text": "a"}
+            data = make.dataset(kind, [row | {"split": split} for split in ("train", "heldout")])
+            keys = [choice.key for choice in menu.menu(task, base, data) if not choice.against]
             made = comparison(keys, task=task, base=base, dataset=data, reward_model=scorer, actor=factories.admin())
             assert made.entries.count() == len(keys) > 2
 
@@ -132,6 +133,39 @@ def test_each_kind_of_what_may_move_is_offered_once_and_the_ticked_keys_exist():
 def test_a_base_without_classes_cannot_be_judged_as_a_classifier_itself():
     assert menu.BASE not in [choice.key for choice in menu.menu("classification", version("lm"))]
     assert menu.BASE in [choice.key for choice in menu.menu("classification", version("c", head=Head.CLASSES))]
+
+
+def test_what_cannot_begin_on_this_base_says_why_and_is_refused():
+    root = version("root", context_length=64)
+    bottleneck = version("deep", kind=Kind.ADAPTER, parent=root, architecture="BOTTLENECK", context_length=64)
+    data = labelled()
+    offered = {choice.key: choice for choice in menu.menu("classification", bottleneck, data)}
+    for key in ("classify-head", "classify-last_layers", "classify-all"):
+        assert "not linear" in offered[key].against
+        assert not offered[key].ticked
+    assert offered["classify-lora"].ticked
+    assert not offered["classify-lora"].against
+    with pytest.raises(Refusal, match=r"Output layer.*not linear"):
+        comparison(base=bottleneck, dataset=data)
+    # LoRA can be folded into the weights, so everything may move on it.
+    lora = version("low", kind=Kind.ADAPTER, parent=root, architecture="LORA")
+    assert not any(choice.against for choice in menu.menu("classification", lora, data))
+
+
+def test_rankings_without_a_line_leave_kto_out_until_its_settings_say_what_then():
+    rows = [
+        {"prompt": "a", "completions": ["b", "c"], "ranking": "A > B", "split": split}
+        for split in ("train", "heldout")
+    ]
+    data, base = make.dataset("rankings", rows), version("base")
+    offered = {choice.key: choice for choice in menu.menu("preference", base, data)}
+    assert "without an acceptability line" in offered["kto"].against
+    assert "kto" not in [
+        entry.method for entry in comparison(None, task="preference", base=base, dataset=data).entries.all()
+    ]
+    changes = {"kto": {"without_line": "tiers"}}
+    made = comparison(["kto"], task="preference", base=base, dataset=data, changes=changes)
+    assert made.entries.get().config["without_line"] == "tiers"
 
 
 # ---- putting together

@@ -106,7 +106,13 @@ class MenuList(APIView):
         found = queries.find_inputs(asked)
         return Response(
             [
-                {"key": choice.key, "title": choice.title, "method": choice.method or "base", "config": choice.config}
+                {
+                    "key": choice.key,
+                    "title": choice.title,
+                    "method": choice.method or "base",
+                    "config": choice.config,
+                    "against": choice.against,
+                }
                 for choice in menu.menu(asked["task"], found["base"], found["dataset"])
             ]
         )

@@ -5,7 +5,7 @@ that a method before it has offered already excepted; a new method or kind of `t
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import sqrt
 from typing import Any
 
@@ -18,6 +18,7 @@ from ..engine import contract, methods
 from ..engine.config import Method
 from ..engine.tunes import suggested_lr
 from ..fields import Field, fields_of
+from ..fitting import misfits
 from .models import Task
 
 BASE = "base"  # the key of the base itself
@@ -57,7 +58,8 @@ FEWEST_FIRST = {kind: place for place, kind in enumerate(_KINDS)}
 
 @dataclass(frozen=True)
 class Choice:
-    """One line of the menu: what an entry begins as. `method` is empty for the base itself."""
+    """One line of the menu: what an entry begins as. `method` is empty for the base itself. `against`: why it could not begin on this
+    base and this data with these settings; empty where it could."""
 
     key: str
     title: str
@@ -66,6 +68,7 @@ class Choice:
     config: dict[str, Any] = field(default_factory=dict)
     ticked: bool = False
     needs_reward_model: bool = False
+    against: str = ""
 
     @property
     def has_own_budget(self) -> bool:
@@ -75,8 +78,20 @@ class Choice:
 
 
 def menu(task: str, base: Version | None = None, dataset: Dataset | None = None) -> list[Choice]:
-    """The choices of a task; without those that do not fit the base or the data set, where these are given."""
-    return [choice for choice in _choices(Task(task), base) if _fits(choice, base, dataset)]
+    """The choices of a task; without those that do not fit the base or the data set, where these are given. What would fit, and cannot
+    begin on them with its settings, says why and is not ticked."""
+    return [_weighed(choice, base, dataset) for choice in _choices(Task(task), base) if _fits(choice, base, dataset)]
+
+
+def _weighed(choice: Choice, base: Version | None, dataset: Dataset | None) -> Choice:
+    if not choice.method or base is None:
+        return choice
+    config, _problems = contract.check_config(choice.method, choice.config)
+    inputs: dict[str, Version | Dataset] = {"base": base}
+    if dataset and (role := dataset_role(choice.method, dataset)):
+        inputs[role] = dataset
+    against = " ".join(sentence for _field, sentence in misfits(choice.method, config, inputs)) if config else ""
+    return replace(choice, ticked=choice.ticked and not against, against=against)
 
 
 def _choices(task: Task, base: Version | None) -> Iterator[Choice]:

@@ -87,7 +87,7 @@ def comparison_page(request: HttpRequest, pk: int) -> HttpResponse:
         "references": _references(table),
         "picture": charts.draw([plot])[0] if plot else "",
         "unsupervised": table.is_live and not run_queries.is_supervised(),
-        "offered": [choice for choice in _menu(comparison) if choice.method or not table.base],
+        "offered": [each for each in _menu(comparison) if (each.method or not table.base) and not each.against],
     }
     template = "training/comparisons/live.html" if request.htmx else "training/comparisons/comparison.html"
     return render(request, template, context)

@@ -13,10 +13,11 @@ import torch
 
 from models_registry.lm.chain import Loaded
 
-from ..data import LabelledRow, PromptRow, RankingRow, SftRow, TextRow
+from ..data import KINDS
 from ..messages import Message, Refused, _
 from . import classification, language, preference
 from .figures import Evaluation, Options, Task, figures_of
+from .tasks import task_for
 
 PART = 256  # rows that are encoded, judged and told at once
 
@@ -130,64 +131,15 @@ def task_of(
     row: type, loaded: Loaded, wanted: Task | Literal["auto"], has_reward_model: bool, has_reference: bool
 ) -> Task:
     """The task, or Refused with the reasons why these rows, this version and these inputs do not go together."""
-    natural: dict[type, Task] = {
-        TextRow: "language",
-        SftRow: "language",
-        LabelledRow: "classification",
-        RankingRow: "preference",
-        PromptRow: "preference",
-    }
-    task = natural[row] if wanted == "auto" else wanted
-    problems: list[Message] = []
-
-    def say(id: str, text: str) -> None:
-        problems.append(Message(id, text))
-
-    if task == "language":
-        if row in (RankingRow, PromptRow):
-            say(
-                "language-rows",
-                _("Language is judged on texts, or on prompts with completions; this data set has neither."),
-            )
-        if loaded.head != "lm":
-            say(
-                "language-head",
-                _("Only a version that writes text can be judged on language; this one scores or classifies."),
-            )
-    elif task == "classification":
-        if row is not LabelledRow:
-            say("classification-rows", _("Classification is judged on texts with labels; this data set has none."))
-        if loaded.head == "reward":
-            say("classification-head", _("A reward model gives scores and knows no labels."))
-        elif not loaded.labels:
-            text = _(
-                "This version writes text and knows no labels. Train it with the method classify, or give it a hard prompt with labels (prompting)."
-            )
-            say("no-labels", text)
-    else:
-        if row not in (RankingRow, PromptRow):
-            say(
-                "preference-rows",
-                _("Preference is judged on rankings, or on prompts with a reward model; this data set has neither."),
-            )
-        if loaded.head == "classes":
-            say("preference-head", _("A classifier knows labels and prefers no output to another."))
-        if row is PromptRow and not has_reward_model and loaded.head == "lm":
-            say("prompts-need-reward", _("Answers to prompts are judged by a reward model: choose one."))
-        if row is PromptRow and loaded.head == "reward":
-            say(
-                "reward-needs-rankings", _("A reward model is judged on rankings; prompts alone say nothing about it.")
-            )
-    if has_reward_model and (task != "preference" or loaded.head != "lm"):
-        say(
-            "reward-unused",
-            _("A reward model scores what a version writes to prompts; here nothing is written. Leave it out."),
-        )
-    if has_reference and not has_reward_model:
-        say(
-            "reference-unused",
-            _("What a version is compared with is only used together with a reward model, which decides who wins."),
-        )
+    kind = next(name for name, model in KINDS.items() if model is row)
+    task, problems = task_for(
+        kind,
+        head=loaded.head,
+        has_labels=bool(loaded.labels),
+        wanted=wanted,
+        has_reward_model=has_reward_model,
+        has_reference=has_reference,
+    )
     if problems:
         raise Refused(problems)
     return task

@@ -91,7 +91,8 @@ class Command(BaseCommand):
     def _menu(self, options: dict) -> None:
         found = queries.find_inputs({name: options[name] for name in queries.INPUTS})
         for choice in menu.menu(options["task"], found["base"], found["dataset"]):
-            self.stdout.write(f"{'*' if choice.ticked else ' '} {choice.key:<24}{choice.title}")
+            mark = "-" if choice.against else "*" if choice.ticked else " "
+            self.stdout.write(f"{mark} {choice.key:<24}{' · '.join(filter(None, [choice.title, choice.against]))}")
 
     def _begin(self, options: dict) -> Comparison:
         actor = person(options["person"])

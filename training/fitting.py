@@ -1,0 +1,92 @@
+"""What settings, versions and data say together before anything is loaded: why a run that is well written would fail all the same."""
+
+from collections.abc import Iterator, Mapping
+from itertools import islice
+
+from django.utils.translation import gettext as _
+
+from labeling.datasets.store import rows_of
+from labeling.models import Dataset
+from models_registry.lm.tuning.config import result_kind
+from models_registry.merging import reasons_against
+from models_registry.models import Head, Kind, Version
+
+from .engine.config import Settings
+from .engine.evaluation.tasks import task_for
+
+LOOKED_AT = 1000  # rows of a data set; the engine looks at all
+
+
+def misfits(method: str, config: Settings, inputs: Mapping[str, Version | Dataset]) -> Iterator[tuple[str, str]]:
+    """(name of the form's field, sentence) of everything that is known already. Config and inputs are right, each by itself."""
+    base, data = inputs.get("base"), inputs.get("dataset")
+    if isinstance(base, Version):
+        yield from _of_tune(config, base)
+    if isinstance(data, Dataset):
+        yield from _of_rows(method, config, data)
+    if method == "evaluate":
+        yield from _of_task(config, inputs)
+
+
+def _of_tune(config: Settings, base: Version) -> Iterator[tuple[str, str]]:
+    tune = getattr(config, "tune", None)
+    if tune is None:
+        return
+    if result_kind(tune) == "full" and base.kind != Kind.FULL and (reasons := reasons_against(base)):
+        way_out = _(
+            "So the model's own weights cannot move here: let an adapter or a soft prompt learn, or start from another model."
+        )
+        yield "config.tune", " ".join([*reasons, way_out])
+    length = getattr(tune, "length", 0)
+    if base.context_length is not None and length >= base.context_length:
+        text = _("%(base)s holds %(context)s tokens: %(length)s in front of every text leave no room for any.")
+        yield "config.tune.length", text % {"base": base, "context": base.context_length, "length": length}
+
+
+def _of_rows(method: str, config: Settings, data: Dataset) -> Iterator[tuple[str, str]]:
+    place = {"dataset": data.name}
+    if method == "reward" and data.rows and not data.splits.get("heldout"):
+        text = _(
+            "No ranking of %(dataset)s is held out, so nothing could be said about how good the reward model is. Hold out some prompts."
+        )
+        yield "inputs.dataset", text % place
+    wanted = getattr(config, "split", "all") if method == "evaluate" else "all"
+    if wanted != "all" and data.splits and not data.splits.get(wanted):
+        text = (
+            _("%(dataset)s has no held-out rows to judge on: choose other rows below, or data with a held-out split.")
+            if wanted == "heldout"
+            else _("%(dataset)s has no training rows to judge on: choose other rows below.")
+        )
+        yield "inputs.dataset", text % place
+    if getattr(config, "without_line", "") == "refuse" and _has_none_of_line(data):
+        text = _(
+            "%(dataset)s has rankings without an acceptability line, which say of no answer that it is good enough. Leave them out, or "
+            "let their first tier count as wanted and their last as unwanted."
+        )
+        yield "config.without_line", text % place
+
+
+def _has_none_of_line(data: Dataset) -> bool:
+    """Whether a ranking among the first ones draws no line."""
+    return any("|" not in str(row.get("ranking", "|")) for row in islice(rows_of(data.folder), LOOKED_AT))
+
+
+def _of_task(config: Settings, inputs: Mapping[str, Version | Dataset]) -> Iterator[tuple[str, str]]:
+    version, data = inputs["base"], inputs["dataset"]
+    _task, problems = task_for(
+        data.kind,
+        head=_head_of_weights(version),
+        has_labels=version.head == Head.CLASSES,
+        wanted=config.task,
+        has_reward_model="reward_model" in inputs,
+        has_reference="reference" in inputs,
+    )
+    for problem in problems:
+        yield "inputs.dataset", _(problem.text) % problem.params
+
+
+def _head_of_weights(version: Version) -> str:
+    """A hard prompt with labels makes a classifier of weights that write."""
+    while version.kind == Kind.HARD_PROMPT and version.parent:
+        version = version.parent
+    return version.head
