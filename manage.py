@@ -6,7 +6,12 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-MAKE_IT = {"start", "demo", "compile_texts", "collect_texts"}  # of our commands, those that need no database to be there
+MAKE_IT = {
+    "start",
+    "demo",
+    "compile_texts",
+    "collect_texts",
+}  # of our commands, those that need no database to be there
 
 
 def main() -> None:

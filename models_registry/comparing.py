@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.translation import gettext as _
 
-from . import words
+from . import hooks, queries, words
 from .models import Kind, Version
 
 MOST = 4
@@ -47,7 +47,7 @@ def compare(versions: list[Version]) -> list[Group]:
     groups = [
         Group(_("What they are"), _rows([_facts(version) for version in versions])),
         Group(_("How they were made"), _rows([_made(version) for version in versions])),
-        Group(_("Figures"), _rows([_flat(version.metrics) for version in versions])),
+        Group(_("Figures"), _rows([hooks.telling(version).figures for version in versions])),
         *(Group(name, _rows([_config(version, name) for version in versions])) for name in _CONFIGS),
         Group(_("Files"), _rows([_files(version) for version in versions])),
     ]
@@ -78,15 +78,17 @@ def _counted(number: int | None) -> str | None:
 
 
 def _made(version: Version) -> dict[str, Any]:
-    names = {"method": _("Method"), "run": _("Run"), "run_name": _("Name of the run"), "seed": _("Seed")}
-    origin = {
-        names.get(key, key): value
-        for key, value in version.origin.items()
-        if key not in ("config", "inputs", "datasets")
+    origin = version.origin
+    sources = {part: source for _made, part, source in queries.sources(version)}
+    inputs = {words.role(part): sources.get(part, digests) for part, digests in origin.get("inputs", {}).items()}
+    data = {words.role(role): each["name"] for role, each in origin.get("datasets", {}).items()}
+    return {
+        _("How it was made"): words.made_how(version),
+        _("Name of the run"): origin.get("run_name"),
+        _("Seed"): origin.get("seed"),
+        **{name.capitalize(): value for name, value in (inputs | data).items()},
+        **hooks.telling(version).settings,
     }
-    inputs = {words.role(role): digests for role, digests in version.origin.get("inputs", {}).items()}
-    data = {words.role(role): each["name"] for role, each in version.origin.get("datasets", {}).items()}
-    return {**origin, **inputs, **data, **_flat(version.origin.get("config", {}))}
 
 
 def _config(version: Version, name: str) -> dict[str, Any]:

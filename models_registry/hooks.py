@@ -9,6 +9,12 @@
     @version_deletion
     def forget(version): …                                                     # what is to be done when it is
 
+    @method_title
+    def title(method): return …                                                 # "" where it knows none of that name
+
+    @version_telling
+    def tell(version): return Telling(figures={title: value}, settings={title: value})
+
 Register from the AppConfig's ready(). The page includes each template with `section.data`, in the order of registration.
 """
 
@@ -68,6 +74,43 @@ def version_deletion(function: Callable[[Version], None]) -> Callable:
 def let_go(version: Version) -> None:
     for function in _deletions:
         function(version)
+
+
+_titles: list[Callable[[str], str]] = []
+
+
+def method_title(function: Callable[[str], str]) -> Callable:
+    _titles.append(function)
+    return function
+
+
+def title_of(method: str) -> str:
+    """A method as people read it."""
+    return next((title for function in _titles if (title := function(method))), method)
+
+
+@dataclass(frozen=True)
+class Telling:
+    """What a version measured and how it was set, in words: {title: value}."""
+
+    figures: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+_tellings: list[Callable[[Version], Telling]] = []
+
+
+def version_telling(function: Callable[[Version], Telling]) -> Callable:
+    _tellings.append(function)
+    return function
+
+
+def telling(version: Version) -> Telling:
+    told = [function(version) for function in _tellings]
+    return Telling(
+        {title: text for each in told for title, text in each.figures.items()},
+        {title: text for each in told for title, text in each.settings.items()},
+    )
 
 
 _ways: list[Callable[[User], Iterable[Section]]] = []

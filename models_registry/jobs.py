@@ -84,7 +84,6 @@ def merge_version(progress, *, version: int, name: str) -> dict:
             folder=folder,
             sources={"base": version},
             origin={"method": "merge", "run": f"job {progress.job.pk}", "merged": [v.digest for v in version.chain()]},
-            metrics=version.metrics,
             licence=version.licence,
             card=version.card,
             progress=_megabytes(progress, _("copying, MB")),

@@ -4,6 +4,7 @@ from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from . import hooks
 from .models import Head, Kind, Version
 
 _WHAT = {
@@ -61,7 +62,7 @@ def made_how(version: Version) -> str:
     if origin.get("imported_from"):
         return _("Imported from the folder “%(folder)s”.") % {"folder": origin["imported_from"]}
     if origin.get("method"):
-        return _("Made with the method %(method)s.") % {"method": origin["method"]}
+        return _("Made with the method %(method)s.") % {"method": hooks.title_of(origin["method"])}
     return ""
 
 

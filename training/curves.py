@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from .charts import Plot
+from .engine import methods
 from .fields import words
 from .reading import Events, Series
 
@@ -54,6 +55,7 @@ CLASSIFYING = {
     "accuracy": (gettext_noop("Accuracy"), gettext_noop("Share of the texts that are given the right label.")),
     "macro_f1": (gettext_noop("Macro-F1"), gettext_noop("Mean over the labels of how well each is found; every label counts alike.")),
     "loss": (gettext_noop("Loss"), gettext_noop("How surprising the right labels are, in nats a text.")),
+    "log_loss": (gettext_noop("Log loss"), gettext_noop("How surprising the right labels are, in nats a text.")),
 }  # fmt: skip
 # Of interest when something is wrong; folded.
 MACHINERY = {
@@ -103,13 +105,13 @@ class Curve:
         return [(step, [line.get(step) for line in values]) for step in steps[::every]]
 
 
-def curves(events: Events) -> list[Curve]:
-    """The charts of a run, in reading order."""
+def curves(events: Events, method: str = "") -> list[Curve]:
+    """The charts of a run of `method`, in reading order."""
     groups: dict[str, dict[str, Series]] = {}
     for name, series in events.series.items():
         if name not in COUNTERS and series.points:
             groups.setdefault(name.removeprefix(HELDOUT), {})[name] = series
-    classifying = "macro_f1" in groups
+    classifying = is_classifying(groups, [method])
     return [
         Curve(
             name=name,
@@ -120,6 +122,17 @@ def curves(events: Events) -> list[Curve]:
         )
         for name in in_reading_order(groups)
     ]
+
+
+def is_classifying(names: Iterable[str], of: Iterable[str]) -> bool:
+    """Whether an accuracy among these numbers of runs of these methods is one of labels, not of pairs."""
+    bases = {name.removeprefix(HELDOUT) for name in names}
+    return "macro_f1" in bases or ("accuracy" in bases and any(_reads_labels(method) for method in of))
+
+
+def _reads_labels(method: str) -> bool:
+    inputs = methods.facts_of(method).inputs.values() if method in methods.names() else ()
+    return any("labelled" in takes.accepts for takes in inputs)
 
 
 def in_reading_order(names: Iterable[str]) -> list[str]:

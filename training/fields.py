@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from django.utils.formats import localize
+from django.utils.formats import get_format, localize
 from django.utils.translation import gettext as _
 from pydantic import BaseModel
 
@@ -229,7 +229,7 @@ def convert(each: Field, text: Any) -> Any:
         if each.kind == "integer":
             return int(text)
         if each.kind == "number":
-            return float(text)
+            return float(_with_point(text))
         if each.kind == "boolean":
             return {"true": True, "false": False}.get(text, text)
         if each.kind == "json":
@@ -241,6 +241,23 @@ def convert(each: Field, text: Any) -> Any:
     if each.kind == "list":
         return [line for line in text.split("\n") if line]
     return text
+
+
+def _with_point(text: str) -> str:
+    """0,003 is what people write whose language has a decimal comma. Only there: elsewhere 1,000 may mean a thousand."""
+    if get_format("DECIMAL_SEPARATOR") == "," and text.count(",") == 1 and "." not in text:
+        return text.replace(",", ".")
+    return text
+
+
+def told(config: Mapping[str, Any], fields: list[Field]) -> list[tuple[str, str, str]]:
+    """(path, title, value in words) of each setting; by their bare names where the Config does not know them any more."""
+    known = {each.path: each for each in all_leaves(fields)}
+    known |= {f"{each.path}.{each.tag}": each for each in fields if each.kind == "union"}
+    return [
+        (path, known[path].title, known[path].shown(value)) if path in known else (path, path, value)
+        for path, value in flat(config)
+    ]
 
 
 def config_of_texts(fields: list[Field], texts: Mapping[str, str]) -> dict[str, Any]:

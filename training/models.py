@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from labeling.models import Dataset
@@ -68,6 +69,11 @@ class Run(models.Model):
     @property
     def is_resumable(self) -> bool:
         return self.state in {self.State.STOPPED, self.State.FAILED}
+
+    @property
+    def method_title(self) -> str:
+        """The method as people read it; its bare name where there is no such method any more."""
+        return gettext(methods.facts_of(self.method).title) if self.method in methods.names() else self.method
 
     @property
     def percent(self) -> int:

@@ -11,7 +11,7 @@ from numpy import interp
 
 from . import charts, reading
 from .charts import Line, Plot
-from .curves import COUNTERS, HELDOUT, MACHINERY, in_reading_order, title_of
+from .curves import COUNTERS, HELDOUT, MACHINERY, in_reading_order, is_classifying, title_of
 from .engine import methods
 from .fields import all_leaves, fields_of, flat
 from .models import Run
@@ -56,7 +56,7 @@ class Overlay:
         names = {name for events in self._events for name, series in events.series.items() if series.points}
         names = [name for name in in_reading_order(names) if name not in COUNTERS]
         plots = [self._plot(name) for name in names]
-        classifying = any(name.removeprefix(HELDOUT) == "macro_f1" for name in names)
+        classifying = is_classifying(names, [run.method for run in self.runs])
         return [
             Chart(name, title_of(name, classifying), svg, [events.latest.get(name) for events in self._events])
             for name, svg in zip(names, charts.draw(plots), strict=True)
@@ -98,7 +98,10 @@ class Overlay:
     @property
     def facts(self) -> list[Row]:
         """What was put in: method, inputs, seed; those in which the runs differ."""
-        rows = [Row(_("Method"), [run.method for run in self.runs]), Row(_("Seed"), [run.seed for run in self.runs])]
+        rows = [
+            Row(_("Method"), [run.method_title for run in self.runs]),
+            Row(_("Seed"), [run.seed for run in self.runs]),
+        ]
         inputs = [{each.role: str(each.version or each.dataset) for each in run.inputs.all()} for run in self.runs]
         for role in dict.fromkeys(role for given in inputs for role in given):
             rows.append(Row(self._title_of_input(role), [given.get(role) for given in inputs]))

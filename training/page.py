@@ -20,7 +20,7 @@ from .curves import Curve, curves, title_of
 from .engine import environment, methods
 from .engine.export import checkpoints
 from .failures import said
-from .fields import Field, all_leaves, as_text, default_values, fields_of, flat
+from .fields import Field, all_leaves, as_text, default_values, fields_of, flat, told
 from .models import Run
 from .result import Result, result
 from .templatetags.training import figure
@@ -105,11 +105,6 @@ class Page:
     # What stands at the top -----------------------------------------------------------------------------------------
 
     @property
-    def method_title(self) -> str:
-        known = self.run.method in methods.names()
-        return _(methods.facts_of(self.run.method).title) if known else self.run.method
-
-    @property
     def percent(self) -> int:
         progress = 1.0 if self.run.state == Run.State.COMPLETE else self.events.progress
         return int(100 * progress)
@@ -169,7 +164,7 @@ class Page:
     @cached_property
     def curves(self) -> list[Curve]:
         """While the run goes on, a single point may yet become a line."""
-        return [curve for curve in curves(self.events) if curve.is_line or self.run.is_active]
+        return [curve for curve in curves(self.events, self.run.method) if curve.is_line or self.run.is_active]
 
     @cached_property
     def _drawing(self) -> "Drawing":
@@ -300,14 +295,8 @@ class Page:
     @property
     def settings(self) -> list[tuple[str, str, bool]]:
         """(title, value, whether it differs from the default) of each setting."""
-        known = {each.path: each for each in all_leaves(self._fields)}
-        tags = {f"{each.path}.{each.tag}": each for each in self._fields if each.kind == "union"}
         changed = self._changed_settings()
-        rows = []
-        for path, value in flat(self.run.config):
-            each = known.get(path) or tags.get(path)
-            rows.append((each.title if each else path, each.shown(value) if each else value, path in changed))
-        return rows
+        return [(title, value, path in changed) for path, title, value in told(self.run.config, self._fields)]
 
     def _changed_settings(self) -> dict[str, Any]:
         defaults = default_values(self._fields)

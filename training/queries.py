@@ -172,7 +172,8 @@ def reasons_against_deleting(run: Run) -> list[str]:
         found.append(_("A version is just being made of it. Try again in a moment."))
     text = _("The comparison “%(comparison)s” names it: delete the comparison, or take “%(entry)s” out of it first.")
     trials = Trial.objects.filter(Q(run=run) | Q(evaluation=run)).select_related("entry__comparison")
-    return found + [text % {"comparison": trial.entry.comparison, "entry": trial.entry} for trial in trials]
+    named = [text % {"comparison": trial.entry.comparison, "entry": trial.entry} for trial in trials]
+    return found + list(dict.fromkeys(named))
 
 
 def deletion(key: str) -> AuditEntry | None:

@@ -1,9 +1,12 @@
 """What the runs add to the pages below this floor: to a version's page its run and labels, to a data set's page what used it."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from django.db.models import Count
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from labeling import hooks as dataset_pages
 from labeling.models import Dataset
@@ -13,8 +16,11 @@ from people.models import User
 from people.permissions import Right, can
 
 from . import queries
-from .fields import flat
+from .engine import methods
+from .fields import fields_of, told
 from .models import Run, RunInput
+from .result import Figure, result
+from .templatetags.training import figure
 
 MOST = 20
 
@@ -31,7 +37,7 @@ def run_of_version(version: Version, user: User) -> Iterator[version_pages.Secti
         data = {
             "deletion": deletion,
             "datasets": queries.datasets_of([version]),
-            "settings": list(flat(version.origin.get("config", {}))),
+            "settings": tell(version).settings.items(),
         }
         yield version_pages.Section(
             _("The run that made it"), "training/parts/deleted_run.html", data | {"version": version}
@@ -54,12 +60,47 @@ def runs_with_version(version: Version, user: User) -> Iterator[version_pages.Se
 @version_pages.version_need
 def runs_that_used(version: Version) -> Iterator[str]:
     """A run can be made again of what it started from, for as long as the run is there. The run that made it can do without it."""
-    for run in Run.objects.filter(inputs__version=version).distinct()[:MOST]:
-        if comparison := queries.comparison_of(run):
-            text = _("The run “%(run)s” of the comparison “%(comparison)s” used it.")
-            yield text % {"run": run, "comparison": comparison}
+    runs = Run.objects.filter(inputs__version=version).distinct()
+    found = Counter((str(run), str(queries.comparison_of(run) or "")) for run in runs)
+    for (run, comparison), count in list(found.items())[:MOST]:
+        if comparison:
+            text = ngettext(
+                "The run “%(run)s” of the comparison “%(comparison)s” used it.",
+                "%(count)d runs called “%(run)s” of the comparison “%(comparison)s” used it.",
+                count,
+            )
         else:
-            yield _("The run “%(run)s” used it.") % {"run": run}
+            text = ngettext("The run “%(run)s” used it.", "%(count)d runs called “%(run)s” used it.", count)
+        yield text % {"run": run, "comparison": comparison, "count": count}
+
+
+@version_pages.method_title
+def title_of_method(method: str) -> str:
+    return Run(method=method).method_title
+
+
+@version_pages.version_telling
+def tell(version: Version) -> version_pages.Telling:
+    """Figures and settings as the page of its run has them."""
+    method = version.origin.get("method", "")
+    fields = fields_of(methods.config_of(method)) if method in methods.names() else []
+    figures = [(each.name, each.title, _with_interval(each)) for each in result(version.metrics).figures]
+    return version_pages.Telling(_by_title(figures), _by_title(told(version.origin.get("config", {}), fields)))
+
+
+def _with_interval(each: Figure) -> str:
+    if each.interval is None:
+        return str(figure(each.value))
+    low, high = map(figure, each.interval)
+    return f"{figure(each.value)} ({low} – {high})"
+
+
+def _by_title(rows: Iterable[tuple[str, str, Any]]) -> dict[str, str]:
+    """Rows of (name, title, value); where two have the same title, the later one says its name as well."""
+    found: dict[str, str] = {}
+    for name, title, value in rows:
+        found[f"{title} ({name})" if title in found else title] = "" if value is None else str(value)
+    return found
 
 
 @version_pages.version_deletion

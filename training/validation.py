@@ -20,6 +20,7 @@ from .engine.config import Input
 from .fields import all_leaves, fields_of
 from .fitting import misfits
 from .models import Run
+from .naming import default_name
 
 
 @dataclass
@@ -93,12 +94,12 @@ def checked(
         output_name = output_name.strip() or "-".join(filter(None, [origin[:60], method]))
         for problem in name_problems(output_name):
             problems.add("output_name", problem)
+    settings = complete.model_dump(mode="json") if complete else {}
     wanted = Wanted(
-        name=name.strip()
-        or " · ".join(filter(None, [method, str(source) if isinstance(source, Version) else origin])),
+        name=name.strip() or default_name(method, settings, str(source) if isinstance(source, Version) else origin),
         output_name=output_name,
         seed=seed,
-        config=complete.model_dump(mode="json") if complete else {},
+        config=settings,
     )
     return wanted, problems
 

@@ -32,7 +32,7 @@ def run_list(request: HttpRequest) -> HttpResponse:
         "state": state,
         "method": method,
         "states": [("active", _("active")), *Run.State.choices],
-        "methods": methods.names(),
+        "methods": [(name, Run(method=name).method_title) for name in methods.names()],
         "narrowed": bool(search or state or method),
         "live": any(run.is_active for run in page),
         "queue": queries.queue(),

@@ -3,7 +3,7 @@
 from django import template
 from django.utils.formats import number_format
 
-from models_registry import words
+from models_registry import hooks, words
 from models_registry.models import Version
 
 register = template.Library()
@@ -41,6 +41,11 @@ def sentence(version: Version) -> str:
 @register.filter
 def made_how(version: Version) -> str:
     return words.made_how(version)
+
+
+@register.filter
+def method(name: str) -> str:
+    return hooks.title_of(name)
 
 
 @register.filter

@@ -70,10 +70,9 @@ def made(tiny_model, tmp_path_factory):
     return make
 
 
-def registered(tiny: Version, folder: Path, parent: Version | None = None) -> Version:
-    return actions.register_version(
-        actor=None, model_name=folder.name, folder=folder, parent=parent or tiny, licence="MIT", card="About it."
-    )
+def registered(tiny: Version, folder: Path, parent: Version | None = None, **more) -> Version:
+    about = {"licence": "MIT", "card": "About it."} | more
+    return actions.register_version(actor=None, model_name=folder.name, folder=folder, parent=parent or tiny, **about)
 
 
 def numbers(version: Version) -> list[float]:

@@ -34,11 +34,12 @@ def test_a_lora_is_merged_into_its_base_and_answers_alike(client, admin, tiny, t
 
 
 def test_a_reward_adapter_keeps_its_head_and_its_scale(admin, tiny, made):  # noqa: F811
-    version = registered(tiny, made("reward"))
+    version = registered(tiny, made("reward"), metrics={"accuracy": 0.7})
     actions.begin_merge(actor=admin, version=version, name="merged")
     run_all_waiting()
     merged = queries.find("merged")
     assert merged.head == "reward"
+    assert (version.metrics, merged.metrics) == ({"accuracy": 0.7}, {})  # what was measured, and not of the merged one
     assert json.loads((merged.folder / "reward.json").read_text())["std"] == 2.0
     assert numbers(merged) == pytest.approx(numbers(version), abs=1e-4)
 
@@ -72,15 +73,15 @@ def test_differences_are_marked(client, admin, tiny, tiny_model, copy_of):
     )
     origin = {"method": "finetune", "config": {"tune": {"kind": "lora", "rank": 4}, "lr": 0.1}}
     other = actions.register_version(
-        actor=None, model_name="other", folder=folder, origin=origin, metrics={"loss": 2.5}
+        actor=None, model_name="other", folder=folder, origin=origin, metrics={"heldout_loss": 2.5123456}
     )
     groups = {group.title: {row.name: row for row in group.rows} for group in comparing.compare([tiny, other])}
     assert groups["config.json"]["hidden_act"].values == ["silu", "gelu"]
     assert groups["config.json"]["hidden_act"].differs
     assert groups["config.json"]["rope_parameters.rope_theta"].values[1] == "7.0"
     assert not groups["config.json"]["hidden_size"].differs
-    assert groups["How they were made"]["tune.rank"].values == ["", "4"]
-    assert groups["Figures"]["loss"].values == ["", "2.5"]
+    assert groups["How they were made"]["Rank r"].values == ["", "4"]
+    assert groups["Figures"]["Loss, held out"].values == ["", "2.512"]
     assert groups["Files"]["config.json"].differs
     assert not groups["Files"]["model.safetensors"].differs
 

@@ -95,7 +95,8 @@ def test_a_shown_command_works_in_any_folder(tmp_path, settings):
     assert shell(terminal.manage("migrate", "--verbosity", "0"), tmp_path).returncode == 0
     assert (settings.DATA / "peringkat.sqlite3").is_file()
     done = shell(terminal.manage("train", "pretrain"), tmp_path)
-    assert "There is no admin yet" in done.stderr and done.returncode == 1
+    assert done.returncode == 1
+    assert "There is no admin yet" in done.stderr
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["no folder", "an empty folder"])
@@ -104,7 +105,7 @@ def test_without_a_database_a_command_says_so_in_a_sentence(tmp_path, settings, 
     if there:
         settings.DATA.mkdir()
     done = shell(terminal.manage("train", "pretrain"), tmp_path)
-    assert done.returncode == 1 and done.stderr.count("\n") == 1
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert f"There is no database of Peringkat at PERINGKAT_DATA={settings.DATA}" in done.stderr
     assert settings.DATA.exists() == there
 

@@ -82,7 +82,7 @@ def test_a_run_goes_with_its_folder_and_its_version_keeps_where_it_came_from(cli
     page = text(client.get(made.get_absolute_url()))
     assert f"{admin} deleted the run “Nursery rhymes”." in page
     assert data.get_absolute_url() in page
-    assert "max_steps" in page
+    assert "Largest number of updates" in page
     assert reverse("run", args=[key]) not in page
     assert list(queries.models_from(data)) == [made]
     assert made.get_absolute_url() in text(client.get(data.get_absolute_url()))
@@ -225,6 +225,16 @@ def test_a_version_that_runs_used_stays_until_they_are_deleted(admin):
     actions.delete_run(actor=admin, run=run)
     registry.delete_version(actor=admin, version=base, confirm="base:v1")
     assert not Version.objects.exists()
+
+
+def test_runs_of_one_name_that_used_a_version_are_counted_in_one_sentence(admin):
+    base = version("base")
+    inputs = {"dataset": make.dataset(), "base": base}
+    for name in ("further", "further", "once"):
+        ended(admin, name=name, inputs=inputs, config={"max_steps": 2})
+    with pytest.raises(Refusal) as refused:
+        registry.delete_version(actor=admin, version=base, confirm="base:v1")
+    assert sorted(refused.value.problems[1:]) == ["2 runs called “further” used it.", "The run “once” used it."]
 
 
 def test_a_version_that_a_comparison_has_judged_names_the_comparison(admin):
