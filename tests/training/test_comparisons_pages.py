@@ -110,6 +110,20 @@ def test_what_is_wrong_stands_on_the_form_and_what_was_chosen_stays(client, admi
     assert 'value="classify-ia3" checked' in text(answer)
 
 
+def test_when_the_last_run_has_ended_what_can_be_done_with_all_of_them_is_brought_up_to_date(client, admin):
+    made = started()
+    fragment = text(client.get(made.get_absolute_url(), headers=HTMX))
+    assert "comparison-actions" not in fragment  # a question that is being answered must not be swapped away
+    assert "Stop all" in text(client.get(made.get_absolute_url()))
+    complete(made, {1: {0}, 2: {1}})
+    fragment = text(client.get(made.get_absolute_url(), headers=HTMX))
+    assert 'id="comparison-actions" hx-swap-oob="true"' in fragment
+    assert "Stop all" not in fragment
+    page = text(client.get(made.get_absolute_url()))
+    assert page.count('id="comparison-actions"') == 1
+    assert "hx-swap-oob" not in page
+
+
 def test_the_page_asks_again_while_something_runs_and_shows_how_far_it_is(client, admin):
     made = started()
     Run.objects.filter(pk=trial(made).run.pk).update(state=Run.State.RUNNING, progress=0.4)
