@@ -71,6 +71,15 @@ def may_rank(user: User, project: Project) -> bool:
     return may_take(user, project, member=memberships_of(user).filter(project=project).exists())
 
 
+def may_rank_task(user: User, task: Task) -> bool:
+    """May `user` take this very task now, or go on with it?"""
+    mine = task.assignments.filter(annotator=user, repeat=0).first()
+    if mine and mine.state == Assignment.State.CLAIMED:
+        return may_rank(user, task.project)
+    is_free = task.state == Task.State.OPEN and task.free_slots > 0
+    return is_free and (not mine or mine.state == Assignment.State.EXPIRED) and may_rank(user, task.project)
+
+
 def subject_of(project: Project) -> str:
     """By this the jobs about a project are found."""
     return f"labeling.project:{project.pk}"

@@ -16,6 +16,7 @@ urlpatterns = [
     path("projects/<slug:slug>/state/", projects.state, name="project-state"),
     path("projects/<slug:slug>/people/", projects.members, name="project-members"),
     path("projects/<slug:slug>/tasks/<int:pk>/", projects.task, name="project-task"),
+    path("projects/<slug:slug>/tasks/<int:pk>/rank/", projects.rank_task, name="project-task-rank"),
     path("projects/<slug:slug>/import/", imports.start, name="project-import"),
     path("projects/<slug:slug>/import/<slug:upload>/", imports.preview, name="project-import-preview"),
     path("projects/<slug:slug>/import/<slug:upload>/confirm/", imports.confirm, name="project-import-confirm"),

@@ -83,6 +83,39 @@ def claim_task(*, actor: User, project: Project) -> Assignment | None:
     return assignment
 
 
+@one_transaction
+def claim_this_task(*, actor: User, task: Task) -> Assignment:
+    """The turn at this very task, out of turn. What `actor` holds meanwhile goes back to the queue, and later goes on as it was shown."""
+    check(actor, Right.RANK)
+    task = Task.objects.select_related("project", "prompt").get(pk=task.pk)
+    project = task.project
+    mine = Assignment.objects.select_for_update().filter(task=task, annotator=actor, repeat=0).first()
+    desk = _desk(actor, project)
+    if not queries.may_take(actor, project, member=desk.member):
+        raise Refusal(_("You get no tasks of this project now: it is not open, or you do not take part."), status=409)
+    if mine and mine.state == State.CLAIMED:
+        _extend(mine)
+        return mine
+    if mine and mine.state != State.EXPIRED:
+        raise Refusal(
+            _("You have had this task already (%(state)s).") % {"state": mine.get_state_display()}, status=409
+        )
+    if task.state != Task.State.OPEN:
+        raise Refusal(
+            _("This task is not open any more: %(state)s.") % {"state": task.get_state_display()}, status=409
+        )
+    slot = take_slot(task)
+    if slot is None and expire_leases(project=project):
+        slot = take_slot(task)
+    if slot is None:
+        raise Refusal(_("Others hold all places of this task. Try again when one of them is free."), status=409)
+    if (held := _held(actor, project)) is not None:
+        _leave(held, State.EXPIRED)
+    assignment = _begin(actor, project, task, slot, mine)
+    audit(actor, "task.claim", assignment, task=task.pk, slot=slot, released=str(held.pk) if held else None)
+    return assignment
+
+
 def submit_ranking(
     *,
     actor: User,
@@ -425,9 +458,14 @@ def _claim_next(desk: Desk, actor: User, project: Project) -> Assignment | None:
     sql.update(desk, ["cursors", "done", "day", "done_that_day"])
     if task is None:
         return None
-    slot = free_number(task)
-    if task.lapsed is not None:  # had before, and the lease ended: the same turn goes on, in the same order of outputs
-        assignment = Assignment.objects.get(pk=task.lapsed)
+    lapsed = Assignment.objects.get(pk=task.lapsed) if task.lapsed is not None else None
+    return _begin(actor, project, task, free_number(task), lapsed)
+
+
+def _begin(actor: User, project: Project, task: Task, slot: int, lapsed: Assignment | None) -> Assignment:
+    """A turn in a slot that was taken. One that they had before, and whose lease ended, goes on in the same order of outputs."""
+    if lapsed:
+        assignment = lapsed
         assignment.slot = slot
         _hold(assignment, project)
         assignment.save()

@@ -181,7 +181,16 @@ def task(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "task": task,
         "outputs": project_queries.outputs_of(task),
         "turns": turns,
+        "can_rank_it": queries.may_rank_task(request.user, task),
         "before": project.tasks.filter(pk__lt=task.pk).order_by("-pk").first(),
         "after": project.tasks.filter(pk__gt=task.pk).order_by("pk").first(),
     }
     return render(request, "labeling/task.html", context)
+
+
+@require_POST
+@requires(Right.RANK)
+def rank_task(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """The board, with this very task on it."""
+    actions.claim_this_task(actor=request.user, task=get_object_or_404(Task, project__slug=slug, pk=pk))
+    return redirect("rank-project", slug)

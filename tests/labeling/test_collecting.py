@@ -436,6 +436,54 @@ def test_undo_of_a_skip_fails_if_another_has_the_task_now(ana, ben):
     assert slots_add_up(project)
 
 
+# This very task
+
+
+def test_a_task_can_be_taken_out_of_turn_and_what_was_held_comes_later_as_it_was(ana):
+    project = factories.project(tasks=3)
+    held = factories.claim(ana, project)
+    last = project.tasks.order_by("pk").last()
+    turn = actions.claim_this_task(actor=ana, task=last)
+    assert (turn.task_id, turn.state) == (last.pk, State.CLAIMED)
+    assert factories.claim(ana, project) == turn == actions.claim_this_task(actor=ana, task=last)
+    assert AuditEntry.objects.filter(verb="task.claim", object_id=str(turn.pk)).count() == 1
+    assert slots_add_up(project)
+    seen = {}
+    while turn:
+        seen[turn.task_id] = turn
+        turn = factories.submit(ana, turn, "A > B > C > D").next
+    assert len(seen) == 3
+    assert (seen[held.task_id].pk, seen[held.task_id].display) == (held.pk, held.display)
+
+
+def test_only_a_free_slot_is_taken_out_of_turn(ana, ben):
+    project = factories.project(tasks=1)
+    task = project.tasks.get()
+    his = actions.claim_this_task(actor=ben, task=task)
+    assert queries.may_rank_task(ben, task)
+    task.refresh_from_db()
+    assert not queries.may_rank_task(ana, task)
+    with pytest.raises(Refusal, match="Others hold all places"):
+        actions.claim_this_task(actor=ana, task=task)
+    let_lease_end(his)
+    assert actions.claim_this_task(actor=ana, task=task).task == task
+    assert slots_add_up(project)
+
+
+def test_what_one_has_had_or_may_not_have_is_not_taken_out_of_turn(ana, ben):
+    project = factories.project(tasks=2, overlap=2)
+    task = project.tasks.order_by("pk").last()
+    actions.skip_task(actor=ana, assignment=actions.claim_this_task(actor=ana, task=task), reason="no idea")
+    assert not queries.may_rank_task(ana, task)
+    with pytest.raises(Refusal, match="You have had this task already"):
+        actions.claim_this_task(actor=ana, task=task)
+    closed = factories.project(tasks=1, open_to_all=False)
+    with pytest.raises(Refusal, match="do not take part"):
+        actions.claim_this_task(actor=ben, task=closed.tasks.get())
+    assert slots_add_up(project)
+    assert slots_add_up(closed)
+
+
 # Who and when
 
 

@@ -210,6 +210,18 @@ def test_a_task_shows_who_wrote_what_and_every_revision(researcher, said):
     assert "On reflection." in text
 
 
+def test_a_task_is_ranked_from_its_page(page, admin, said):
+    project = factories.project(actor=admin, tasks=3)
+    last = project.tasks.order_by("pk").last()
+    address = reverse("project-task", args=[project.slug, last.pk])
+    assert "Rank this task" in said(page.get(address))
+    answer = page.post(f"{address}rank/")
+    assert answer["Location"] == reverse("rank-project", args=[project.slug])
+    assert actions.claim_task(actor=admin, project=project).task == last
+    factories.submit(admin, actions.claim_task(actor=admin, project=project))
+    assert "Rank this task" not in said(page.get(address))
+
+
 def test_a_task_says_which_model_wrote_an_output(page, admin, said):
     project = factories.project(actor=admin, tasks=1)
     model = Model.objects.create(name="poet")
