@@ -128,7 +128,7 @@ document.addEventListener("htmx:load", (event) => {
   new Notification(text);
 });
 
-// What is swapped keeps its place: how far it was scrolled sideways, and what had the focus (htmx itself looks after elements with an id alone).
+// What is swapped keeps its place: how far it was scrolled sideways, what was unfolded, and what had the focus (htmx itself looks after elements with an id alone).
 const REACHABLE = "a[href], button, input, select, textarea, summary, [tabindex]";
 const keptPlaces = new Map();
 const described = (element) => ["href", "name", "value"].map((name) => element.getAttribute(name)).join() + element.tagName + element.textContent;
@@ -137,15 +137,17 @@ for (const name of ["htmx:beforeSwap", "htmx:oobBeforeSwap"])
     if (!shouldSwap || !target.id) return;
     keptPlaces.set(target.id, {
       scrolled: [...target.querySelectorAll(".scroll")].map((part) => part.scrollLeft),
+      unfolded: [...target.querySelectorAll("details[id][open]")].map((each) => each.id),
       focused: target.contains(document.activeElement) && described(document.activeElement),
     });
   });
 // After the last of an answer's parts is in place.
 document.addEventListener("htmx:afterSwap", () => {
-  for (const [id, { scrolled, focused }] of keptPlaces) {
+  for (const [id, { scrolled, unfolded, focused }] of keptPlaces) {
     const part = document.getElementById(id);
     if (!part) continue;
     [...part.querySelectorAll(".scroll")].forEach((each, place) => (each.scrollLeft = scrolled[place] ?? 0));
+    for (const each of part.querySelectorAll("details[id]")) each.open ||= unfolded.includes(each.id);
     if (focused && document.activeElement === document.body)
       [...part.querySelectorAll(REACHABLE)].find((each) => described(each) === focused)?.focus({ preventScroll: true });
   }

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from io import StringIO
 
 import pytest
@@ -12,6 +13,7 @@ from people.errors import Refusal
 from people.models import AuditEntry, Role
 from tests import factories
 from tests.training import make
+from training import charts
 from training.comparisons import actions, chart, export, menu, queries
 from training.comparisons.models import Comparison, Entry, Trial
 from training.comparisons.table import Table
@@ -166,6 +168,77 @@ def test_rankings_without_a_line_leave_kto_out_until_its_settings_say_what_then(
     changes = {"kto": {"without_line": "tiers"}}
     made = comparison(["kto"], task="preference", base=base, dataset=data, changes=changes)
     assert made.entries.get().config["without_line"] == "tiers"
+
+
+def test_what_the_runs_warned_of_stands_in_the_row_and_in_every_file(client):
+    made = started()
+    complete(made, {1: {0}, 2: {1}})
+    warning = {"id": "w", "text": "%(number)s examples | were left out.", "params": {"number": 30}}
+    remark = {"id": "i", "text": "All is well.", "params": {}}
+    for run in (trial(made).run, trial(made).evaluation):
+        make.write_events(
+            run.folder,
+            {"kind": "note", "level": "warning", "message": warning},
+            {"kind": "note", "level": "info", "message": remark},
+        )
+    said = "30 examples | were left out."
+    table = Table(made)
+    assert [row.notes for row in table.rows] == [[said], []]
+    assert [row["notes"] for row in export.as_json(table)["methods"]] == [[said], []]
+    assert [row["notes"] for row in csv.DictReader(StringIO(export.as_csv(table)))] == [said, "", ""]
+    assert "| 30 examples \\| were left out. |" in export.as_markdown(table)
+    client.force_login(made.created_by)
+    page = client.get(made.get_absolute_url()).content.decode()
+    assert "1 warning</summary>" in page
+    assert page.count(said) == 1
+    assert "All is well" not in page
+
+
+def test_with_several_seeds_a_warning_says_where():
+    made = started(["classify-head"], seeds=[3, 4, 5])
+    complete(made, {1: {0}})
+    for seed in (3, 5):
+        message = {"id": "w", "text": "Careful.", "params": {}}
+        make.write_events(trial(made, 1, seed).run.folder, {"kind": "note", "level": "warning", "message": message})
+    assert Table(made).rows[0].notes == ["Careful. (seed 3, 5)"]
+
+
+def test_the_largest_class_is_counted_from_the_data_and_is_no_method(client):
+    rows = [{"text": f"{n}", "label": "good" if n % 3 else "bad", "split": "train"} for n in range(30)]
+    rows += [{"text": f"x{n}", "label": "good" if n < 12 else "bad", "split": "heldout"} for n in range(20)]
+    made = comparison(dataset=make.dataset("labelled", rows))
+    table = Table(made)
+    floor = table.largest_class
+    assert (floor.label, floor.share) == ("good", 20 / 30)
+    assert floor.figures["accuracy"]["value"] == 12 / 20
+    assert floor.figures["accuracy"]["low"] < 12 / 20 < floor.figures["accuracy"]["high"]
+    assert floor.figures["macro_f1"]["value"] == pytest.approx((2 * 12 / (20 + 12)) / 2)
+    assert "log_loss" not in floor.figures
+    assert export.as_json(table)["largest_class"]["label"] == "good"
+    assert len(table.rows) == 2
+    client.force_login(made.created_by)
+    page = " ".join(client.get(made.get_absolute_url()).content.decode().split())
+    assert "Largest class <span" in page
+    assert "“good” to every text, as 66.7 % of the training rows are" in page
+    assert Table(comparison(task="language", dataset=make.dataset(name="Tales"))).largest_class is None
+
+
+def test_markdown_holds_the_differences_that_the_page_shows():
+    made = started()
+    complete(made, {1: {0, 1, 4, 5}, 2: {1}})
+    to_best, to_first = (export.as_markdown(Table(made, to=to)) for to in ("best", "1"))
+    assert "to the best (p)" in to_best
+    assert f"to {made.entries.get(position=1).label} (p)" in to_first
+    assert "+0.0750" in to_first
+    assert "-0.0750" in to_best
+
+
+def test_the_axes_of_the_chart_are_plain_numbers():
+    spread = [chart.Point(f"m{n}", 10**n, 10.0 * n + 4, 10.0 * n, 10.0 * n + 8) for n in range(1, 6)]
+    drawn = str(charts.draw([chart.Scatter(tuple(spread), "Trained", "Perplexity", chart.PLAIN)])[0])
+    words = re.findall(r"<text[^>]*>([^<]*)</text>", drawn)
+    assert {"10", "20", "30"} <= set(words)
+    assert not [word for word in words if re.fullmatch(r"\d+e[+-]?\d+", word)]
 
 
 # ---- putting together
@@ -405,7 +478,8 @@ def test_several_seeds_are_averaged_and_their_spread_shown():
 def test_files_hold_what_the_table_shows(judged):
     table = Table(judged, metric="accuracy", sort="-quality")
     lines = list(csv.DictReader(StringIO(export.as_csv(table))))
-    assert [line["label"] for line in lines] == ["All weights", "LoRA adapter", "Output layer"]
+    labels = [line["label"] for line in lines]
+    assert labels == ["All weights", "LoRA adapter", "Output layer", "Largest class (no model): bad"]
     assert float(lines[1]["accuracy"]) == 0.95
     assert float(lines[1]["accuracy_to_best"]) == pytest.approx(-0.025)
     assert lines[0]["serving"] == "own base"

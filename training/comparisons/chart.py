@@ -10,6 +10,7 @@ from .table import Table
 WIDTH, HEIGHT = 680, 300
 LINE = 13  # height of a label, pixels
 LETTER = 6  # width of one
+PLAIN = ",~f"  # of d3: without a type it would write 10 as 1e+1 where the steps are tens
 MARGIN = 0.15  # of the range of y, above and below
 
 
@@ -145,7 +146,7 @@ def scatter(table: Table, *, x_title: str) -> Scatter | None:
     points = tuple(_points(table))
     if not points:
         return None
-    return Scatter(points, x_title, table.metric_title(table.metric), ".0%" if table.measure.share else "")
+    return Scatter(points, x_title, table.metric_title(table.metric), ".0%" if table.measure.share else PLAIN)
 
 
 def _points(table: Table) -> Iterable[Point]:

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from io import StringIO
 from typing import Any
 
@@ -10,8 +11,9 @@ from labeling.datasets.store import rows_of as data_rows
 
 from ..engine.evaluation import METRICS
 from .models import Comparison
-from .table import Attempt, Contrast, Estimate, Row, Table, rows_of
+from .table import BASE, BEST, Attempt, Contrast, Estimate, Row, Table, rows_of
 
+FLOOR = "Largest class (no model)"
 OF_THE_DATA = frozenset({"row", "label", "bytes", "cluster"})  # what every evaluation repeats of a row
 
 
@@ -35,6 +37,7 @@ def record(table: Table, row: Row) -> dict[str, Any]:
         "peak_memory": row.memory,
         "tokens_per_s": row.speed,
         "serving": None if row.version is None else "own base" if row.needs_own_base else "shared base",
+        "notes": row.notes,
         "seeds": [_attempt(attempt) for attempt in row.attempts],
     }
 
@@ -65,6 +68,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "seed": attempt.seed,
         "state": attempt.phase,
         "problems": attempt.problems,
+        "notes": attempt.notes,
         "run": str(attempt.run.pk) if attempt.run else None,
         "evaluation": str(attempt.evaluation.pk) if attempt.evaluation else None,
         "version": str(attempt.version) if attempt.version else None,
@@ -87,6 +91,9 @@ def as_json(table: Table) -> dict[str, Any]:
         "max_steps": comparison.max_steps,
         "batch_size": comparison.batch_size,
         "methods": [record(table, row) for row in table.rows],
+        "largest_class": asdict(table.largest_class)
+        if table.largest_class
+        else None,  # no model: what one has to beat
     }
 
 
@@ -107,21 +114,27 @@ def as_csv(table: Table) -> str:
             contrast = found[f"difference_to_{to}"].get(table.metric, {})
             line |= {f"{table.metric}_to_{to}": contrast.get("value"), f"p_to_{to}": contrast.get("p")}
         costs = ("trained_parameters", "trained_share", "bytes", "seconds", "peak_memory", "tokens_per_s", "serving")
-        lines.append(line | {name: found[name] for name in costs})
+        lines.append(line | {name: found[name] for name in costs} | {"notes": " · ".join(found["notes"])})
+    if floor := table.largest_class:
+        line = {"label": f"{FLOOR}: {floor.label}", "method": ""}
+        for name in table.metrics:
+            figure = floor.figures.get(name, {})
+            line |= {name: figure.get("value"), f"{name}_low": figure.get("low"), f"{name}_high": figure.get("high")}
+        lines.append(line)
     return _csv(lines)
 
 
 def as_markdown(table: Table) -> str:
     """The table for a document, with the numbers that people compare."""
-    head = ["Method", METRICS[table.metric].title, "95 % interval", "to the base (p)", "Trained", "%", "Bytes", "Seconds", "Peak MiB", "Tokens/s", "To serve"]  # fmt: skip
-    lines = ["| " + " | ".join(head) + " |", "|" + "|".join(["---", *["---:"] * 9, "---"]) + "|"]
+    to = "the base" if table.to == BASE else "the best" if table.to == BEST else table.reference.label
+    head = ["Method", METRICS[table.metric].title, "95 % interval", f"to {_cleaned(to)} (p)", "Trained", "%", "Bytes", "Seconds", "Peak MiB", "Tokens/s", "To serve", "Notes"]  # fmt: skip
+    lines = ["| " + " | ".join(head) + " |", "|" + "|".join(["---", *["---:"] * 9, "---", "---"]) + "|"]
     for row in table.rows:
         estimate = table.quality(row)
-        contrast = table.difference(row, table.base) if table.base else None
+        contrast = table.difference(row)
         cells = [
-            row.label.replace("|", "\\|"),
-            f"{estimate.value:.4f}" if estimate else "",
-            f"{estimate.low:.4f} – {estimate.high:.4f}" if estimate and estimate.low is not None else "",
+            _cleaned(row.label),
+            *_value(estimate),
             _signed(contrast) if contrast else "",
             f"{row.trained:,}" if row.trained is not None else "",
             f"{100 * row.share:.3g}" if row.share is not None else "",
@@ -130,9 +143,25 @@ def as_markdown(table: Table) -> str:
             f"{row.memory / 2**20:.0f}" if row.memory is not None else "",
             f"{row.speed:.0f}" if row.speed is not None else "",
             "" if row.version is None or row.is_base else "own base" if row.needs_own_base else "shared base",
+            _cleaned(" · ".join(row.notes)),
         ]
         lines.append("| " + " | ".join(cells) + " |")
+    if floor := table.largest_class:
+        cells = [f"*{FLOOR}: {_cleaned(floor.label)}*", *_value(table.floor), *[""] * 9]
+        lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _value(estimate: Estimate | None) -> tuple[str, str]:
+    """The figure and its interval."""
+    if estimate is None:
+        return "", ""
+    return f"{estimate.value:.4f}", f"{estimate.low:.4f} – {estimate.high:.4f}" if estimate.low is not None else ""
+
+
+def _cleaned(text: str) -> str:
+    """A text that ends no cell and no line of a Markdown table."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _signed(contrast: Contrast) -> str:

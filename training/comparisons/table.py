@@ -23,7 +23,8 @@ from ..engine.evaluation import METRICS, Metric, paired
 from ..failures import said
 from ..models import Run
 from .actions import judged
-from .models import Comparison, Entry, Trial
+from .floor import LargestClass, largest_class
+from .models import Comparison, Entry, Task, Trial
 
 RESAMPLES = 1000
 BASE, BEST = "base", "best"  # what differences may be to, besides the number of an entry
@@ -113,6 +114,12 @@ class Attempt:
         ]
         return found or [_("The evaluation left no figures.")]
 
+    @cached_property
+    def notes(self) -> list[str]:
+        """What its training and its evaluation warned of, each once."""
+        found = [message for run in (self.run, self.evaluation) if run for message in _warnings(run.folder)]
+        return list(dict.fromkeys(said(found)))
+
     @property
     def version(self) -> Version | None:
         return judged(self.trial)
@@ -162,6 +169,19 @@ class Row:
     @property
     def is_live(self) -> bool:
         return any(attempt.phase in ("training", "judging") for attempt in self.attempts)
+
+    @property
+    def notes(self) -> list[str]:
+        """What its runs warned of; with several seeds each says where."""
+        if len(self.attempts) == 1:
+            return self.attempts[0].notes
+        seeds: dict[str, list[str]] = {}
+        for attempt in self.attempts:
+            for note in attempt.notes:
+                seeds.setdefault(note, []).append(str(attempt.seed))
+        return [
+            _("%(note)s (seed %(seeds)s)") % {"note": note, "seeds": ", ".join(which)} for note, which in seeds.items()
+        ]
 
     @property
     def version(self) -> Version | None:
@@ -329,6 +349,17 @@ class Table:
             return None if row.needs_own_base is None else (row.needs_own_base, row.size or 0)
         return getattr(row, column)
 
+    @cached_property
+    def largest_class(self) -> LargestClass | None:
+        """What a classifier has to beat; no model, and no row of its own among the methods."""
+        return largest_class(self.comparison.dataset) if self.comparison.task == Task.CLASSIFICATION else None
+
+    @property
+    def floor(self) -> Estimate | None:
+        """The quality of the largest class; None where it has none, as it gives no probabilities."""
+        figure = self.largest_class.figures.get(self.metric) if self.largest_class else None
+        return Estimate(figure["value"], figure["low"], figure["high"], n=figure["n"]) if figure else None
+
     @property
     def is_live(self) -> bool:
         return bool(self.comparison.started_at) and any(row.is_live for row in self._rows)
@@ -349,6 +380,20 @@ def _merged(each: list[Mapping]) -> Contrast:
     p = None if not ps else ps[0] if len(ps) == 1 else min(1.0, 2 * mean(ps))
     values = (_mean(one[key] for one in each) for key in ("difference", "low", "high"))
     return Contrast(*values, p, each[0]["test"])
+
+
+def _warnings(folder: Path) -> list[dict[str, Any]]:
+    """The messages of a run's warnings."""
+    try:
+        changed = (folder / "events.jsonl").stat().st_mtime_ns
+    except FileNotFoundError:
+        return []
+    return _known_warnings(folder, changed)
+
+
+@lru_cache(maxsize=1024)
+def _known_warnings(folder: Path, _changed: int) -> list[dict[str, Any]]:
+    return [note["message"] for note in reading.events(folder).notes if note.get("level") == "warning"]
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
