@@ -34,10 +34,11 @@ def _theirs(
     auto = "AutoModelForCausalLM" if top.head == Head.LM else "AutoModelForSequenceClassification"
     outputs = next((n for link in reversed(chain[1:]) if (n := link.facts.get("outputs"))), None)
     model = f"{auto}.from_pretrained({root}{f', num_labels={outputs}' if outputs else ''})"
+    tokenizer = f"tokenizer = AutoTokenizer.from_pretrained({root})"
     if len(chain) == 1:
-        return f"from transformers import {auto}, AutoTokenizer\nmodel = {model}\ntokenizer = AutoTokenizer.from_pretrained({root})"
+        return f"from transformers import {auto}, AutoTokenizer\nmodel = {model}\n{tokenizer}"
     bottleneck = top.architecture == "BOTTLENECK"
-    imports = [f"from transformers import {auto}"]
+    imports = [f"from transformers import {auto}, AutoTokenizer"]
     if below or not bottleneck:
         imports.insert(0, "from peft import PeftModel")
     if bottleneck:
@@ -45,8 +46,10 @@ def _theirs(
     for link in below:
         model = f"PeftModel.from_pretrained({model}, {places[link.pk]!r}).merge_and_unload()"
     if bottleneck:
-        return "\n".join([*imports, f"model = {model}", f"bottleneck_loader.load(model, {places[top.pk]!r})"])
-    return "\n".join([*imports, f"model = PeftModel.from_pretrained({model}, {places[top.pk]!r})"])
+        return "\n".join(
+            [*imports, f"model = {model}", f"bottleneck_loader.load(model, {places[top.pk]!r})", tokenizer]
+        )
+    return "\n".join([*imports, f"model = PeftModel.from_pretrained({model}, {places[top.pk]!r})", tokenizer])
 
 
 def _ours(chain: list[Version], places: Mapping[int, str]) -> str:

@@ -66,6 +66,7 @@ class ScoreForm(forms.Form):
     )
     completions = forms.CharField(
         label=_("Outputs"),
+        error_messages={"required": _("Write the output to score first.")},
         strip=False,
         max_length=200_000,
         widget=forms.Textarea(attrs={"rows": 8}),
@@ -76,6 +77,7 @@ class ScoreForm(forms.Form):
 class ClassifyForm(forms.Form):
     texts = forms.CharField(
         label=_("Texts"),
+        error_messages={"required": _("Write the text to classify first.")},
         strip=False,
         max_length=200_000,
         widget=forms.Textarea(attrs={"rows": 8}),

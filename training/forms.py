@@ -224,7 +224,8 @@ class RunForm:
         if one and one not in options:
             options.insert(0, one)
         elif not chosen and takes.required and options and not search and not self.by_field:
-            chosen = _likeliest(options, takes)
+            judges = self.facts.family == "judge"  # one has just made what one wants to judge
+            chosen = str(options[0].pk) if judges and takes.kind == "version" else _likeliest(options, takes)
         errors = self.by_field.get(f"inputs.{role}", [])
         return InputChoice(role, takes, options, chosen, search, errors, max(0, fitting.count() - LISTED_INPUTS))
 

@@ -208,7 +208,7 @@ class Page:
 
     @property
     def notes(self) -> list[tuple[str, str]]:
-        """(info or warning, sentence), each once, warnings first."""
+        """(good, info or warning; sentence), each once, warnings first."""
         notes = {said([note["message"]])[0]: note.get("level", "info") for note in self.events.notes}
         for name in sorted(self.events.not_finite):
             text = _("“%(curve)s” was infinite or not a number at some step: the training is unstable.")

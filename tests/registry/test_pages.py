@@ -127,15 +127,15 @@ def test_the_held_out_result_that_says_most_is_told_with_its_interval(head, metr
     assert words.result(Version(head=head, metrics=metrics)) == said
 
 
-def test_the_three_lines_of_python_load_the_model(tiny, tiny_tuned):
+def test_the_lines_of_python_load_the_model_and_its_tokenizer(tiny, tiny_tuned):
     import torch
 
     results = []
     for version in (tiny, tiny_tuned):
         lines = loading.lines(version, {link.pk: str(link.folder) for link in version.chain()})
-        assert len(lines.splitlines()) == 3
         loaded: dict = {}
         exec(lines, loaded)  # noqa: S102
+        assert loaded["tokenizer"]("3")["input_ids"]
         results.append(loaded["model"](torch.tensor([[1, 5, 9]])).logits)
     assert not torch.allclose(results[0], results[1])
 

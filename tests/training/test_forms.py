@@ -140,3 +140,26 @@ def test_a_method_that_only_judges_asks_for_no_name_of_a_model(admin, client):
     page = client.get("/runs/new/").content.decode()
     assert page.index("Make a model") < page.index("method=finetune") < page.index("Judge a model")
     assert page.index("Judge a model") < page.index("method=evaluate")
+
+
+def test_what_leaves_no_choice_is_not_asked(admin, client):
+    page = client.get("/runs/new/", {"method": "prompt_tuning"}).content.decode()
+    assert '<input type="hidden" name="config.tune.kind" value="soft_prompt">' in page
+    assert 'id="id_config_tune_kind"' not in page
+
+
+def test_what_was_just_made_is_what_one_wants_to_judge_and_the_full_model_what_one_trains(admin):
+    full = version("base")
+    adapter = version("tuned", kind=Kind.ADAPTER, parent=full)
+    chosen = {method: RunForm(method).inputs[0].chosen for method in ("evaluate", "finetune")}
+    assert chosen == {"evaluate": str(adapter.pk), "finetune": str(full.pk)}
+
+
+def test_a_remark_is_neither_good_news_nor_a_warning(admin, client):
+    run = make.run(actor=admin)
+    for level in ("good", "info", "warning"):
+        note = {"kind": "note", "level": level, "message": {"id": level, "text": f"Said as {level}", "params": {}}}
+        make.write_events(run.folder, note)
+    page = client.get(run.get_absolute_url()).content.decode()
+    for level, spoken in {"good": "Good:", "info": "", "warning": "Warning:"}.items():
+        assert f'<li data-level="{level}"><span class="visually-hidden">{spoken}</span>Said as {level}</li>' in page

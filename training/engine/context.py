@@ -75,7 +75,7 @@ class Context:
         self._line({"kind": "sample", "step": step, "slot": slot, "prompt": prompt, "text": text})
 
     def note(self, message: Message, level: str = "info") -> None:
-        """A line for people; level: info or warning. What is said before restore() was said in the first attempt and is not repeated."""
+        """A line for people; level: good (checked, and as it should be), info or warning. What is said before restore() was said in the first attempt and is not repeated."""
         print(f"{level}: {message}", file=sys.stderr, flush=True)
         if self._found is None or self._restored:
             self._line({"kind": "note", "level": level, "message": message.as_json()})

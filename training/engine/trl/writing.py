@@ -215,7 +215,7 @@ class KLHealth(Health):
             return
         if abs(kl) < 1e-3:
             text = _("At the start KL is %(kl).2f: policy and reference agree.")
-            yield Message("start-agrees", text, {"kl": abs(kl)}), "info"
+            yield Message("start-agrees", text, {"kl": abs(kl)}), "good"
         elif self.leads:
             text = _("At the start KL is %(kl).2f already, since what is put in front of a text has an effect from the beginning; the reference is the model without it.")  # fmt: skip
             yield Message("start-leads", text, {"kl": kl}), "info"

@@ -30,7 +30,7 @@ class Health:
         self.first, self.latest, self.said = state["first"], state["latest"], state["said"]
 
     def look(self, numbers: Numbers) -> list[tuple[Message, str]]:
-        """What is new after an update: (message, info or warning). `numbers` are those of the update's event."""
+        """What is new after an update: (message, good, info or warning). `numbers` are those of the update's event."""
         if len(self.first) < WINDOW:
             self.first = [*self.first, numbers]
         self.latest = [*self.latest, numbers][-WINDOW:]
@@ -85,7 +85,7 @@ class Health:
         ratio, kl = numbers["ratio_start"], numbers["kl"]
         if abs(ratio - 1) < 1e-4 and abs(kl) < 1e-3:
             text = _("At the start the ratio is %(ratio).2f and KL is %(kl).2f: policy, reference and sampling agree.")
-            yield Message("start-agrees", text, {"ratio": ratio, "kl": abs(kl)}), "info"
+            yield Message("start-agrees", text, {"ratio": ratio, "kl": abs(kl)}), "good"
         elif abs(ratio - 1) < 1e-4 and self.leads:
             text = _("At the start the ratio is %(ratio).2f: policy and sampling agree. KL is %(kl).2f already, since what is put in front of a text has an effect from the beginning; the reference is the model without it.")  # fmt: skip
             yield Message("start-leads", text, {"ratio": ratio, "kl": kl}), "info"

@@ -123,7 +123,7 @@ def can_share(ctx: Context, loaded: Loaded, rankings: Sequence[Ranking]) -> bool
         text = _(
             "Each prompt is computed once for all its outputs. Checked on the longest rankings: the difference is %(difference).1e."
         )
-        ctx.note(Message("prompt-shared", text, {"difference": found.difference}))
+        ctx.note(Message("prompt-shared", text, {"difference": found.difference}), "good")
     elif found.difference is not None:
         text = _("This model's numbers change when outputs share a prompt (difference %(difference).1e, allowed %(tolerance).0e), so each output goes through the model by itself: slower, and the same result.")  # fmt: skip
         params = {"difference": found.difference, "tolerance": found.tolerance}
