@@ -257,6 +257,42 @@ def test_all_that_is_wrong_is_said_at_once_and_nothing_is_made():
     assert not Comparison.objects.exists()
 
 
+def test_the_form_says_everything_that_is_wrong_at_once_beside_its_field(client):
+    client.force_login(factories.admin())
+    sent = {"task": "classification", "dataset": labelled().pk, "seeds": "one", "batch_size": "0", "epochs": "many"}
+    answer = client.post("/baselines/new/", sent)
+    assert answer.status_code == 400
+    form = answer.context["form"]
+    assert {name: len(said) for name, said in form.errors.items()} == {
+        "base": 1, "seeds": 1, "batch_size": 1, "epochs": 1, "__all__": 1,
+    }  # fmt: skip
+    page = " ".join(answer.content.decode().split())
+    for said in ("Write whole numbers", "The batch size must be", "Choose the methods to compare."):
+        assert page.count(said) == 1
+    listed = ["id_base", "menu-of-methods", "id_epochs", "id_batch_size", "id_seeds"]
+    assert [anchor for anchor, _title in form.bad_fields] == listed
+    assert all(f'href="#{anchor}"' in page and f'id="{anchor}"' in page for anchor in listed)
+    assert not Comparison.objects.exists()
+
+
+def test_what_is_wrong_with_the_settings_of_several_methods_is_said_together():
+    changes = {"classify-head": {"lr": 7}, "classify-lora": {"tune.rank": 0}}
+    with pytest.raises(actions.ComparisonRefusal) as refused:
+        comparison(changes=changes)
+    assert [(field, said.partition(":")[0]) for field, said in refused.value.places] == [
+        ("methods", "Output layer"),
+        ("methods", "LoRA adapter"),
+    ]
+    assert not Comparison.objects.exists()
+
+
+def test_a_preference_comparison_without_data_says_where_its_data_come_from(client):
+    client.force_login(factories.admin())
+    page = client.get("/baselines/new/", {"task": "preference"}).content.decode()
+    assert "Freeze a snapshot" in page
+    assert "Upload one" not in page
+
+
 def test_who_may_not_start_runs_may_not_compare():
     with pytest.raises(Refusal) as refused:
         comparison(actor=factories.user(Role.RESEARCHER))

@@ -3,7 +3,7 @@
 Every training and every evaluation is an ordinary run, made by the verb that makes all runs; a comparison only remembers which.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -32,6 +32,14 @@ MOST_SEEDS = 10
 LONGEST_LABEL = 80
 
 
+class ComparisonRefusal(Refusal):
+    """A comparison that cannot be made as asked; `places` says which field each problem belongs to: [("base", sentence), …]."""
+
+    def __init__(self, places: Sequence[tuple[str, str]]) -> None:
+        self.places = list(places)
+        super().__init__([sentence for _field, sentence in places])
+
+
 # ---- Put together --------------------------------------------------------------------------------------------------
 
 
@@ -53,28 +61,23 @@ def create_comparison(
     """Put a comparison together; nothing runs before `start`. `keys` are those of the menu; None: what it begins with. `changes`
     are settings over the menu's, by key and dotted path: {"adapter-lora": {"tune.rank": 4}}. Without a budget: three epochs."""
     check(actor, Right.LAUNCH_RUNS)
-    problems = _setup_problems(task, base, dataset, reward_model, seeds, epochs, max_steps, batch_size)
+    problems = new_problems(
+        task=task,
+        base=base,
+        dataset=dataset,
+        keys=keys,
+        changes=changes,
+        reward_model=reward_model,
+        seeds=seeds,
+        epochs=epochs,
+        max_steps=max_steps,
+        batch_size=batch_size,
+    )
     if problems:
-        raise Refusal(problems)
+        raise ComparisonRefusal(problems)
     offered = {choice.key: choice for choice in menu.menu(task, base, dataset)}
     if keys is None:
         keys = [choice.key for choice in offered.values() if choice.ticked]
-    keys = list(dict.fromkeys(keys))
-    problems = [
-        _("“%(key)s” is not among the methods that fit; these do: %(fitting)s.")
-        % {"key": key, "fitting": ", ".join(offered)}
-        for key in keys
-        if key not in offered
-    ]
-    problems += [
-        _("“%(key)s” has settings and is not among the chosen methods.") % {"key": key}
-        for key in (changes or {})
-        if key not in keys
-    ]
-    if not keys:
-        problems.append(_("Choose the methods to compare."))
-    if problems:
-        raise Refusal(problems)
     with transaction.atomic():
         comparison = Comparison.objects.create(
             name=name.strip() or capfirst(f"{Task(task).label} · {base} · {dataset.name}"[:120]),
@@ -88,11 +91,16 @@ def create_comparison(
             batch_size=batch_size,
             created_by=actor,
         )
-        for key in keys:
+        for key in dict.fromkeys(keys):
             choice = offered[key]
             config = _changed(choice.config, (changes or {}).get(key, {}))
-            _enter(comparison, method=choice.method, config=config, label=choice.title)
-        audit(actor, "comparison.create", comparison, keys=keys)
+            try:
+                _enter(comparison, method=choice.method, config=config, label=choice.title)
+            except Refusal as refusal:
+                problems += [("methods", problem) for problem in refusal.problems]
+        if problems:
+            raise ComparisonRefusal(problems)
+        audit(actor, "comparison.create", comparison, keys=list(keys))
     return comparison
 
 
@@ -108,55 +116,88 @@ def _changed(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     return found
 
 
-def _setup_problems(
+def new_problems(
+    *,
     task: str,
     base: Version | None,
     dataset: Dataset | None,
-    reward_model: Version | None,
-    seeds: Sequence[int],
-    epochs: float | None,
-    max_steps: int | None,
-    batch_size: int | None,
-) -> list[str]:
+    keys: Sequence[str] | None,
+    changes: Mapping[str, Mapping[str, Any]] | None = None,
+    reward_model: Version | None = None,
+    seeds: Sequence[int] = (0,),
+    epochs: float | None = None,
+    max_steps: int | None = None,
+    batch_size: int | None = None,
+) -> list[tuple[str, str]]:
+    """(field, sentence) of everything that is wrong with a comparison to be; the settings of its methods are looked at when it is made."""
     if task not in menu.TASKS:
-        return [
-            _("There is no task “%(task)s”; there are %(tasks)s.") % {"task": task, "tasks": ", ".join(Task.values)}
-        ]
-    problems = []
+        tasks = ", ".join(Task.values)
+        return [("task", _("There is no task “%(task)s”; there are %(tasks)s.") % {"task": task, "tasks": tasks})]
+    found = [
+        *_input_problems(task, base, dataset, reward_model),
+        *_budget_problems(seeds, epochs, max_steps, batch_size),
+    ]
+    if {"base", "dataset"} & {field for field, _problem in found}:
+        base = dataset = None  # what fits them cannot be said
+    choices = menu.menu(task, base, dataset)
+    offered = [choice.key for choice in choices]
+    if keys is None:
+        keys = [choice.key for choice in choices if choice.ticked]
+    for key in keys:
+        if key not in offered:
+            found.append(("methods", _not_offered(key, offered)))
+    for key in changes or {}:
+        if key not in keys:
+            text = _("“%(key)s” has settings and is not among the chosen methods.")
+            found.append(("methods", text % {"key": key}))
+    if not keys:
+        found.append(("methods", _("Choose the methods to compare.")))
+    return found
+
+
+def _not_offered(key: str, offered: Iterable[str]) -> str:
+    text = _("“%(key)s” is not among the methods that fit; these do: %(fitting)s.")
+    return text % {"key": key, "fitting": ", ".join(offered)}
+
+
+def _input_problems(
+    task: str, base: Version | None, dataset: Dataset | None, reward_model: Version | None
+) -> Iterator[tuple[str, str]]:
     facts = menu.TASKS[Task(task)]
     if base is None:
-        problems.append(_("Choose the model that all methods start from."))
+        yield "base", _("Choose the model that all methods start from.")
     elif base.kind not in (Kind.FULL, Kind.ADAPTER):
-        problems.append(
-            _("%(base)s is a %(kind)s, which no training can start from.")
-            % {"base": base, "kind": base.get_kind_display()}
-        )
+        text = _("%(base)s is a %(kind)s, which no training can start from.")
+        yield "base", text % {"base": base, "kind": base.get_kind_display()}
     if dataset is None:
-        problems.append(_("Choose the data that all methods learn from and are judged on."))
+        yield "dataset", _("Choose the data that all methods learn from and are judged on.")
     elif dataset.kind not in facts.datasets:
         fitting = ", ".join(str(Dataset.Kind(kind).label) for kind in facts.datasets)
-        problems.append(
-            _("For this task the data must be: %(fitting)s. %(dataset)s holds %(kind)s.")
-            % {"fitting": fitting, "dataset": dataset.name, "kind": dataset.get_kind_display()}
+        text = _("For this task the data must be: %(fitting)s. %(dataset)s holds %(kind)s.")
+        yield (
+            "dataset",
+            text % {"fitting": fitting, "dataset": dataset.name, "kind": dataset.get_kind_display()},
         )
     elif not dataset.splits.get("heldout"):
-        problems.append(
-            _("%(dataset)s has no held-out rows, so there is nothing to judge on. Upload it with a held-out split.")
-            % {"dataset": dataset.name}
-        )
+        text = _("%(dataset)s has no held-out rows, so there is nothing to judge on. Upload it with a held-out split.")
+        yield "dataset", text % {"dataset": dataset.name}
     if reward_model is not None and reward_model.head != Head.REWARD:
-        problems.append(_("%(version)s is no reward model.") % {"version": reward_model})
+        yield "reward_model", _("%(version)s is no reward model.") % {"version": reward_model}
+
+
+def _budget_problems(
+    seeds: Sequence[int], epochs: float | None, max_steps: int | None, batch_size: int | None
+) -> Iterator[tuple[str, str]]:
     if not seeds or len(seeds) > MOST_SEEDS or len(set(seeds)) < len(seeds):
-        problems.append(_("Give one to %(most)d different seeds.") % {"most": MOST_SEEDS})
+        yield "seeds", _("Give one to %(most)d different seeds.") % {"most": MOST_SEEDS}
     elif any(isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**31 for seed in seeds):
-        problems.append(_("A seed must be a whole number from 0 to 2147483647."))
+        yield "seeds", _("A seed must be a whole number from 0 to 2147483647.")
     if epochs is not None and not 0 < epochs <= 10_000:
-        problems.append(_("The epochs must be more than 0 and at most 10000."))
+        yield "epochs", _("The epochs must be more than 0 and at most 10000.")
     if max_steps is not None and not 1 <= max_steps <= 10_000_000:
-        problems.append(_("The updates must be a whole number from 1 to 10000000."))
+        yield "max_steps", _("The updates must be a whole number from 1 to 10000000.")
     if batch_size is not None and not 1 <= batch_size <= 65536:
-        problems.append(_("The batch size must be a whole number from 1 to 65536."))
-    return problems
+        yield "batch_size", _("The batch size must be a whole number from 1 to 65536.")
 
 
 @transaction.atomic
@@ -175,10 +216,7 @@ def add_entry(
     if key:
         offered = {choice.key: choice for choice in menu.menu(comparison.task, comparison.base, comparison.dataset)}
         if key not in offered:
-            raise Refusal(
-                _("“%(key)s” is not among the methods that fit; these do: %(fitting)s.")
-                % {"key": key, "fitting": ", ".join(offered)}
-            )
+            raise Refusal(_not_offered(key, offered))
         choice = offered[key]
         method, label = choice.method, label or choice.title
         config = {**choice.config, **(config or {})}

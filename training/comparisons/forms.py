@@ -1,6 +1,6 @@
 """The form of a new comparison. What fits what is said by the menu and the verb; the form only offers it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django import forms
@@ -86,6 +86,28 @@ class NewComparison(forms.Form):
             return [int(part) for part in self.cleaned_data["seeds"].split(",")]
         except ValueError:
             raise forms.ValidationError(_("Write whole numbers with commas between.")) from None
+
+    def known(self) -> dict[str, Any]:
+        """What of the form can be understood, as `actions.new_problems` wants it."""
+        found = {name: self.cleaned_data.get(name) for name in self.fields if name != "name"}
+        return found | {"task": self.chosen_task, "seeds": found["seeds"] or (0,)}
+
+    def take(self, places: Iterable[tuple[str, str]]) -> None:
+        """Put the verb's problems beside their fields; a field that says already what is wrong with it says no more."""
+        said = set(self.errors)
+        for name, sentence in places:
+            if name not in said:
+                self.add_error(name if name in self.fields else None, sentence)
+
+    @property
+    def bad_fields(self) -> list[tuple[str, str]]:
+        """(anchor, title) of every field that something is wrong with, in the order of the page."""
+        top = ("task", "base", "dataset", "reward_model")
+        found = [(self[name].id_for_label, self.fields[name].label) for name in top if name in self.errors]
+        if self.non_field_errors():
+            found.append(("menu-of-methods", _("Methods")))
+        rest = [name for name in self.fields if name in self.errors and name not in top]
+        return found + [(self[name].id_for_label, self.fields[name].label) for name in rest]
 
     def offered(self) -> list[menu.Choice]:
         """The menu for what is chosen so far."""

@@ -35,26 +35,28 @@ def comparison_list(request: HttpRequest) -> HttpResponse:
 @requires(Right.LAUNCH_RUNS)
 def comparison_new(request: HttpRequest) -> HttpResponse:
     """GET fills in what the address says; htmx cuts what depends on the choices made so far out of the same page."""
-    problems: list[str] = []
     if request.method == "POST":
         form = NewComparison(request.POST)
         keys = request.POST.getlist("methods")
         if form.is_valid():
             try:
                 comparison = actions.create_comparison(actor=request.user, keys=keys, **form.cleaned_data)
-            except Refusal as refusal:
-                problems = list(refusal.problems)
+            except actions.ComparisonRefusal as refusal:
+                form.take(refusal.places)
             else:
                 if "start" in request.POST:
                     return _started(request, comparison)
                 return redirect(comparison)
+        else:  # everything at once
+            form.take(actions.new_problems(keys=keys, **form.known()))
     else:
         form = NewComparison(initial=of_address(request.GET))
         keys = request.GET.getlist("methods") if request.GET.get("menu_of") == form.chosen_task else []
     offered = form.offered()
-    ticked = set(keys) or {choice.key for choice in offered if choice.ticked}
-    context = {"section": "runs", "form": form, "offered": offered, "ticked": ticked, "problems": problems}
-    status = 400 if problems or (form.is_bound and not form.is_valid()) else 200
+    untouched = not keys and request.method == "GET"
+    ticked = {choice.key for choice in offered if choice.ticked} if untouched else set(keys)
+    context = {"section": "runs", "form": form, "offered": offered, "ticked": ticked}
+    status = 400 if form.is_bound and not form.is_valid() else 200
     return render(request, "training/comparisons/new.html", context, status=status)
 
 
