@@ -9,7 +9,9 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
+from models_registry.actions import register_version
 from tests import factories
+from tests.registry.conftest import tiny_model  # noqa: F401  (a fixture)
 from training.models import Run
 from training.supervisor import Supervisor
 
@@ -107,3 +109,15 @@ def test_the_table_keeps_its_place_while_it_looks_again(open_page):
     page.locator("#runs-table:not([data-old])").wait_for()
     assert page.locator("#runs-table .scroll").evaluate("part => part.scrollLeft") == 150
     assert page.evaluate("document.activeElement.textContent") == "Number 1"
+
+
+@pytest.mark.parametrize("address", ["/runs/", "/models/"])
+def test_a_long_name_leaves_the_other_columns_in_view(open_page, tiny_model, address):  # noqa: F811
+    admin = factories.admin()
+    make.run(actor=admin, name="a-name-without-any-space_" * 4 + "end", output_name="o" * 80)
+    name = "model-called-as-long-as-it-may-be_" * 2 + "end"
+    register_version(actor=admin, model_name=name, folder=tiny_model, origin={"method": "finetune"})
+    page = open_page(address, admin)
+    page.set_viewport_size({"width": 1440, "height": 900})
+    page.locator(".table").last.wait_for()
+    assert page.evaluate("[...document.querySelectorAll('.scroll')].every((one) => one.scrollWidth <= one.clientWidth)")
