@@ -120,4 +120,6 @@ def test_a_long_name_leaves_the_other_columns_in_view(open_page, tiny_model, add
     page = open_page(address, admin)
     page.set_viewport_size({"width": 1440, "height": 900})
     page.locator(".table").last.wait_for()
-    assert page.evaluate("[...document.querySelectorAll('.scroll')].every((one) => one.scrollWidth <= one.clientWidth)")
+    assert page.evaluate(
+        "[...document.querySelectorAll('.scroll')].every((one) => one.scrollWidth <= one.clientWidth)"
+    )
