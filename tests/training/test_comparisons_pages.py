@@ -262,6 +262,14 @@ def test_the_guide_leads_from_what_one_has_to_filled_forms_and_names_every_metho
         assert "Start run" in text(answer)
 
 
+def test_the_guide_tells_who_may_not_start_runs_that_they_may_not(client):
+    client.force_login(factories.user(Role.RESEARCHER))
+    page = text(client.get("/guide/"))
+    assert "Your role may look at runs and not start them" in page
+    assert "the form of the run opens" not in page
+    assert "?method=" not in page
+
+
 def test_the_guides_worked_table_shows_what_was_measured(client, admin):
     found = json.loads(guide.MEASURED.read_text())
     page = text(client.get("/guide/"))
