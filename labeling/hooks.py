@@ -6,6 +6,9 @@
     @dataset_usage
     def counts(datasets): return {dataset.pk: number of runs, …}
 
+    @dataset_need
+    def runs(dataset): yield _("The run “%(run)s” used it.") % …                # why it cannot be deleted
+
 Register from the AppConfig's ready(). The page includes each template with `data=section.data`, in the order of registration.
 """
 
@@ -40,6 +43,19 @@ def dataset_section(function: Callable[[Dataset, User], Iterable[Section]]) -> C
 def dataset_usage(function: Callable[[Sequence[Dataset]], dict[int, int]]) -> Callable:
     _usage.append(function)
     return function
+
+
+_needs: list[Callable[[Dataset], Iterable[str]]] = []
+
+
+def dataset_need(function: Callable[[Dataset], Iterable[str]]) -> Callable:
+    _needs.append(function)
+    return function
+
+
+def needs(dataset: Dataset) -> list[str]:
+    """Why a data set must not be deleted: a sentence for each thing of the floors above that names it."""
+    return [sentence for function in _needs for sentence in function(dataset)]
 
 
 def sections(dataset: Dataset, user: User) -> list[Section]:

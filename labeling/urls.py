@@ -30,6 +30,7 @@ urlpatterns = [
     path("data/new/", datasets.new, name="dataset-new"),
     path("data/new/<slug:upload>/", datasets.reading, name="dataset-reading"),
     path("data/<int:pk>/", datasets.dataset, name="dataset"),
+    path("data/<int:pk>/delete/", datasets.delete, name="dataset-delete"),
     path("data/<int:pk>/files/<str:name>", datasets.file, name="dataset-file"),
     path("data/<int:pk>/export/", exports.export, name="dataset-export"),
 ]

@@ -18,7 +18,7 @@ from people.permissions import Right, can
 from . import queries
 from .engine import methods
 from .fields import fields_of, told
-from .models import Run, RunInput
+from .models import Comparison, Run, RunInput
 from .result import Figure, result
 from .templatetags.training import figure
 
@@ -60,7 +60,11 @@ def runs_with_version(version: Version, user: User) -> Iterator[version_pages.Se
 @version_pages.version_need
 def runs_that_used(version: Version) -> Iterator[str]:
     """A run can be made again of what it started from, for as long as the run is there. The run that made it can do without it."""
-    runs = Run.objects.filter(inputs__version=version).distinct()
+    yield from _in_words(Run.objects.filter(inputs__version=version).distinct())
+
+
+def _in_words(runs: Iterable[Run]) -> Iterator[str]:
+    """That they used something; those of one name in one sentence."""
     found = Counter((str(run), str(queries.comparison_of(run) or "")) for run in runs)
     for (run, comparison), count in list(found.items())[:MOST]:
         if comparison:
@@ -119,6 +123,16 @@ def runs_with_dataset(dataset: Dataset, user: User) -> Iterator[dataset_pages.Se
         yield dataset_pages.Section(
             _("Models that learned from it"), "training/parts/version_link.html", {"versions": versions}
         )
+
+
+@dataset_pages.dataset_need
+def users_of_dataset(dataset: Dataset) -> Iterator[str]:
+    """Runs that could not be made again without it, comparisons on it, and versions whose line leads back to it."""
+    yield from _in_words(Run.objects.filter(inputs__dataset=dataset).distinct())
+    for comparison in Comparison.objects.filter(dataset=dataset)[:MOST]:
+        yield _("The comparison “%(name)s” is about it.") % {"name": comparison}
+    for version in queries.models_from(dataset)[:MOST]:
+        yield _("%(version)s learned from it.") % {"version": version}
 
 
 @dataset_pages.dataset_usage

@@ -21,7 +21,7 @@ from .collecting import (
     submit_ranking,
     undo,
 )
-from .datasets import freeze_snapshot, upload_dataset
+from .datasets import delete_dataset, freeze_snapshot, upload_dataset
 from .playground import rank_outputs
 from .projects import add_members, change_project, create_project, remove_members
 
@@ -33,6 +33,7 @@ __all__ = [
     "claim_task",
     "claim_this_task",
     "create_project",
+    "delete_dataset",
     "expire_leases",
     "extend_lease",
     "flag_task",

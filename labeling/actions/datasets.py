@@ -1,11 +1,15 @@
-"""Data sets come into being in two ways: a file is uploaded, or a project's rankings are frozen. After that they never change."""
+"""Data sets come into being in two ways: a file is uploaded, or a project's rankings are frozen. After that they never change; one that
+nothing uses can be deleted."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from django.db import transaction
+from django.db.models import ProtectedError
 from django.utils.translation import gettext as _
 
+from labeling import hooks
 from labeling.datasets import files, snapshot, store
 from labeling.files import Problem, refuse
 from labeling.identity import HELDOUT, TRAIN
@@ -50,7 +54,7 @@ def upload_dataset(
         if not writer.splits.total():
             raise Refusal(_("“%(file)s” holds no rows.") % {"file": file_name})
         made = writer.finish({"rows_left_out": len(problems)})
-    return _register(actor, name, reading.kind, made, "dataset.upload", file=file_name)
+        return _register(actor, name, reading.kind, made, "dataset.upload", file=file_name)
 
 
 def freeze_snapshot(
@@ -73,7 +77,27 @@ def freeze_snapshot(
             for turn in snapshot.turns(project):
                 writer.line("turns.jsonl", turn)
         made = writer.finish(about.manifest(project, options))
-    return _register(actor, name, Dataset.Kind.RANKINGS, made, "dataset.freeze", project, held)
+        return _register(actor, name, Dataset.Kind.RANKINGS, made, "dataset.freeze", project, held)
+
+
+def delete_dataset(*, actor: User, dataset: Dataset) -> None:
+    """Delete a data set that nothing uses, with its folder. The rankings of a snapshot stay in their project. One's own, or, for who
+    may change projects, anyone's.
+    """
+    check(actor, Right.UPLOAD_DATA)
+    if dataset.created_by != actor:
+        check(actor, Right.MANAGE_PROJECTS)
+    with store.alone():
+        with transaction.atomic():
+            if reasons := hooks.needs(dataset):
+                raise Refusal([_("%(dataset)s cannot be deleted.") % {"dataset": dataset}, *reasons], status=409)
+            about = {"name": dataset.name, "digest": dataset.digest, "rows": dataset.rows, "kind": dataset.kind}
+            audit(actor, "dataset.delete", dataset, **about)
+            try:
+                dataset.delete()
+            except ProtectedError:  # begun in this very moment
+                raise Refusal(_("Something has just begun to use it."), status=409) from None
+        shutil.rmtree(dataset.folder, ignore_errors=True)
 
 
 @transaction.atomic

@@ -3,6 +3,7 @@
 The folder is named by the sha256 of its manifest, which names the sha256 of every file: the same rows give the same folder.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -10,19 +11,23 @@ import shutil
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
 from django.conf import settings
+from django.utils.translation import gettext as _
 
 from labeling.identity import TRAIN
+from people.errors import Refusal
 
 DATA, MANIFEST = "data.jsonl", "manifest.json"
 
 
 class Writer:
-    """Use as a context manager: `add` rows, then `finish`. A folder that was not finished is removed."""
+    """Use as a context manager: `add` rows, then `finish`, and make the row that names the folder before leaving: until then nothing is
+    deleted. A folder that was not finished is removed."""
 
     def __init__(self, kind: str) -> None:
         self.kind = str(kind)
@@ -31,6 +36,7 @@ class Writer:
         self.written = 0  # bytes
         self._open: dict[str, BinaryIO] = {}
         self._hashes: dict = {}
+        self._guard = ExitStack()
 
     def __enter__(self) -> "Writer":
         self.folder.mkdir(parents=True)
@@ -40,6 +46,7 @@ class Writer:
         for file in self._open.values():
             file.close()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._guard.close()
 
     def add(self, row: dict, *, split: str) -> None:
         self.splits[split] += 1
@@ -75,6 +82,7 @@ class Writer:
         digest = hashlib.sha256(text.encode()).hexdigest()
         (self.folder / MANIFEST).write_text(text, encoding="utf-8")
         place = Path(settings.DATASETS) / digest
+        self._guard.enter_context(_lock(fcntl.LOCK_SH))  # until the row that names the folder is there
         try:
             self.folder.rename(place)
         except OSError:
@@ -87,6 +95,24 @@ class Writer:
             "splits": manifest["splits"],
             "size": sum(file["size"] for file in files),
         }
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """While nothing is being put in place; a Refusal if something is."""
+    try:
+        with _lock(fcntl.LOCK_EX | fcntl.LOCK_NB):
+            yield
+    except BlockingIOError:
+        raise Refusal(_("A data set is just being stored. Try again when it has ended."), status=409) from None
+
+
+@contextmanager
+def _lock(how: int) -> Iterator[None]:
+    Path(settings.DATASETS).mkdir(parents=True, exist_ok=True)
+    with open(Path(settings.DATASETS) / ".lock", "w") as file:
+        fcntl.flock(file, how)
+        yield
 
 
 def rows_of(folder: Path, split: str | None = None) -> Iterator[dict]:

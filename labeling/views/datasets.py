@@ -21,7 +21,7 @@ from labeling.models import Dataset, Split
 from labeling.project_queries import dataset_list, uploaded_as
 from labeling.views.lists import filter_of, page_of, posted, search_of
 from people.errors import Refusal
-from people.permissions import Right, requires
+from people.permissions import Right, can, requires
 
 STORED_AT_ONCE = 8 * 1024 * 1024  # bytes; a larger file becomes a job
 
@@ -80,6 +80,8 @@ def dataset(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "dataset": dataset,
         "about": dataset.manifest,
+        "can_delete": can(request.user, Right.UPLOAD_DATA)
+        and (dataset.created_by == request.user or can(request.user, Right.MANAGE_PROJECTS)),
         "simulated": sum(person["simulated"] for person in dataset.manifest.get("annotators", {}).values()),
         "left_out": _left_out(dataset),
         "uploaded_as": uploaded_as(dataset),
@@ -91,6 +93,18 @@ def dataset(request: HttpRequest, pk: int) -> HttpResponse:
     if context["is_there"]:
         context["page"] = page_of(request, Rows(dataset, split.value), size=5)
     return render(request, "labeling/dataset.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@requires(Right.UPLOAD_DATA)
+def delete(request: HttpRequest, pk: int) -> HttpResponse:
+    """Whether it can go, and why not; POST deletes it."""
+    dataset = get_object_or_404(Dataset, pk=pk)
+    if request.method == "POST":
+        actions.delete_dataset(actor=request.user, dataset=dataset)
+        messages.success(request, _("%(dataset)s is deleted.") % {"dataset": dataset.name})
+        return redirect("datasets")
+    return render(request, "labeling/dataset_delete.html", {"dataset": dataset, "reasons": hooks.needs(dataset)})
 
 
 def _left_out(dataset: Dataset) -> str:
