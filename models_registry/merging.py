@@ -49,6 +49,7 @@ def merge(version: Version, folder: Path) -> None:
     from .lm.chain import load
     from .lm.heads import SCALE_FILE
     from .lm.merging import merge as fold
+    from .lm.problems import Unfit
 
     chain = queries.folders(version)
     halves = {"BF16": torch.bfloat16, "F16": torch.float16}
@@ -56,7 +57,11 @@ def merge(version: Version, folder: Path) -> None:
         loaded = load(chain, device="cpu", dtype=torch.float32)
         fold(loaded)  # computed in float32, rounded once
     except ValueError as error:
-        raise Refusal(_("%(version)s cannot be merged: %(reason)s.") % {"version": version, "reason": error}) from None
+        reasons = (
+            [_(each.template) % each.params for each in error.problems] if isinstance(error, Unfit) else [str(error)]
+        )
+        text = _("%(version)s cannot be merged: %(reason)s.")
+        raise Refusal([text % {"version": version, "reason": reason} for reason in reasons]) from None
     loaded.model.to(halves.get(inspect.describe(chain[0]).dtype, torch.float32))
     loaded.model.save_pretrained(folder)
     loaded.tokenizer.save_pretrained(folder)

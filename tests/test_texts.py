@@ -248,6 +248,15 @@ def test_messages_of_the_engine_are_translated_where_they_are_read():
         assert gettext("Start run") == "Mulai run"
 
 
+def test_a_message_inside_a_message_is_translated_too():
+    reason = Message("y", "%(file)s has no rows.", {"file": "rows.jsonl"})
+    stored = Message("x", "This cannot move here: %(reason)s.", {"reason": reason})
+    assert str(stored) == "This cannot move here: rows.jsonl has no rows.."
+    assert said([stored.as_json()]) == [str(stored)]
+    with override("id"):
+        assert "rows.jsonl tidak berisi baris." in said([stored.as_json()])[0]
+
+
 def test_numbers_in_messages_follow_the_language():
     text = "At the start the ratio is %(ratio).2f and KL is %(kl).2f: policy, reference and sampling agree."
     message = Message("x", text, {"ratio": 1.0, "kl": 0.004}).as_json()

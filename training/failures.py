@@ -63,6 +63,7 @@ def said(messages: list[dict]) -> list[str]:
 
 
 def _filled(text: str, params: dict) -> str:
+    params = {name: said([value])[0] if isinstance(value, dict) else value for name, value in params.items()}
     text = re.sub(r"%\((\w+)\)\.(\d)f", lambda place: figure(params[place[1]], int(place[2])), text)
     return text % params
 

@@ -10,11 +10,13 @@ from typing import Literal
 from torch import nn
 from transformers import PreTrainedModel
 
+from .problems import Problem, Unfit, _
+
 Place = Literal["attention", "mlp"]
 
 
 def blocks(model: PreTrainedModel) -> nn.ModuleList:
-    """The model's blocks, the first first. Raises ValueError where no such list is found."""
+    """The model's blocks, the first first. Raises Unfit where no such list is found."""
     return _list_of_blocks(model)[1]
 
 
@@ -27,11 +29,11 @@ def _list_of_blocks(model: PreTrainedModel) -> tuple[nn.Module, nn.ModuleList]:
         for child in parent.children():
             if isinstance(child, nn.ModuleList) and len(child) == count and all(_holds_matrices(one) for one in child):
                 return parent, child
-    raise ValueError(f"the blocks of {type(model).__name__} could not be found")
+    raise Unfit(Problem(_("the blocks of %(model)s could not be found"), model=type(model).__name__))
 
 
 def places(model: PreTrainedModel, wanted: Literal["attention", "mlp", "both"]) -> Iterator[tuple[str, nn.Module]]:
-    """(name within the model, module) of each attention or MLP, block by block. Raises ValueError where one is not found."""
+    """(name within the model, module) of each attention or MLP, block by block. Raises Unfit where one is not found."""
     names = {id(module): name for name, module in model.named_modules()}
     kinds: tuple[Place, ...] = ("attention", "mlp") if wanted == "both" else (wanted,)
     for block in blocks(model):
@@ -41,16 +43,15 @@ def places(model: PreTrainedModel, wanted: Literal["attention", "mlp", "both"]) 
 
 
 def part(block: nn.Module, kind: Place) -> nn.Module:
-    """The attention of a block, or its MLP. Raises ValueError where there is not exactly one."""
+    """The attention of a block, or its MLP. Raises Unfit where there is not exactly one."""
     found = [
         module
         for name, module in block.named_children()
         if _holds_matrices(module) and _is_attention(name, module) == (kind == "attention")
     ]
     if len(found) != 1:
-        raise ValueError(
-            f"a block of the kind {type(block).__name__} has {len(found)} parts that could be its {kind}, not one"
-        )
+        text = _("a block of the kind %(block)s has %(found)s parts that could be its %(part)s, not one")
+        raise Unfit(Problem(text, block=type(block).__name__, found=len(found), part=kind))
     return found[0]
 
 

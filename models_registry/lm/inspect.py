@@ -8,12 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from . import hard_prompt
-
-
-def _(text: str) -> str:
-    """Marks a text for the web's translators; nothing is translated here."""
-    return text
-
+from .problems import Problem, _
 
 # Files that run code or unpickle objects when loaded. They are never loaded, and never imported.
 _PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".npy", ".npz", ".joblib", ".h5", ".msgpack"}
@@ -28,18 +23,6 @@ _UNKNOWN_ADAPTERS = {"MULTITASK_PROMPT_TUNING", "ADAPTION_PROMPT", "CPT", "CARTR
 
 _DTYPE_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 _HEADER_LIMIT = 100_000_000  # bytes; the format's own limit
-
-
-class Problem(str):
-    """A sentence for people that a program can still translate: `gettext(problem.template) % problem.params`."""
-
-    template: str
-    params: dict[str, Any]
-
-    def __new__(cls, template: str, **params: Any) -> "Problem":
-        problem = super().__new__(cls, template % params if params else template)
-        problem.template, problem.params = template, params
-        return problem
 
 
 @dataclass(frozen=True)

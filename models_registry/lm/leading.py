@@ -18,6 +18,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
+from .problems import Problem, Unfit, _
+
 PEFT_TYPES = {"PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING"}  # in a folder, P-tuning's are soft prompts like any
 
 
@@ -160,10 +162,11 @@ def config_and_tensors(
 
 
 def prefix_shape(model: PreTrainedModel) -> tuple[int, int, int]:
-    """(layers, key heads, head size). Raises ValueError where layers differ, so that no one shape fits them all."""
+    """(layers, key heads, head size). Raises Unfit where layers differ, so that no one shape fits them all."""
     config = model.config.get_text_config()
     if set(getattr(config, "layer_types", None) or ["full_attention"]) - {"full_attention", "sliding_attention"}:
-        raise ValueError(f"a prefix needs attention in every layer, and {config.model_type} has others")
+        text = _("a prefix needs attention in every layer, and %(kind)s has others")
+        raise Unfit(Problem(text, kind=config.model_type))
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     return config.num_hidden_layers, heads, size

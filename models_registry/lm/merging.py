@@ -7,13 +7,14 @@ from torch import nn
 from . import leading
 from .bottleneck_loader import Bottlenecks
 from .chain import Loaded, active_head, use
+from .problems import Problem, Unfit, _
 
 
 def merge(loaded: Loaded) -> None:
-    """Fold the chain's adapters into the weights; the model is then a full one without any. Raises ValueError, with all the reasons,
+    """Fold the chain's adapters into the weights; the model is then a full one without any. Raises Unfit, with all the reasons,
     where that cannot be done, and changes nothing."""
     if problems := reasons_against(loaded):
-        raise ValueError("; ".join(problems))
+        raise Unfit(*problems)
     use(loaded, loaded.adapters)
     if loaded.labels:
         loaded.model.config.id2label = dict(enumerate(loaded.labels))
@@ -33,24 +34,31 @@ def merge(loaded: Loaded) -> None:
     use(loaded, ())
 
 
-def reasons_against(loaded: Loaded) -> list[str]:
+def reasons_against(loaded: Loaded) -> list[Problem]:
     """Why the chain's links cannot be folded into weights; empty where they can."""
-    found = []
+    problems: list[Problem] = []
     if any(isinstance(module, Bottlenecks) and len(module.adapters) for module in loaded.model.modules()):
-        found.append("a bottleneck adapter is not linear: no weights could do the same, so it cannot be merged")
+        problems.append(
+            Problem(_("a bottleneck adapter is not linear: no weights could do the same, so it cannot be merged"))
+        )
     state = leading.of(loaded.model)
     if state is not None and len(state.prompts):
-        found.append("a soft prompt stands in front of the text and changes no weight, so it cannot be merged")
+        problems.append(
+            Problem(_("a soft prompt stands in front of the text and changes no weight, so it cannot be merged"))
+        )
     if state is not None and len(state.prefixes):
-        found.append("a prefix adds to what attention looks at and changes no weight, so it cannot be merged")
+        problems.append(
+            Problem(_("a prefix adds to what attention looks at and changes no weight, so it cannot be merged"))
+        )
     if loaded.hard_prompt is not None:
-        found.append("a hard prompt is words, which cannot be merged into weights")
+        problems.append(Problem(_("a hard prompt is words, which cannot be merged into weights")))
     if any(_dora_on_others(module) for module in loaded.model.modules()):
-        found.append("a DoRA adapter that shares a layer with other adapters cannot be merged exactly")
+        problems.append(Problem(_("a DoRA adapter that shares a layer with other adapters cannot be merged exactly")))
     for module in loaded.model.modules():
         if isinstance(module, BaseTunerLayer) and not hasattr(module, "merge"):
-            found.append(f"an adapter of the kind {type(module).__name__} cannot be merged")
-    return list(dict.fromkeys(found))
+            text = _("an adapter of the kind %(kind)s cannot be merged")
+            problems.append(Problem(text, kind=type(module).__name__))
+    return list(dict.fromkeys(problems))
 
 
 def _dora_on_others(module: nn.Module) -> bool:

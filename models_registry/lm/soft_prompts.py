@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from . import leading
+from .problems import Problem, Unfit, _
 from .tuning.config import TunePrefix, TuneSoftPrompt
 
 if TYPE_CHECKING:
@@ -47,9 +48,8 @@ def start(loaded: "Loaded", tune: TuneSoftPrompt, *, common: Sequence[int] = (),
         return _embedded(embed, (ids * -(-tune.length // len(ids)))[: tune.length])
     names = tune.labels or list(labels)
     if not names:
-        raise ValueError(
-            "a soft prompt cannot start at the labels where there are none: name them, or choose another start"
-        )
+        text = _("a soft prompt cannot start at the labels where there are none: name them, or choose another start")
+        raise Unfit(Problem(text))
     means = [_embedded(embed, _tokens(loaded, name)).mean(0) for name in names[: tune.length]]
     rest = tune.length - len(means)
     return torch.cat([torch.stack(means), *([_embedded(embed, drawn(loaded, rest, common))] if rest else [])])
@@ -77,7 +77,7 @@ def drawn(loaded: "Loaded", count: int, common: Sequence[int]) -> list[int]:
     size = loaded.model.get_input_embeddings().weight.shape[0]
     choice = [token for token in (common or range(min(COMMON, size))) if token not in special]
     if not choice:
-        raise ValueError("there are no tokens to start a soft prompt from")
+        raise Unfit(Problem(_("there are no tokens to start a soft prompt from")))
     order: list[int] = []
     while len(order) < count:
         order += torch.randperm(len(choice)).tolist()
@@ -87,7 +87,7 @@ def drawn(loaded: "Loaded", count: int, common: Sequence[int]) -> list[int]:
 def _tokens(loaded: "Loaded", text: str) -> list[int]:
     ids = list(loaded.tokenizer(text, add_special_tokens=False)["input_ids"])
     if not ids:
-        raise ValueError(f"the text “{text}” has no tokens to start a soft prompt from")
+        raise Unfit(Problem(_("the text “%(text)s” has no tokens to start a soft prompt from"), text=text))
     return ids
 
 

@@ -89,6 +89,8 @@ def test_what_an_adapter_cannot_be_folded_into_is_refused(pretrained, examples, 
     assert runs.go(folder) == 2
     [found] = runs.status(folder)["problems"]
     assert found["id"] == "cannot-tune"
+    # The reason is a message again, for the web to translate.
+    assert found["params"]["reason"]["text"].startswith("a bottleneck adapter is not linear")
     assert not (folder / "output").exists()
 
 

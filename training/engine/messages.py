@@ -12,7 +12,7 @@ def _(text: str) -> str:
 
 @dataclass(frozen=True)
 class Message:
-    """`id` is stable and made for programs; `text` holds `%(name)s` places that `params` fill."""
+    """`id` is stable and made for programs; `text` holds `%(name)s` places that `params` fill; a place may be filled by a message again."""
 
     id: str
     text: str
@@ -22,7 +22,10 @@ class Message:
         return self.text % self.params if self.params else self.text
 
     def as_json(self) -> dict[str, Any]:
-        return {"id": self.id, "text": self.text, "params": self.params}
+        params = {
+            name: value.as_json() if isinstance(value, Message) else value for name, value in self.params.items()
+        }
+        return {"id": self.id, "text": self.text, "params": params}
 
 
 class Refused(Exception):

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from models_registry.lm.chain import Loaded
+from models_registry.lm.problems import Unfit
 from models_registry.lm.soft_prompts import commonest
 from models_registry.lm.tuning import apply as tuning
 from models_registry.lm.tuning.config import Tune, TunePrefix, TuneSoftPrompt
@@ -48,9 +49,8 @@ class Moving:
         try:
             tuning.apply(loaded, tune, common=commonest(islice(texts, COUNTED_TEXTS)) if leads else ())
         except ValueError as error:
-            raise Refused(
-                Message("cannot-tune", _("This cannot move here: %(reason)s."), {"reason": str(error)})
-            ) from None
+            text = _("This cannot move here: %(reason)s.")
+            raise Refused(Message("cannot-tune", text, {"reason": reason}) for reason in _reasons(error)) from None
         self.parameters: dict[str, nn.Parameter] = tuning.trained_parameters(loaded)
         self.trained, self.total = tuning.counts(loaded)
         self._untouched = Untouched(loaded.model)
@@ -76,3 +76,10 @@ class Moving:
             text = _("Weights that were not to move have moved: %(names)s. The result is not kept.")
             raise Failed(Message("moved", text, {"names": ", ".join(changed[:5])}))
         return found
+
+
+def _reasons(error: ValueError) -> list[Message | str]:
+    """What stands in the way, each to be translated by itself; what a library says stays as it is."""
+    if not isinstance(error, Unfit):
+        return [str(error)]
+    return [Message("cannot-tune-reason", reason.template, reason.params) for reason in error.problems]

@@ -28,6 +28,7 @@ from ..blocks import blocks, final_norms, part
 from ..chain import Loaded, active_head, adapter_off, head_of, put_head, use, wrap
 from ..heads import score_head
 from ..merging import merge
+from ..problems import Problem, Unfit, _
 from .config import (
     Tune,
     TuneAll,
@@ -56,7 +57,7 @@ def apply(loaded: Loaded, tune: Tune, *, common: Sequence[int] = ()) -> None:
 
     All kinds but prefix and soft prompt start with zero effect. Where the whole model or layers of it move, the chain's adapters are
     folded into the weights first. `common`: the commonest tokens of the training texts (soft_prompts.commonest), from which virtual
-    tokens may start. Raises ValueError where the model or its chain cannot be tuned in this way.
+    tokens may start. Raises Unfit where the model or its chain cannot be tuned in this way.
     """
     loaded.model.requires_grad_(False)
     if result_kind(tune) == "full":
@@ -103,7 +104,13 @@ def _moving(loaded: Loaded, tune: Tune) -> list[nn.Module]:
     assert isinstance(tune, TuneLastLayers)
     all_blocks = list(blocks(loaded.model))
     if tune.n > len(all_blocks):
-        raise ValueError(f"the model has {len(all_blocks)} blocks, so the last {tune.n} cannot move")
+        raise Unfit(
+            Problem(
+                _("the model has %(blocks)s blocks, so the last %(last)s cannot move"),
+                blocks=len(all_blocks),
+                last=tune.n,
+            )
+        )
     return [*all_blocks[-tune.n :], *final_norms(loaded.model), head]
 
 
@@ -122,7 +129,7 @@ def _on_linear(loaded: Loaded, tune: TuneLora | TuneVera | TuneLokr | TuneOft | 
     """PEFT's config of an adapter that is put on linear layers."""
     targets = _linear_layers(loaded.model, tune.target)
     if not targets:
-        raise ValueError(f"the model has no linear layers of the kind {tune.target!r}")
+        raise Unfit(Problem(_("the model has no linear layers of the kind %(kind)s"), kind=tune.target))
     turned = {"fan_in_fan_out": _has_conv1d(loaded.model, targets)}
     common = {"target_modules": targets, **_for_head(loaded)}
     if isinstance(tune, TuneLora):
@@ -144,9 +151,8 @@ def _on_linear(loaded: Loaded, tune: TuneLora | TuneVera | TuneLokr | TuneOft | 
             n_frequency=tune.frequencies, scaling=tune.scaling, init_weights=True, **turned, **common
         )
     if turned["fan_in_fan_out"]:
-        raise ValueError(
-            f"PEFT cannot put {tune.kind} on this model's layers, which are of the kind Conv1D, as GPT-2's are"
-        )
+        text = _("PEFT cannot put %(kind)s on this model's layers, which are of the kind Conv1D, as GPT-2's are")
+        raise Unfit(Problem(text, kind=tune.kind))
     if isinstance(tune, TuneLokr):
         return LoKrConfig(r=tune.rank, alpha=tune.alpha, rank_dropout=tune.dropout, **common)
     return OFTConfig(oft_block_size=tune.block_size, **common)
@@ -167,7 +173,7 @@ def _ia3(loaded: Loaded) -> IA3Config:
         attention += [names[id(layer)] for layer in (apart or together).values()]
         mlp += [names[id(layer)] for layer in _linears(part(block, "mlp")).values() if _sizes(layer)[1] == hidden][-1:]
     if not attention or not mlp:
-        raise ValueError("the layers that (IA)³ rescales could not be found in this model")
+        raise Unfit(Problem(_("the layers that (IA)³ rescales could not be found in this model")))
     return IA3Config(
         target_modules=attention + mlp,
         feedforward_modules=mlp,
