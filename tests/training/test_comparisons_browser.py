@@ -4,9 +4,11 @@ import pytest
 
 from tests import factories
 from training.comparisons.models import Comparison
+from training.models import Run
 
+from . import make
 from .test_actions import version
-from .test_comparisons import complete, labelled
+from .test_comparisons import complete, labelled, started, trial
 
 pytestmark = pytest.mark.browser
 
@@ -43,3 +45,20 @@ def test_methods_are_chosen_started_and_their_table_is_sorted(open_page, db):
     page.wait_for_url("**to=2**")
     assert page.get_by_text("+97.5").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_warnings_are_unfolded_by_keyboard_and_stay_so_while_the_table_fills(open_page, db):
+    made = started()
+    run = trial(made).run
+    Run.objects.filter(pk=run.pk).update(state=Run.State.RUNNING, progress=0.4)
+    warning = {"id": "w", "text": "Some examples did not fit.", "params": {}}
+    make.write_events(run.folder, {"kind": "note", "level": "warning", "message": warning})
+    page = open_page(made.get_absolute_url(), made.created_by)
+    page.set_default_timeout(20_000)
+    page.locator("summary", has_text="1 warning").focus()
+    page.keyboard.press("Enter")
+    page.get_by_text("Some examples did not fit.").wait_for()
+    Run.objects.filter(pk=run.pk).update(progress=0.8)
+    page.get_by_text("80 %").wait_for()
+    assert page.get_by_text("Some examples did not fit.").is_visible()
+    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
