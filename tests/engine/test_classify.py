@@ -71,6 +71,7 @@ def heldout(rows: list[dict[str, str]]) -> list[dict[str, str]]:
     return [row for row in rows if row["split"] == "heldout"]
 
 
+@pytest.mark.slow
 def test_it_learns_and_tells_how_well(classified):
     told = metrics(classified)
     assert told["heldout_accuracy"] > 0.9

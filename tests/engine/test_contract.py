@@ -154,6 +154,7 @@ def test_status_tells_what_the_run_used(pretrained):
     assert not (pretrained / "output.part").exists()
 
 
+@pytest.mark.slow
 def test_settings_changed_after_the_start_are_refused(tmp_path, corpus):
     config = {**runs.TINY, "max_steps": 4, "checkpoint_every": 2, "delete_checkpoints": False}
     folder = runs.write_run(tmp_path / "run", "pretrain", config, {"dataset": corpus})
@@ -165,6 +166,7 @@ def test_settings_changed_after_the_start_are_refused(tmp_path, corpus):
     assert runs.status(folder)["problems"][0]["id"] == "order-changed"
 
 
+@pytest.mark.slow
 def test_the_command_line_lists_methods_and_prints_schemas():
     def engine(*arguments: str) -> subprocess.CompletedProcess:
         return subprocess.run(

@@ -46,6 +46,7 @@ def chat_model(request, pretrained, tmp_path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_loss_is_that_of_the_last_answer(chat_model, tmp_path):
     data = runs.write_rows(tmp_path / "rows.jsonl", conversations())
     inputs = {"base": [str(chat_model)], "dataset": str(data)}

@@ -120,6 +120,7 @@ def starts_from_itself(method: str, folder: Path) -> bool:
     return margins == pytest.approx([0] * 4, abs=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", list(QUICK))
 def test_a_run_starts_from_itself_moves_and_leaves_an_adapter(method, make, pretrained):
     folder = make(method)
@@ -150,6 +151,7 @@ def test_a_run_starts_from_itself_moves_and_leaves_an_adapter(method, make, pret
         assert figures["heldout_loss"] == [e for e in runs.events(folder) if "heldout_loss" in e][-1]["heldout_loss"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["dpo", "grpo"])
 def test_the_reference_is_the_chain_and_not_its_root(method, make, pretrained, tuned):
     folder = make(method, base=(tuned,))
@@ -161,6 +163,7 @@ def test_the_reference_is_the_chain_and_not_its_root(method, make, pretrained, t
     assert load([pretrained / "output", tuned, folder / "output"]).adapters == ("link1", "link2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["dpo", "rloo"])
 def test_with_all_weights_the_reference_is_the_start_and_the_model_keeps_its_settings(method, make, pretrained):
     folder = make(method, tune={"kind": "all"})
@@ -200,6 +203,7 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(method, config, stop_a
     assert runs.status(stopped)["tokens_seen"] == runs.status(whole)["tokens_seen"]
 
 
+@pytest.mark.slow
 def test_a_held_out_loss_that_rises_is_told(make):
     """Held-out rankings that say the opposite: what is learned is worth nothing to them."""
     folder = make("dpo", max_steps=8, sample_prompts=0)
@@ -239,6 +243,7 @@ def test_whatever_moves_trl_trains_it_and_nothing_else(kind, method, make, pretr
     assert logprobs(start, pair)[0] != pytest.approx(logprobs(end, pair)[0], abs=1e-6)
 
 
+@pytest.mark.slow
 def test_trl_and_this_program_read_the_same_tokens(make, pretrained):
     """The log-probabilities that TRL tells of the held-out pairs are those that score.logprobs gives their texts."""
     folder = make("dpo", max_steps=1, batch_size=4, micro_batch=2)
@@ -300,6 +305,7 @@ def test_a_tie_never_becomes_one_pair_with_a_winner():
     assert total > 500
 
 
+@pytest.mark.slow
 def test_a_tie_in_two_rows_pulls_two_answers_together_and_no_further(make):
     """With nothing but ties, DPO's loss is at its least where it begins, and the model stays where it is."""
     folder = make("dpo", ties="both", max_steps=4)
@@ -340,6 +346,7 @@ def test_kto_pairs_each_prompt_with_a_neighbours_answer():
     assert mismatched(rows, None) == rows
 
 
+@pytest.mark.slow
 def test_kto_wants_a_line_or_to_be_told_what_else(make, data, pretrained):
     refused = make("kto", "refused")
     order = json.loads((refused / "run.json").read_text())

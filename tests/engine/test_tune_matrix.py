@@ -65,16 +65,9 @@ def inputs(tmp_path_factory, pretrained, examples) -> dict[str, dict[str, Any]]:
 
 
 def pairs() -> list[Any]:
-    """Every objective with every kind. Fast are all usual kinds where texts are learned or told apart, and three where rankings or answers are."""
-    unusual = {"vera", "lokr", "oft", "fourier"}
+    """Every objective with every kind; fast are the three that stand for full weights, adapters and what leads a text."""
     return [
-        pytest.param(
-            method,
-            kind,
-            marks=[]
-            if kind not in unusual and (method in ("finetune", "classify") or kind in ("all", "lora", "soft_prompt"))
-            else [pytest.mark.slow],
-        )
+        pytest.param(method, kind, marks=[] if kind in ("all", "lora", "soft_prompt") else [pytest.mark.slow])
         for method in METHODS
         for kind in KINDS
     ]

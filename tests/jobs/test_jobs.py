@@ -106,6 +106,7 @@ def test_a_waiting_job_is_cancelled_at_once_and_never_runs(admin, tmp_path):
         actions.request_cancel(actor=admin, job=job)
 
 
+@pytest.mark.slow
 def test_a_running_job_stops_at_its_next_step(admin, monkeypatch):
     job = actions.enqueue(actor=admin, what="test-count", arguments={"steps": 5, "pause": 0.4})
     real_set, steps = tasks.Progress.set, []

@@ -344,6 +344,7 @@ def test_rest_exports_merges_deletes_and_tells_of_the_store(client, admin, tiny,
         assert getattr(client, method)(reverse(address, args=arguments), headers=researcher).status_code == 403
 
 
+@pytest.mark.slow
 def test_pages_load_neither_torch_nor_the_model_server(tiny):
     """In a fresh process, as the web server is one."""
     import subprocess

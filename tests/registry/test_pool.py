@@ -51,6 +51,7 @@ def text(loaded) -> str:
     return generate(loaded, ["Hello"], **SAMPLING)[0].text
 
 
+@pytest.mark.slow
 def test_every_kind_over_one_base_writes_what_it_writes_alone(tiny_model, links):
     pool = Pool(budget=PLENTY, device="cpu")
     chains = {"base": [tiny_model], **{name: [tiny_model, folder] for name, folder in links.items()}}
@@ -95,6 +96,7 @@ def test_soft_prompts_are_mixed_in_one_batch_as_each_alone(tiny_model, links):
         assert output.logprobs == pytest.approx(alone.logprobs, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_links_go_before_bases_and_come_back(tiny_model, links, copy_of):
     one = Pool(budget=PLENTY, device="cpu")
     one.get([tiny_model])
@@ -113,6 +115,7 @@ def test_links_go_before_bases_and_come_back(tiny_model, links, copy_of):
     assert text(view) == expected
 
 
+@pytest.mark.slow
 def test_the_longest_unused_base_goes_first(tiny_model, copy_of):
     folders = [[copy_of(tiny_model, name)] for name in "abc"]
     one = Pool(budget=PLENTY, device="cpu")
@@ -126,6 +129,7 @@ def test_the_longest_unused_base_goes_first(tiny_model, copy_of):
     assert pool.get(folders[1]) is not second
 
 
+@pytest.mark.slow
 def test_what_is_being_computed_with_stays(tiny_model, copy_of):
     folders = [[copy_of(tiny_model, name)] for name in "ab"]
     one = Pool(budget=PLENTY, device="cpu")

@@ -89,6 +89,7 @@ def test_the_command_on_a_runs_page_makes_the_same_run_again():
     assert second.inputs.get().dataset == first.inputs.get().dataset
 
 
+@pytest.mark.slow
 def test_a_shown_command_works_in_any_folder(tmp_path, settings):
     """As it is pasted: by the site's own interpreter and in a folder of data that has a space in its name."""
     settings.DATA = tmp_path / "our data"
@@ -99,6 +100,7 @@ def test_a_shown_command_works_in_any_folder(tmp_path, settings):
     assert "There is no admin yet" in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("there", [False, True], ids=["no folder", "an empty folder"])
 def test_without_a_database_a_command_says_so_in_a_sentence(tmp_path, settings, there):
     settings.DATA = tmp_path / "nothing"

@@ -112,6 +112,7 @@ def complete(comparison: Comparison, wrong: dict[int, set[int]]) -> None:
 # ---- the menu
 
 
+@pytest.mark.slow
 def test_every_choice_of_the_menu_is_a_run_that_could_begin():
     base, scorer = version("base", parameters=500_000), version("scorer", head=Head.REWARD)
     for task, facts in menu.TASKS.items():
@@ -154,6 +155,7 @@ def test_what_cannot_begin_on_this_base_says_why_and_is_refused():
     assert not any(choice.against for choice in menu.menu("classification", lora, data))
 
 
+@pytest.mark.slow
 def test_rankings_without_a_line_leave_kto_out_until_its_settings_say_what_then():
     rows = [
         {"prompt": "a", "completions": ["b", "c"], "ranking": "A > B", "split": split}
@@ -170,6 +172,7 @@ def test_rankings_without_a_line_leave_kto_out_until_its_settings_say_what_then(
     assert made.entries.get().config["without_line"] == "tiers"
 
 
+@pytest.mark.slow
 def test_what_the_runs_warned_of_stands_in_the_row_and_in_every_file(client):
     made = started()
     complete(made, {1: {0}, 2: {1}})

@@ -44,6 +44,7 @@ def test_the_empty_list_says_what_to_do(client, admin):
     assert reverse("comparisons") in text(client.get("/runs/"))
 
 
+@pytest.mark.slow
 def test_the_menu_follows_task_base_and_data(client, admin):
     base, data = version("stories"), labelled("Moods")
     page = text(client.get("/baselines/new/"))
@@ -80,6 +81,7 @@ def test_all_are_started_from_the_form(client, admin):
     assert (made.seeds, made.max_steps, Run.objects.count()) == ([0, 5], 9, 4)
 
 
+@pytest.mark.slow
 def test_settings_are_looked_at_before_the_start(client, admin):
     client.post("/baselines/new/", sent(version("stories"), labelled()))
     made = Comparison.objects.get()
@@ -218,6 +220,7 @@ def baselines(*arguments: str) -> str:
     return out.getvalue()
 
 
+@pytest.mark.slow
 def test_the_command_does_the_same():
     factories.admin()
     version("stories")
@@ -247,6 +250,7 @@ def test_the_command_does_the_same():
             baselines(*what, *wrong)
 
 
+@pytest.mark.slow
 def test_the_guide_leads_from_what_one_has_to_filled_forms_and_names_every_method(client, admin):
     page = text(client.get("/guide/"))
     for have in ("corpus", "examples", "labels", "rankings", "words"):

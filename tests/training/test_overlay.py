@@ -44,6 +44,7 @@ def one_dataset(db):
     run_with.data = make.dataset(name="Tales")
 
 
+@pytest.mark.slow
 def test_each_run_has_a_line_of_its_colour_and_all_charts_one_scale(admin):
     first, second = run_with(admin, "first"), run_with(admin, "second")
     make.write_events(second.folder, {"t": 5000, "step": 20, "entropy": 2.0})
@@ -99,6 +100,7 @@ def test_the_link_alone_shows_a_colleague_the_same(client, admin):
     assert f'aria-label="Choose {first.name}"' in client.get("/runs/").content.decode()
 
 
+@pytest.mark.slow
 def test_no_more_runs_than_colours_can_be_told_apart(client, admin):
     runs = [run_with(admin, f"Run {number}") for number in range(len(charts.RUN_COLOURS) + 1)]
     page = client.get("/runs/compare/", {"run": [str(run.pk) for run in runs]}).content.decode()

@@ -280,6 +280,7 @@ def test_charts_are_drawn_once_and_in_the_figures_of_the_language():
         assert "0,5" in charts.draw([plot])[0]
 
 
+@pytest.mark.slow
 def test_a_renderer_that_died_is_replaced(client, running):
     charts.draw([charts.Plot((((0, 1.0), (1, 5.0)),), 1)])
     renderer._process.kill()
@@ -314,6 +315,7 @@ def test_a_chart_can_be_taken_along(client, running):
     assert client.get(reverse("run-curve", args=[running.pk, "bogus"])).status_code == 404
 
 
+@pytest.mark.slow
 def test_the_machinery_is_folded_away(client, running):
     write_events(running.folder, {"step": 5, "lr": 0.1, "kl": 0.2})
     page = text(client.get(running.get_absolute_url()))
