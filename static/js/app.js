@@ -138,16 +138,18 @@ for (const name of ["htmx:beforeSwap", "htmx:oobBeforeSwap"])
     keptPlaces.set(target.id, {
       scrolled: [...target.querySelectorAll(".scroll")].map((part) => part.scrollLeft),
       unfolded: [...target.querySelectorAll("details[id][open]")].map((each) => each.id),
+      ticked: [...target.querySelectorAll("input[data-keep-tick]:checked")].map((each) => each.id),
       focused: target.contains(document.activeElement) && described(document.activeElement),
     });
   });
 // After the last of an answer's parts is in place.
 document.addEventListener("htmx:afterSwap", () => {
-  for (const [id, { scrolled, unfolded, focused }] of keptPlaces) {
+  for (const [id, { scrolled, unfolded, ticked, focused }] of keptPlaces) {
     const part = document.getElementById(id);
     if (!part) continue;
     [...part.querySelectorAll(".scroll")].forEach((each, place) => (each.scrollLeft = scrolled[place] ?? 0));
     for (const each of part.querySelectorAll("details[id]")) each.open ||= unfolded.includes(each.id);
+    for (const each of part.querySelectorAll("input[data-keep-tick]")) each.checked ||= ticked.includes(each.id);
     if (focused && document.activeElement === document.body)
       [...part.querySelectorAll(REACHABLE)].find((each) => described(each) === focused)?.focus({ preventScroll: true });
   }
