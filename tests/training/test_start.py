@@ -120,7 +120,7 @@ def test_from_the_first_start_to_the_second(site):
     before = site.parts()
     assert before.keys() >= {"web", "worker", "supervise"}
     before["worker"].kill()
-    until(lambda: "worker" in site.parts() and site.parts()["worker"].pid != before["worker"].pid, 30)
+    until(lambda: site.parts().get("worker", before["worker"]).pid != before["worker"].pid, 30)
 
     # Ctrl-C: a training writes its checkpoint, and everything is gone.
     folder = Path(site.shell(QUEUE_A_RUN))
