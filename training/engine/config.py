@@ -281,8 +281,8 @@ class TrainingSettings(OptimizerSettings, RunSettings):
     )
 
 
-class LanguageSettings(TrainingSettings):
-    """What pretraining and finetuning share besides: they show what the model writes."""
+class SampledSettings(Settings):
+    """Of methods that show what the model writes, at every evaluation."""
 
     sample_tokens: int = setting(
         64,
@@ -294,3 +294,7 @@ class LanguageSettings(TrainingSettings):
         ge=1,
         le=1024,
     )
+
+
+class LanguageSettings(SampledSettings, TrainingSettings):
+    """Of pretraining and finetuning."""

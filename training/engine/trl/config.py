@@ -1,13 +1,14 @@
 """Settings that TRL's methods share: those that learn from rankings as they are, and those that write and are scored. Light."""
 
-from typing import Literal, Self
+from typing import Self
 
 from pydantic import model_validator
 
 from models_registry.lm.tuning.config import Tune, TuneLora
 
-from ..config import Input, OptimizerSettings, RunSettings, Settings, TrainingSettings, setting
+from ..config import Input, SampledSettings, Settings, TrainingSettings, setting
 from ..messages import Message, _
+from ..rollouts import RolloutSettings
 from ..tunes import problems_of_tune
 
 RATES = _("About 1e-4 for adapters and 1e-6 to 1e-5 for all weights; ten times that for a model below a million parameters.")  # fmt: skip
@@ -35,7 +36,7 @@ class TrlSettings(Settings):
         return found
 
 
-class RankedSettings(TrlSettings, TrainingSettings):
+class RankedSettings(TrlSettings, SampledSettings, TrainingSettings):
     """Of dpo and kto, which learn from rankings of answers that stand already."""
 
     max_length: int | None = setting(
@@ -70,16 +71,6 @@ class RankedSettings(TrlSettings, TrainingSettings):
         ge=0,
         le=64,
     )
-    sample_tokens: int = setting(
-        64,
-        _("Length of samples"),
-        _("Tokens of the texts that the model writes at every evaluation, at the same few prompts."),
-        group="watch",
-        unit="tokens",
-        advanced=True,
-        ge=1,
-        le=1024,
-    )
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
@@ -93,52 +84,13 @@ class RankedSettings(TrlSettings, TrainingSettings):
         return self.micro_batch or self.batch_size
 
 
-class WritingSettings(TrlSettings, OptimizerSettings, RunSettings):
+class WritingSettings(TrlSettings, RolloutSettings):
     """Of rloo and grpo, which write several answers to each prompt and compare their scores."""
 
-    updates: int = setting(
-        60, _("Updates"), _("How often the model writes, is scored, and learns from it."), group="goal",
-        unit="updates", ge=1, le=1_000_000,
-    )  # fmt: skip
-    episodes: int = setting(
-        64, _("Episodes"), _("Answers written for one update."), group="goal", unit="answers", ge=2, le=65536
-    )  # fmt: skip
     group_size: int = setting(
         8, _("Group size"), _("Answers to one prompt. Each is compared with the others of its group, so no critic is needed."),
         group="goal", unit="answers", ge=2, le=1024,
     )  # fmt: skip
-    max_tokens: int = setting(
-        64, _("Longest answer"), _("An answer that has not ended by then is cut."), group="goal", unit="tokens",
-        ge=1, le=32768,
-    )  # fmt: skip
-    max_prompt_tokens: int | None = setting(
-        None,
-        _("Longest prompt"),
-        _("Longer prompts are left out; empty: what the model holds besides the answer."),
-        group="goal",
-        unit="tokens",
-        advanced=True,
-        ge=1,
-    )
-    temperature: float = setting(
-        1.0,
-        _("Temperature"),
-        _("Of sampling; policy and reference are divided by it alike, so the ratio stays exact."),
-        group="goal",
-        source="Huang et al. 2024, The N+ implementation details of RLHF with PPO",
-        gt=0,
-        le=5,
-    )
-    missing_eos_penalty: float = setting(
-        0.0,
-        _("Penalty for no end"),
-        _("Taken from the score of an answer that was cut at the longest length."),
-        group="goal",
-        unit="standard deviations of the score",
-        source="Huang et al. 2024, The N+ implementation details of RLHF with PPO",
-        ge=0,
-        le=100,
-    )
     kl_coef: float = setting(
         0.05,
         _("KL weight β"),
@@ -170,29 +122,6 @@ class WritingSettings(TrlSettings, OptimizerSettings, RunSettings):
         ge=1,
     )
     lr: float = setting(1e-4, _("Learning rate"), RATES, group="optimizer", gt=0, le=1)
-    schedule: Literal["cosine", "linear", "constant"] = setting(
-        "linear", _("Schedule"), _("How the learning rate falls after the warm-up."), group="optimizer"
-    )  # fmt: skip
-    warmup: float = setting(
-        0.0, _("Warm-up"), _("Share of the updates in which the learning rate rises from zero."), group="optimizer",
-        unit="share", ge=0, le=1,
-    )  # fmt: skip
-    sample_prompts: int = setting(
-        4, _("Sample prompts"), _("Held-out prompts whose answers are shown as they change."), group="watch",
-        unit="prompts", ge=0, le=64,
-    )  # fmt: skip
-    sample_every: int | None = setting(
-        None, _("Sample every"), _("Updates between two such answers; empty: ten times a run."), group="watch",
-        unit="updates", advanced=True, ge=1,
-    )  # fmt: skip
-    heldout_prompts: int = setting(
-        200, _("Held-out prompts"), _("At most so many are answered by start and result at the end, and compared."),
-        group="watch", unit="prompts", ge=0, le=100_000,
-    )  # fmt: skip
-    kl_limit: float = setting(
-        0.5, _("KL alarm"), _("Above this the run's page warns that the model has left its start."), group="watch",
-        unit="nats per token", advanced=True, gt=0, le=100,
-    )  # fmt: skip
 
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:

@@ -6,8 +6,9 @@ from pydantic import model_validator
 
 from models_registry.lm.tuning.config import Tune, TuneLora
 
-from ...config import Input, Method, OptimizerSettings, RunSettings, setting
+from ...config import Input, Method, setting
 from ...messages import Message, _
+from ...rollouts import RolloutSettings
 from ...tunes import problems_of_tune
 
 METHOD = Method(
@@ -22,7 +23,7 @@ METHOD = Method(
 )  # fmt: skip
 
 
-class Config(OptimizerSettings, RunSettings):
+class Config(RolloutSettings):
     tune: Tune = setting(
         TuneLora(rank=16, alpha=32.0),
         _("What moves"),
@@ -37,46 +38,6 @@ class Config(OptimizerSettings, RunSettings):
         ),
         group="model",
         advanced=True,
-    )
-
-    updates: int = setting(
-        60, _("Updates"), _("How often the model writes, is scored, and learns from it."), group="goal",
-        unit="updates", ge=1, le=1_000_000,
-    )  # fmt: skip
-    episodes: int = setting(
-        64, _("Episodes"), _("Answers written for one update."), group="goal", unit="answers", ge=2, le=65536
-    )  # fmt: skip
-    max_tokens: int = setting(
-        64, _("Longest answer"), _("An answer that has not ended by then is cut."), group="goal", unit="tokens",
-        ge=1, le=32768,
-    )  # fmt: skip
-    max_prompt_tokens: int | None = setting(
-        None,
-        _("Longest prompt"),
-        _("Longer prompts are left out; empty: what the model holds besides the answer."),
-        group="goal",
-        unit="tokens",
-        advanced=True,
-        ge=1,
-    )
-    temperature: float = setting(
-        1.0,
-        _("Temperature"),
-        _("Of sampling; policy and reference are divided by it alike, so the ratio stays exact."),
-        group="goal",
-        source="Huang et al. 2024, The N+ implementation details of RLHF with PPO",
-        gt=0,
-        le=5,
-    )
-    missing_eos_penalty: float = setting(
-        0.0,
-        _("Penalty for no end"),
-        _("Taken from the score of an answer that was cut at the longest length."),
-        group="goal",
-        unit="standard deviations of the score",
-        source="Huang et al. 2024, The N+ implementation details of RLHF with PPO",
-        ge=0,
-        le=100,
     )
 
     kl_coef: float = setting(
@@ -167,33 +128,9 @@ class Config(OptimizerSettings, RunSettings):
         1e-4, _("Learning rate"), _("About 3e-4 for all weights of a model below a million parameters and three times that for LoRA; 1e-6 to 1e-5 and 1e-4 for a large one."),
         group="optimizer", gt=0, le=1,
     )  # fmt: skip
-    schedule: Literal["cosine", "linear", "constant"] = setting(
-        "linear", _("Schedule"), _("How the learning rate falls after the warm-up."), group="optimizer"
-    )  # fmt: skip
-    warmup: float = setting(
-        0.0, _("Warm-up"), _("Share of the updates in which the learning rate rises from zero."), group="optimizer",
-        unit="share", ge=0, le=1,
-    )  # fmt: skip
     epsilon: float = setting(
         1e-5, _("Epsilon"), _("Keeps Adam from dividing by zero."), group="optimizer", advanced=True, gt=0, le=1e-2,
         source="Huang et al. 2024: 1e-8 lets early steps grow too large",
-    )  # fmt: skip
-
-    sample_prompts: int = setting(
-        4, _("Sample prompts"), _("Held-out prompts whose answers are shown as they change."), group="watch",
-        unit="prompts", ge=0, le=64,
-    )  # fmt: skip
-    sample_every: int | None = setting(
-        None, _("Sample every"), _("Updates between two such answers; empty: ten times a run."), group="watch",
-        unit="updates", advanced=True, ge=1,
-    )  # fmt: skip
-    heldout_prompts: int = setting(
-        200, _("Held-out prompts"), _("At most so many are answered by start and result at the end, and compared."),
-        group="watch", unit="prompts", ge=0, le=100_000,
-    )  # fmt: skip
-    kl_limit: float = setting(
-        0.5, _("KL alarm"), _("Above this the run's page warns that the model has left its start."), group="watch",
-        unit="nats per token", advanced=True, gt=0, le=100,
     )  # fmt: skip
 
     @model_validator(mode="after")
