@@ -1,5 +1,8 @@
 """REST: list, look at, import, export, merge, change and delete models; remote endpoints; the store."""
 
+from collections.abc import Callable
+from typing import Any
+
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -187,6 +190,15 @@ class VersionView(APIView):
         )
 
 
+def _begun(request, serializer: type, verb: Callable[..., Any]) -> Response:
+    """Begin an import by one of the verbs, and say which job to follow."""
+    wanted = serializer(data=request.data)
+    wanted.is_valid(raise_exception=True)
+    data = wanted.validated_data
+    parent = queries.find(data["parent"]) if data.get("parent") else None
+    return Response(JobSerializer(verb(actor=request.user, **{**data, "parent": parent})).data, status=202)
+
+
 class ImportView(APIView):
     permission_classes = [HasRight]
     required_right = Right.MANAGE_MODELS
@@ -197,12 +209,7 @@ class ImportView(APIView):
         description="Import a folder of the server; follow the job.",
     )
     def post(self, request):
-        wanted = ImportSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        data = wanted.validated_data
-        parent = queries.find(data["parent"]) if data.get("parent") else None
-        job = actions.begin_import(actor=request.user, **{**data, "parent": parent})
-        return Response(JobSerializer(job).data, status=202)
+        return _begun(request, ImportSerializer, actions.begin_import)
 
 
 class HubImportView(APIView):
@@ -215,12 +222,7 @@ class HubImportView(APIView):
         description="Import a repository of the Hugging Face Hub; follow the job.",
     )
     def post(self, request):
-        wanted = HubImportSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        data = wanted.validated_data
-        parent = queries.find(data["parent"]) if data.get("parent") else None
-        job = actions.begin_hub_import(actor=request.user, **{**data, "parent": parent})
-        return Response(JobSerializer(job).data, status=202)
+        return _begun(request, HubImportSerializer, actions.begin_hub_import)
 
 
 class RemoteView(APIView):
