@@ -34,7 +34,8 @@ class WithOwl(finetune.Config):
 
 @pytest.fixture(autouse=True)
 def added(monkeypatch):
-    for name in methods.names():  # some extend finetune's Config: they must have met the true one before it is replaced
+    # Some methods extend finetune's Config: they must have met the true one before it is replaced.
+    for name in methods.names():
         methods.config_of(name)
     monkeypatch.setattr(finetune, "Config", WithOwl)
     assert methods.config_of("finetune") is WithOwl
