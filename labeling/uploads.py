@@ -3,7 +3,6 @@
 import os
 import re
 import shutil
-import time
 import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from jobs.leftovers import older_than
 from people.errors import Refusal
 from people.models import User
 
@@ -58,7 +58,8 @@ def keep(user: User, name: str, chunks: Iterable[bytes]) -> Upload:
 def keep_all(user: User, files: Iterable[tuple[str, Iterable[bytes]]]) -> Upload:
     """Store (name, content) of one or several files as one upload, in the order of their names."""
     place, id = _place(user), uuid.uuid4().hex
-    _sweep(place.parent)
+    for old in older_than(KEPT_FOR, place.parent.glob("*/*")):
+        shutil.rmtree(old, ignore_errors=True)
     folder = place / id
     folder.mkdir(parents=True)
     for name, chunks in files:
@@ -87,9 +88,3 @@ def find(user: User, id: str) -> Upload:
 def discard(upload: Upload) -> None:
     """Remove an upload that was taken in."""
     shutil.rmtree(upload.path.parent, ignore_errors=True)
-
-
-def _sweep(place: Path) -> None:
-    for old in place.glob("*/*"):
-        if time.time() - old.stat().st_mtime > KEPT_FOR:
-            shutil.rmtree(old, ignore_errors=True)

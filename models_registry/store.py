@@ -10,16 +10,16 @@ import hashlib
 import json
 import os
 import shutil
-import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from jobs.leftovers import older_than
 from people.errors import Refusal
 
 from .lm import inspect
@@ -244,9 +244,8 @@ def _aside() -> Iterator[Path]:
     """A folder beside the store, on the same disk, that is gone afterwards; also sweeps what died imports left."""
     place = Path(settings.ARTIFACTS) / ".incoming"
     place.mkdir(parents=True, exist_ok=True)
-    for old in place.iterdir():
-        if time.time() - old.stat().st_mtime > ABANDONED_AFTER:
-            _discard(old)
+    for old in older_than(ABANDONED_AFTER, place.iterdir()):
+        _discard(old)
     folder = place / uuid.uuid4().hex
     folder.mkdir()
     try:
@@ -257,9 +256,10 @@ def _aside() -> Iterator[Path]:
 
 def _discard(folder: Path) -> None:
     """Remove a folder that may be read-only."""
-    for path in [folder, *folder.rglob("*")]:
-        if path.is_dir():
-            path.chmod(0o755)
+    with suppress(FileNotFoundError):  # another sweeps the same
+        for path in [folder, *folder.rglob("*")]:
+            if path.is_dir():
+                path.chmod(0o755)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -3,7 +3,6 @@
 import os
 import shutil
 import stat
-import time
 import uuid
 import zipfile
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from django.conf import settings
 from django.core.files.uploadedfile import UploadedFile
 from django.utils.translation import gettext as _
 
+from jobs.leftovers import older_than
 from people.errors import Refusal
 
 KEPT_FOR = 24 * 3600  # seconds; by then its job has long ended
@@ -45,7 +45,8 @@ def fresh() -> Path:
     """An empty folder from which the worker may import; what was abandoned there is swept."""
     place = Path(settings.UPLOADS) / "models"
     place.mkdir(parents=True, exist_ok=True)
-    _sweep(place)
+    for old in older_than(KEPT_FOR, place.iterdir()):
+        discard(old)
     folder = place / uuid.uuid4().hex
     folder.mkdir()
     return folder
@@ -78,11 +79,5 @@ def _unzip(file: UploadedFile, folder: Path) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Remove an upload that was imported or refused."""
+    """Remove an upload that was imported, refused or abandoned."""
     shutil.rmtree(folder, ignore_errors=True)
-
-
-def _sweep(place: Path) -> None:
-    for old in place.iterdir():
-        if time.time() - old.stat().st_mtime > KEPT_FOR:
-            shutil.rmtree(old, ignore_errors=True)
