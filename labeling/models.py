@@ -1,4 +1,4 @@
-"""Projects, what is to be ranked, and the rankings. Data and invariants only: changes of state are verbs in actions.py.
+"""Projects, what is to be ranked, the rankings, and what is said about them. Data and invariants only: changes of state are verbs in actions.py.
 
 Terms: a *prompt* has *completions*; a *task* shows 2..9 completions of one prompt in a canonical order; an *assignment* is
 one person's turn at a task, in a numbered slot of it; a *ranking* is what they said, revision by revision.
@@ -18,11 +18,15 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from models_registry.models import Version
-from people.models import Role, User
+from people.models import Invitation, Role, User
 
 
 def default_priorities() -> list[int]:
     return [0]
+
+
+def default_lanes() -> list[str]:
+    return [""]
 
 
 class Project(models.Model):
@@ -40,16 +44,39 @@ class Project(models.Model):
         default=4, validators=[MinValueValidator(2), MaxValueValidator(9)]
     )
     overlap = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1), MaxValueValidator(100)])
+    # Adaptive overlap: a task whose rankings agree less than `contested_below` (mean pairwise tau-x) goes on to up to so many people.
+    overlap_max = models.PositiveSmallIntegerField(
+        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(100)]
+    )
+    contested_below = models.FloatField(default=0.5, validators=[MinValueValidator(-1), MaxValueValidator(1)])
     allow_partial = models.BooleanField(default=False)
     acceptability_line = models.BooleanField(default=False)
     lease_seconds = models.PositiveIntegerField(default=1800, validators=[MinValueValidator(30)])
     heldout_percent = models.PositiveSmallIntegerField(default=20, validators=[MaxValueValidator(90)])
     open_to_all = models.BooleanField(default=False)  # every signed-in annotator may rank, without a membership
+    questions = models.JSONField(default=list, blank=True)  # asked beside the ranking: labeling/questions.py
+    content_warning = models.TextField(
+        blank=True
+    )  # shown before the first task; who does not want to may leave out sensitive ones
+    daily_goal = models.PositiveIntegerField(
+        null=True, blank=True
+    )  # rankings a person and day; a desk may have its own
+    shows_agreement = models.BooleanField(default=False)  # annotators see how far they agree with others
+    # Of the tasks that somebody gets, how many per cent are gold tasks, or tasks they have had before.
+    gold_percent = models.PositiveSmallIntegerField(default=10, validators=[MaxValueValidator(50)])
+    repeat_percent = models.PositiveSmallIntegerField(default=0, validators=[MaxValueValidator(50)])
+    # Whose last gold tasks keep less than this share of the constraints gets a pause; who keeps less in the qualification does not begin.
+    gold_minimum = models.FloatField(default=0.7, validators=[MinValueValidator(0), MaxValueValidator(1)])
+    qualification_minimum = models.FloatField(default=0.8, validators=[MinValueValidator(0), MaxValueValidator(1)])
+    random_percent = models.PositiveSmallIntegerField(
+        default=20, validators=[MaxValueValidator(100)]
+    )  # of the queue in active order: drawn at random, so that figures from them are honest
     is_demo = models.BooleanField(default=False)
     # Where the next task joins the queue. Taken by an UPDATE of this row, so that positions are committed in their order: a
     # person who has walked to position n will never miss one below n.
     next_position = models.PositiveBigIntegerField(default=1)
     priorities = models.JSONField(default=default_priorities)  # those in use, highest first
+    lanes = models.JSONField(default=default_lanes)  # those in use
     created_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -93,6 +120,23 @@ class Prompt(models.Model):
         indexes = [models.Index(fields=["project", "external_id"])]
 
 
+class Batch(models.Model):
+    """A round of tasks that come and pause together."""
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="batches", db_index=False)
+    name = models.CharField(max_length=120)
+    paused = models.BooleanField(default=False)
+    created_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [models.UniqueConstraint(fields=["project", "name"], name="batch_name_once")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
 class Completion(models.Model):
     """One output. `version` or `source` says who wrote it; neither is ever shown on the board."""
 
@@ -114,12 +158,29 @@ class Task(models.Model):
     `free_slots` + the assignments that hold a slot = `overlap`, always; `submitted` of those have a ranking. `position` is the
     place in the project's queue: a task has one exactly while somebody could take it (open, with a free slot), and gets a new one at
     the tail when a slot is given back.
+
+    `kind` other than normal: a task with a known answer (GoldAnswer). It stands in no queue (`free_slots` is 0) and its turns count for no overlap
+    (Assignment.aside): everybody may get it, at a time that collecting chooses.
+    `lane` is whose queue it stands in: "" everybody's, "u12" that person's, "g3" that group's; a "!" behind it: only who takes sensitive tasks.
     """
 
     class State(models.TextChoices):
         OPEN = "open", _("open")
         COMPLETE = "complete", _("complete")
         REVIEW = "review", _("closed for review")
+        HELD = "held", _("paused with its batch")
+
+    class Kind(models.TextChoices):
+        NORMAL = "normal", _("to be ranked")
+        GOLD = "gold", _("gold")
+        PRACTICE = "practice", _("practice")
+        QUALIFICATION = "qualification", _("qualification")
+
+    class Chosen(models.TextChoices):
+        """How an active order came to its place in the queue."""
+
+        SCORE = "score", _("by its score")
+        RANDOM = "random", _("at random")
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="tasks", db_index=False)
     prompt = models.ForeignKey(Prompt, on_delete=models.CASCADE, related_name="tasks")
@@ -132,6 +193,11 @@ class Task(models.Model):
     priority = models.SmallIntegerField(default=0)
     position = models.PositiveBigIntegerField(null=True)
     score = models.FloatField(null=True, blank=True)
+    kind = models.CharField(max_length=13, choices=Kind, default=Kind.NORMAL)
+    lane = models.CharField(max_length=24, blank=True, default="")
+    sensitive = models.BooleanField(default=False)
+    batch = models.ForeignKey(Batch, null=True, blank=True, on_delete=models.PROTECT, related_name="tasks")
+    chosen = models.CharField(max_length=6, choices=Chosen, blank=True, default="")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -148,9 +214,12 @@ class Task(models.Model):
         ]
         indexes = [
             models.Index(
-                fields=["project", "priority", "position"], condition=Q(position__isnull=False), name="task_queue"
+                fields=["project", "lane", "priority", "position"],
+                condition=Q(position__isnull=False),
+                name="task_queue_by_lane",
             ),
             models.Index(fields=["project", "state"]),
+            models.Index(fields=["project", "kind"], condition=~Q(kind="normal"), name="tasks_with_an_answer"),
         ]
 
 
@@ -172,11 +241,32 @@ class TaskItem(models.Model):
         ]
 
 
+class GoldAnswer(models.Model):
+    """What is known about the order of a task's outputs: constraints in the notation of labeling/constraints.py, canonical letters."""
+
+    task = models.OneToOneField(Task, on_delete=models.CASCADE, related_name="gold_answer", primary_key=True)
+    constraints = models.CharField(max_length=300)
+    explanation = models.TextField(blank=True)  # shown after a practice task
+    set_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
+    set_at = models.DateTimeField(auto_now=True)
+
+
 class Desk(models.Model):
     """One person's place in one project: how far they have walked down the queue, and how much they have done.
 
-    `cursors`: {priority: position}. Finding the next task never looks at what lies behind; counting never looks at all that was done.
+    `cursors`: {lane/priority: position}. Finding the next task never looks at what lies behind; counting never looks at all that was done.
     """
+
+    class Stage(models.TextChoices):
+        NEW = "new", _("new")
+        PRACTICE = "practice", _("practising")
+        QUALIFICATION = "qualification", _("qualifying")
+        WORKING = "working", _("working")
+
+    class Pause(models.TextChoices):
+        GOLD = "gold", _("gold tasks")
+        QUALIFICATION = "qualification", _("qualification")
+        ADMIN = "admin", _("by an admin")
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="desks", db_index=False)
     annotator = models.ForeignKey(User, on_delete=models.CASCADE, related_name="desks")
@@ -184,6 +274,15 @@ class Desk(models.Model):
     done = models.PositiveIntegerField(default=0)  # rankings submitted
     day = models.DateField(null=True)
     done_that_day = models.PositiveIntegerField(default=0)
+    stage = models.CharField(max_length=13, choices=Stage, default=Stage.NEW)
+    paused_because = models.CharField(max_length=13, choices=Pause, blank=True, default="")
+    paused_at = models.DateTimeField(null=True, blank=True)
+    until_gold = models.PositiveSmallIntegerField(null=True)  # turns until the next gold task; drawn anew each time
+    until_repeat = models.PositiveSmallIntegerField(null=True)
+    gold_scores = models.JSONField(default=list)  # of the last gold tasks, oldest first
+    daily_goal = models.PositiveIntegerField(null=True, blank=True)  # instead of the project's
+    warned_at = models.DateTimeField(null=True, blank=True)  # when the content warning was accepted
+    takes_sensitive = models.BooleanField(default=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["project", "annotator"], name="one_desk")]
@@ -192,7 +291,8 @@ class Desk(models.Model):
 class Assignment(models.Model):
     """One person's turn at a task. A slot is held while claimed or submitted; every other state has none.
 
-    `display` is the order shown: display[i] is the canonical position of the output with letter i.
+    `display` is the order shown: display[i] is the canonical position of the output with letter i. A turn `aside` counts for no overlap and has no
+    slot: one at a task with a known answer, or a repeat that was offered to see how far people agree with themselves.
     """
 
     class State(models.TextChoices):
@@ -222,15 +322,18 @@ class Assignment(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     revisions = models.PositiveSmallIntegerField(default=0)  # how many rankings it has
     imported = models.BooleanField(default=False)
+    aside = models.BooleanField(default=False)
+    gold_score = models.FloatField(null=True, blank=True)  # share of the constraints kept, 0..1
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["task", "slot"], condition=Q(slot__isnull=False), name="slot_once"),
             models.UniqueConstraint(fields=["task", "annotator", "repeat"], name="judgement_once"),
             models.CheckConstraint(
-                condition=Q(slot__isnull=False, state__in=["claimed", "submitted"])
-                | Q(slot__isnull=True, state__in=["spare", "skipped", "flagged", "expired"]),
-                name="slot_held_only_while_it_counts",
+                condition=Q(slot__isnull=False, aside=False, state__in=["claimed", "submitted"])
+                | Q(slot__isnull=True, state__in=["spare", "skipped", "flagged", "expired"])
+                | Q(slot__isnull=True, aside=True),
+                name="slot_held_while_it_counts",
             ),
             # One open task a person and project: two tabs show the same one.
             models.UniqueConstraint(
@@ -260,6 +363,9 @@ class Ranking(models.Model):
     client_key = models.CharField(max_length=64, unique=True)  # made by the browser: a repeated submit is the same one
     seconds = models.FloatField(null=True, blank=True)  # of active work, as the browser measured
     comment = models.TextField(blank=True)
+    answers = models.JSONField(
+        default=dict
+    )  # to the project's questions: {"task": {key: value}, "outputs": {completion id: {key: value}}}
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -267,6 +373,53 @@ class Ranking(models.Model):
             models.UniqueConstraint(fields=["assignment", "revision"], name="revision_once"),
             models.UniqueConstraint(fields=["assignment"], condition=Q(current=True), name="one_current_revision"),
         ]
+
+
+class Adjudication(models.Model):
+    """What a reviewer decided about a contested task, beside the rankings, which stay as they are. Immutable; a new one replaces the current one."""
+
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="adjudications", db_index=False)
+    revision = models.PositiveSmallIntegerField(default=1)
+    current = models.BooleanField(default=True)
+    tiers = models.JSONField()  # as in Ranking
+    line = models.PositiveSmallIntegerField(null=True, blank=True)
+    rest = models.JSONField(default=list)
+    notation = models.CharField(max_length=64)
+    reason = models.TextField(blank=True)
+    by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["task", "revision"], name="adjudication_revision_once"),
+            models.UniqueConstraint(fields=["task"], condition=Q(current=True), name="one_current_adjudication"),
+        ]
+
+
+class Comment(models.Model):
+    """Part of the talk about a task. A question comes from somebody at the board and waits for an answer until it is resolved."""
+
+    task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="comments", db_index=False)
+    author = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    text = models.TextField()
+    is_question = models.BooleanField(default=False)
+    resolved_at = models.DateTimeField(null=True, blank=True)
+    resolved_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["created_at", "pk"]
+        indexes = [models.Index(fields=["task", "created_at"])]
+
+
+class ProjectInvitation(models.Model):
+    """The project that people join who accept an invitation."""
+
+    invitation = models.OneToOneField(
+        Invitation, on_delete=models.CASCADE, related_name="to_project", primary_key=True
+    )
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="invitations")
+    role = models.CharField(max_length=16, choices=Role, default=Role.ANNOTATOR)
 
 
 class Dataset(models.Model):

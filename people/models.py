@@ -24,6 +24,23 @@ class User(AbstractUser):
         return self.get_full_name() or self.username
 
 
+class Invitation(models.Model):
+    """A link by which somebody makes their own account. Only a hash of its secret is stored; other apps may add what it opens."""
+
+    digest = models.CharField(max_length=64, unique=True)  # sha256 of the secret in the link
+    role = models.CharField(max_length=16, choices=Role, default=Role.ANNOTATOR)
+    note = models.CharField(max_length=200, blank=True)  # for whom it is meant
+    uses_left = models.PositiveIntegerField(default=1)
+    expires_at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    created_by = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    accepted_by = models.ManyToManyField(User, related_name="accepted_invitations")
+
+    class Meta:
+        ordering = ["-created_at", "-pk"]
+
+
 class AuditEntry(models.Model):
     """One row for each change of state: who did what to which object. Never changed, never deleted."""
 
