@@ -16,7 +16,7 @@ from labeling import actions, hooks, uploads
 from labeling.datasets import files, store
 from labeling.datasets.kinds import COLUMNS
 from labeling.files import Problem, rows
-from labeling.forms import ReadingForm, UploadForm
+from labeling.forms.datasets import ReadingForm, UploadForm
 from labeling.models import Dataset, Split
 from labeling.project_queries import dataset_list, uploaded_as
 from labeling.views.lists import filter_of, page_of, posted, search_of

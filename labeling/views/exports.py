@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from labeling import actions, hooks, project_queries
 from labeling.datasets import pairs, store
 from labeling.datasets.snapshot import Options
-from labeling.forms import ExportForm, FreezeForm
+from labeling.forms.datasets import ExportForm, FreezeForm
 from labeling.models import Dataset, Project
 from labeling.views.lists import page_of
 from people.errors import Refusal

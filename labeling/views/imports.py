@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from labeling import actions, uploads
 from labeling.files import BadRow, Problem, rows
-from labeling.forms import ImportForm
+from labeling.forms.filling import ImportForm
 from labeling.importing.formats import Item, recognise
 from labeling.importing.load import look
 from labeling.models import Project

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from jobs.models import Job
 from labeling import actions, hooks, project_queries, queries
-from labeling.forms import MembersForm, ProjectForm
+from labeling.forms.projects import MembersForm, ProjectForm
 from labeling.models import Assignment, Project, Split, Task
 from labeling.views.lists import filter_of, page_of, posted, search_of
 from people.actions import add_person

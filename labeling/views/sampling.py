@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from labeling import actions
-from labeling.forms import SampleForm
+from labeling.forms.filling import SampleForm
 from labeling.models import Project
 from labeling.project_queries import recent_job
 from labeling.views.lists import posted
