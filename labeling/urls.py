@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import board, datasets, exports, imports, playground, projects, sampling
+from .views import board, datasets, exports, imports, playground, projects, sampling, settings, tasks
 
 urlpatterns = [
     path("rank/", board.rank, name="rank"),
@@ -10,13 +10,13 @@ urlpatterns = [
     path("rank/turn/<uuid:assignment>/<slug:verb>/", board.turn, name="turn"),
     # Projects
     path("projects/", projects.projects, name="projects"),
-    path("projects/new/", projects.new, name="project-new"),
+    path("projects/new/", settings.new, name="project-new"),
     path("projects/<slug:slug>/", projects.project, name="project"),
-    path("projects/<slug:slug>/settings/", projects.settings, name="project-settings"),
-    path("projects/<slug:slug>/state/", projects.state, name="project-state"),
+    path("projects/<slug:slug>/settings/", settings.settings, name="project-settings"),
+    path("projects/<slug:slug>/state/", settings.state, name="project-state"),
     path("projects/<slug:slug>/people/", projects.members, name="project-members"),
-    path("projects/<slug:slug>/tasks/<int:pk>/", projects.task, name="project-task"),
-    path("projects/<slug:slug>/tasks/<int:pk>/rank/", projects.rank_task, name="project-task-rank"),
+    path("projects/<slug:slug>/tasks/<int:pk>/", tasks.task, name="project-task"),
+    path("projects/<slug:slug>/tasks/<int:pk>/rank/", tasks.rank_task, name="project-task-rank"),
     path("projects/<slug:slug>/import/", imports.start, name="project-import"),
     path("projects/<slug:slug>/import/<slug:upload>/", imports.preview, name="project-import-preview"),
     path("projects/<slug:slug>/import/<slug:upload>/confirm/", imports.confirm, name="project-import-confirm"),

@@ -1,4 +1,4 @@
-"""Pages of projects: the list, a project's overview, its settings, its people, and one task for those who may see behind it."""
+"""Pages of projects: the list, a project's overview, its people."""
 
 from django.contrib import messages
 from django.db import transaction
@@ -6,13 +6,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from jobs.models import Job
 from labeling import actions, hooks, project_queries, queries
-from labeling.forms.projects import MembersForm, ProjectForm
-from labeling.models import Assignment, Project, Split, Task
-from labeling.views.lists import filter_of, page_of, posted, search_of
+from labeling.forms.projects import MembersForm
+from labeling.models import Project, Split, Task
+from labeling.views.lists import filter_of, page_of, search_of
 from people.actions import add_person
 from people.errors import Refusal
 from people.forms import AddPersonForm
@@ -32,22 +32,6 @@ def projects(request: HttpRequest) -> HttpResponse:
         "any": Project.objects.exists(),
     }
     return render(request, "labeling/projects.html", context)
-
-
-@require_http_methods(["GET", "POST"])
-@requires(Right.MANAGE_PROJECTS)
-def new(request: HttpRequest) -> HttpResponse:
-    form = ProjectForm(*posted(request))
-    problems: list[str] = []
-    if request.method == "POST" and form.is_valid():
-        try:
-            project = actions.create_project(actor=request.user, **form.settings())
-            messages.success(request, _("The project is there. Next: give it prompts."))
-            return redirect(project)
-        except Refusal as refusal:
-            problems = list(refusal.problems)
-    context = {"form": form, "problems": problems}
-    return render(request, "labeling/project_new.html", context, status=400 if form.is_bound else 200)
 
 
 @require_GET
@@ -88,39 +72,6 @@ def project(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "labeling/project.html", context)
 
 
-@require_http_methods(["GET", "POST"])
-@requires(Right.MANAGE_PROJECTS)
-def settings(request: HttpRequest, slug: str) -> HttpResponse:
-    project = get_object_or_404(Project, slug=slug)
-    # The form writes what was typed into its instance; the page around it shows what holds.
-    form = ProjectForm(*posted(request), instance=Project.objects.get(pk=project.pk))
-    problems: list[str] = []
-    if request.method == "POST" and form.is_valid():
-        try:
-            actions.change_project(actor=request.user, project=project, **form.settings())
-            messages.success(request, _("The settings are saved."))
-            return redirect("project-settings", project.slug)
-        except Refusal as refusal:
-            problems = list(refusal.problems)
-    context = {"project": project, "tab": "settings", "form": form, "problems": problems}
-    return render(request, "labeling/project_settings.html", context, status=400 if form.is_bound else 200)
-
-
-@require_POST
-@requires(Right.MANAGE_PROJECTS)
-def state(request: HttpRequest, slug: str) -> HttpResponse:
-    """Pause, resume or archive."""
-    project = get_object_or_404(Project, slug=slug)
-    project = actions.change_project(actor=request.user, project=project, state=request.POST.get("state", ""))
-    done = {
-        Project.State.OPEN: _("The project is open: annotators get tasks."),
-        Project.State.PAUSED: _("The project is paused: nobody gets a new task. Rankings under way are still kept."),
-        Project.State.ARCHIVED: _("The project is archived. Everything in it stays, and you can open it again."),
-    }
-    messages.success(request, done[project.state])
-    return redirect(project)
-
-
 # People
 
 
@@ -159,38 +110,3 @@ def members(request: HttpRequest, slug: str) -> HttpResponse:
     context["page"] = page_of(request, project_queries.participants(project), size=50)
     ok = data is None or "password" in context
     return render(request, "labeling/members.html", context, status=200 if ok else 400)
-
-
-# One task
-
-
-@require_GET
-@requires(Right.SEE_PROJECTS)
-def task(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    """A task as annotators never see it: who wrote what, and what everyone said."""
-    project = get_object_or_404(Project, slug=slug)
-    task = get_object_or_404(project.tasks.select_related("prompt"), pk=pk)
-    turns = (
-        task.assignments.exclude(state=Assignment.State.EXPIRED)
-        .select_related("annotator")
-        .prefetch_related("rankings")
-        .order_by("finished_at", "claimed_at")
-    )
-    context = {
-        "project": project,
-        "task": task,
-        "outputs": project_queries.outputs_of(task),
-        "turns": turns,
-        "can_rank_it": queries.may_rank_task(request.user, task),
-        "before": project.tasks.filter(pk__lt=task.pk).order_by("-pk").first(),
-        "after": project.tasks.filter(pk__gt=task.pk).order_by("pk").first(),
-    }
-    return render(request, "labeling/task.html", context)
-
-
-@require_POST
-@requires(Right.RANK)
-def rank_task(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
-    """The board, with this very task on it."""
-    actions.claim_this_task(actor=request.user, task=get_object_or_404(Task, project__slug=slug, pk=pk))
-    return redirect("rank-project", slug)
