@@ -356,7 +356,14 @@ PRESETS: dict[str, Preset] = {
     "ideal": Preset(
         gettext_lazy("The ideal answer"),
         gettext_lazy("Once for each task: what would the ideal answer have been?"),
-        ({"key": "ideal", "kind": "rewrite", "scope": TASK, "title": gettext_lazy("What would the ideal answer be?")},),
+        (
+            {
+                "key": "ideal",
+                "kind": "rewrite",
+                "scope": TASK,
+                "title": gettext_lazy("What would the ideal answer be?"),
+            },
+        ),
     ),
     "sure": Preset(
         gettext_lazy("How sure one is"),
@@ -367,7 +374,7 @@ PRESETS: dict[str, Preset] = {
                 "kind": "choice",
                 "scope": TASK,
                 "title": gettext_lazy("How sure are you of your ranking?"),
-                "options": [gettext_lazy("sure"), _t("fairly sure"), _t("it is nearly a guess")],
+                "options": [gettext_lazy("sure"), gettext_lazy("fairly sure"), gettext_lazy("it is nearly a guess")],
             },
         ),
     ),
