@@ -11,9 +11,10 @@ from django.conf import settings
 from django.urls import reverse
 from django.utils import translation
 
+from charts import renderer
 from people.models import Role
 from tests import factories
-from training import charts, renderer
+from training import charts
 from training.models import Run
 
 from . import make

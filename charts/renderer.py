@@ -3,7 +3,7 @@
 vl-convert holds Python's lock while it draws (some 20 ms a chart) and brings a JavaScript engine of 100 MB along; in the web process
 every other page would wait for both. `draw` starts the process when first needed; it ends by itself when unused.
 
-    python -m training.renderer
+    python -m charts.renderer
 """
 
 import json
@@ -44,7 +44,7 @@ def draw(specs: list[dict], locale: dict) -> list[str]:
 
 def _start() -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "training.renderer"],
+        [sys.executable, "-m", "charts.renderer"],
         cwd=Path(__file__).resolve().parent.parent,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
