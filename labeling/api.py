@@ -17,7 +17,7 @@ from labeling.importing.load import look
 from labeling.models import Assignment, Dataset, Project
 from labeling.ranking import MAX_ITEMS
 from labeling.sampling import Plan
-from people.permissions import HasRight, Right, can
+from people.permissions import HasRight, Right
 
 PROBLEMS = OpenApiResponse(
     {"type": "object", "properties": {"problems": {"type": "array", "items": {"type": "string"}}}},
@@ -89,15 +89,6 @@ class SkipSerializer(serializers.Serializer):
 class FlagSerializer(serializers.Serializer):
     flag = serializers.ChoiceField(Assignment.Flag.choices)
     note = serializers.CharField(required=False, allow_blank=True, default="")
-
-
-class ProjectSerializer(serializers.ModelSerializer):
-    class Meta:
-        model = Project
-        fields = [
-            "slug", "name", "description", "guidelines", "state", "outputs_per_task", "overlap",
-            "allow_partial", "acceptability_line",
-        ]  # fmt: skip
 
 
 class DatasetSerializer(serializers.ModelSerializer):
@@ -180,18 +171,6 @@ def outcome(done: actions.Outcome) -> dict:
         "repeated": done.repeated,
         "next": queries.board_state(done.next) if done.next else None,
     }
-
-
-class ProjectList(ListAPIView):
-    """The projects in which you may rank; with the right to see projects, all of them."""
-
-    permission_classes = [HasRight]
-    required_right = Right.RANK
-    serializer_class = ProjectSerializer
-
-    def get_queryset(self):
-        user = self.request.user
-        return Project.objects.all() if can(user, Right.SEE_PROJECTS) else queries.projects_to_rank(user)
 
 
 class Claim(Ranks):

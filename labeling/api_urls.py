@@ -2,10 +2,11 @@
 
 from django.urls import path
 
-from . import api
+from . import api, api_projects
 
 urlpatterns = [
-    path("projects/", api.ProjectList.as_view(), name="api-projects"),
+    path("projects/", api_projects.ProjectList.as_view(), name="api-projects"),
+    path("projects/<slug:slug>/", api_projects.ProjectDetail.as_view(), name="api-project"),
     path("projects/<slug:slug>/claim/", api.Claim.as_view(), name="api-claim"),
     path("projects/<slug:slug>/import/", api.ImportIntoProject.as_view(), name="api-import"),
     path("projects/<slug:slug>/sample/", api.SampleForProject.as_view(), name="api-sample"),

@@ -2,41 +2,24 @@
 
 from collections.abc import Iterable
 
-from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from labeling.models import Membership, Project
+from labeling.project_settings import SETTINGS, problems_with
 from people.errors import Refusal
 from people.models import Role, User, audit
 from people.permissions import Right, check
 
-SETTINGS = frozenset(
-    {
-        "name",
-        "description",
-        "guidelines",
-        "state",
-        "outputs_per_task",
-        "overlap",
-        "allow_partial",
-        "acceptability_line",
-        "lease_seconds",
-        "heldout_percent",
-        "open_to_all",
-    }
-)
-
 
 @transaction.atomic
 def create_project(*, actor: User, name: str, is_demo: bool = False, **settings: object) -> Project:
-    """A new project; its slug comes from its name. `settings` are the fields in SETTINGS."""
+    """A new project; its slug comes from its name. `settings` are those of labeling.project_settings."""
     check(actor, Right.MANAGE_PROJECTS)
     project = Project(name=name.strip(), created_by=actor, is_demo=is_demo)
-    _apply(project, settings)
     project.slug = _free_slug(project.name)
-    _validate(project)
+    _apply(project, settings)
     project.save()
     audit(actor, "project.create", project, name=project.name, **settings)
     return project
@@ -49,7 +32,6 @@ def change_project(*, actor: User, project: Project, **settings: object) -> Proj
     project = Project.objects.select_for_update().get(pk=project.pk)
     before = {name: getattr(project, name) for name in settings if name in SETTINGS}
     _apply(project, settings)
-    _validate(project)
     project.save(update_fields=list(before))
     changed = {name: [old, getattr(project, name)] for name, old in before.items() if old != getattr(project, name)}
     audit(actor, "project.change", project, **changed)
@@ -84,21 +66,16 @@ def remove_members(*, actor: User, project: Project, users: Iterable[User]) -> i
 
 
 def _apply(project: Project, settings: dict[str, object]) -> None:
-    if unknown := sorted(set(settings) - SETTINGS):
-        raise Refusal(_("A project has no setting “%(name)s”.") % {"name": name} for name in unknown)
-    for name, value in settings.items():
-        setattr(project, name, value)
-
-
-def _validate(project: Project) -> None:
-    try:
-        project.full_clean(validate_unique=False, validate_constraints=False)
-    except ValidationError as error:
-        raise Refusal(
-            f"{Project._meta.get_field(name).verbose_name}: {problem}"
-            for name, problems in error.message_dict.items()
-            for problem in problems
-        ) from None
+    """Set what is given; a Refusal says all that is wrong with it."""
+    problems = [
+        _("A project has no setting “%(name)s”.") % {"name": name}
+        for name in sorted(settings.keys() - SETTINGS.keys())
+    ]
+    for name in settings.keys() & SETTINGS.keys():
+        setattr(project, name, settings[name])
+    project.name = str(project.name).strip()
+    if problems := problems + problems_with(project):
+        raise Refusal(problems)
 
 
 def _free_slug(name: str) -> str:
