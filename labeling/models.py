@@ -198,6 +198,9 @@ class Task(models.Model):
     sensitive = models.BooleanField(default=False)
     batch = models.ForeignKey(Batch, null=True, blank=True, on_delete=models.PROTECT, related_name="tasks")
     chosen = models.CharField(max_length=6, choices=Chosen, blank=True, default="")
+    # A reviewer has the last word: closed, whatever the flags say; or open again, with so many people's flags behind it.
+    closed_in_review = models.BooleanField(default=False)
+    flags_dismissed = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -444,6 +447,7 @@ class Dataset(models.Model):
     project = models.ForeignKey(Project, null=True, blank=True, on_delete=models.PROTECT, related_name="snapshots")
     # Those in a snapshot: "which models used this label?"
     rankings = models.ManyToManyField(Ranking, related_name="snapshots")
+    adjudications = models.ManyToManyField(Adjudication, related_name="snapshots")
     created_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -27,7 +27,7 @@ def settle(task: Task, *, stays: bool = False) -> None:
     A task that waits joins the queue anew at its tail, or, if it `stays` (no slot was given back), keeps the place it has.
     """
     flags = task.assignments.filter(state=Assignment.State.FLAGGED).values("annotator").distinct().count()
-    if flags >= FLAGS_THAT_CLOSE:
+    if task.closed_in_review or flags - task.flags_dismissed >= FLAGS_THAT_CLOSE:
         task.state = Task.State.REVIEW
     else:
         task.state = Task.State.COMPLETE if task.submitted >= task.overlap else Task.State.OPEN
