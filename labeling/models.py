@@ -400,12 +400,16 @@ class Adjudication(models.Model):
 
 
 class Comment(models.Model):
-    """Part of the talk about a task. A question comes from somebody at the board and waits for an answer until it is resolved."""
+    """Part of the talk about a task. A question comes from somebody at the board and waits for an answer until it is resolved.
+
+    What `answers` a question may be read by who asked it; remarks without one are for reviewers.
+    """
 
     task = models.ForeignKey(Task, on_delete=models.CASCADE, related_name="comments", db_index=False)
     author = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
     text = models.TextField()
     is_question = models.BooleanField(default=False)
+    answers = models.ForeignKey("self", null=True, blank=True, on_delete=models.CASCADE, related_name="answered_by")
     resolved_at = models.DateTimeField(null=True, blank=True)
     resolved_by = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
