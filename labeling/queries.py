@@ -1,11 +1,13 @@
 """Questions about projects, tasks and rankings. Nothing here changes anything."""
 
+from itertools import chain
 from typing import TypedDict
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
 from labeling import statements
+from labeling.lanes import cursor_key, lanes_for
 from labeling.models import Assignment, Desk, Membership, Project, Ranking, Task
 from labeling.ranking import LETTERS, WeakOrder
 from people.models import User
@@ -119,9 +121,10 @@ def as_shown(assignment: Assignment, ranking: Ranking) -> str:
 def progress(annotator_id: int, project: Project) -> Progress:
     desk = statements.desk(annotator_id, project.pk, lock=False) or Desk()
     available = 0
-    for priority in project.priorities:
-        behind = desk.cursors.get(str(priority), 0)
-        available += statements.waiting(project.pk, priority, behind, COUNT_AHEAD - available)
+    for lane in chain.from_iterable(lanes_for(annotator_id, desk, project)):
+        for priority in project.priorities:
+            behind = desk.cursors.get(cursor_key(lane, priority), 0)
+            available += statements.waiting(project.pk, lane, priority, behind, COUNT_AHEAD - available)
     return {
         "today": desk.done_that_day if desk.day == timezone.localdate() else 0,
         "done": desk.done,

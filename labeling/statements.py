@@ -10,11 +10,13 @@ from django.db import connection
 
 from labeling import sql
 from labeling.models import Assignment, Completion, Desk, Membership, Project, Prompt, Task, TaskItem
+from people.models import User
 
 ASSIGNMENT, COMPLETION, DESK, MEMBERSHIP, PROJECT, PROMPT, TASK, ITEM = (
     f'"{model._meta.db_table}"'
     for model in (Assignment, Completion, Desk, Membership, Project, Prompt, Task, TaskItem)
 )
+GROUPS = f'"{User.groups.through._meta.db_table}"'
 
 
 def own(assignment: UUID, annotator: int, *, lock: bool = True) -> Assignment | None:
@@ -47,8 +49,8 @@ def desk(annotator: int, project: int, *, lock: bool = True) -> Desk | None:
     return mine
 
 
-def next_task(project: int, annotator: int, priority: int, behind: int) -> Task | None:
-    """The first waiting task behind a place of the queue that the person has not had, with its prompt.
+def next_task(project: int, annotator: int, lane: str, priority: int, behind: int) -> Task | None:
+    """The first waiting task of a lane behind a place of the queue that the person has not had, with its prompt.
 
     `lapsed` is the key of their own assignment of it whose lease has ended, or None.
     """
@@ -56,16 +58,22 @@ def next_task(project: int, annotator: int, priority: int, behind: int) -> Task 
     mine = f"FROM {ASSIGNMENT} m WHERE m.annotator_id = %s AND m.repeat = 0 AND m.task_id ="
     found = sql.fetch(
         _select(Task, Prompt) + f", (SELECT m.id {mine} a.id) FROM (SELECT t.* FROM {TASK} t"
-        " WHERE t.project_id = %s AND t.priority = %s AND t.position > %s"
+        " WHERE t.project_id = %s AND t.lane = %s AND t.priority = %s AND t.position > %s"
         f" AND COALESCE((SELECT m.state {mine} t.id), 'expired') = 'expired'"
         f" ORDER BY t.position LIMIT 1) AS a JOIN {PROMPT} b ON b.id = a.prompt_id",
-        [annotator, project, priority, behind, annotator],
+        [annotator, project, lane, priority, behind, annotator],
     )
     if not found:
         return None
     task, prompt = _parts(found[0], Task, Prompt)
     task.prompt, task.lapsed = prompt, found[0][-1]
     return task
+
+
+def groups(user: int) -> list[int]:
+    """The groups that a person belongs to."""
+    rows = sql.fetch(f"SELECT group_id FROM {GROUPS} WHERE user_id = %s ORDER BY group_id", [user])
+    return [group for (group,) in rows]
 
 
 def take(task: int, *, position: int | None = None) -> bool:
@@ -90,7 +98,8 @@ def count_submitted(task: int) -> None:
     """One more slot of the task has its ranking; the last one completes it."""
     sql.execute(
         f"UPDATE {TASK} SET submitted = submitted + 1,"
-        " state = CASE WHEN state = 'open' AND overlap = submitted + 1 THEN 'complete' ELSE state END WHERE id = %s",
+        " state = CASE WHEN state IN ('open', 'held') AND kind = 'normal' AND overlap = submitted + 1 THEN 'complete' ELSE state END"
+        " WHERE id = %s",
         [task],
     )
 
@@ -111,11 +120,12 @@ def texts(task: int) -> list[str]:
     return [text for (text,) in rows]
 
 
-def waiting(project: int, priority: int, behind: int, most: int) -> int:
-    """How many tasks wait behind a place of the queue, counted up to `most`."""
+def waiting(project: int, lane: str, priority: int, behind: int, most: int) -> int:
+    """How many tasks of a lane wait behind a place of the queue, counted up to `most`."""
     ((count,),) = sql.fetch(
-        f"SELECT COUNT(*) FROM (SELECT 1 FROM {TASK} WHERE project_id = %s AND priority = %s AND position > %s LIMIT %s) AS t",
-        [project, priority, behind, most],
+        f"SELECT COUNT(*) FROM (SELECT 1 FROM {TASK} WHERE project_id = %s AND lane = %s AND priority = %s AND position > %s"
+        " LIMIT %s) AS t",
+        [project, lane, priority, behind, most],
     )
     return count
 

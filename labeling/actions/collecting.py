@@ -11,7 +11,7 @@ task, project; the few ways round that are left end as a deadlock which the data
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import wraps
@@ -22,8 +22,9 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from labeling import queries, sql, statements
+from labeling import queries, questions, sql, statements
 from labeling.actions.queue import free_number, settle, take_slot
+from labeling.lanes import cursor_key, lanes_for
 from labeling.models import Assignment, Desk, Project, Ranking, Task
 from labeling.ranking import LETTERS, RankingError, WeakOrder
 from people.errors import Refusal
@@ -32,6 +33,7 @@ from people.permissions import Right, check
 
 UNDO_SECONDS = 10  # what people are promised
 UNDO_GRACE_SECONDS = 5  # for the way of the click to the server
+COMMENT_CHARACTERS = 5000
 EXPIRE_AT_ONCE = 50  # overdue leases that one claim takes back at most
 
 State = Assignment.State
@@ -48,6 +50,17 @@ class Outcome:
     ranking: Ranking | None
     next: Assignment | None
     repeated: bool = False
+
+
+@dataclass(frozen=True)
+class Said:
+    """What arrives from the board: the ranking in its letters, a key for it, seconds of work, a comment, answers to the questions."""
+
+    notation: str
+    client_key: str
+    seconds: float | None
+    comment: str
+    answers: Mapping[str, object]
 
 
 def one_transaction(verb: Callable) -> Callable:
@@ -124,15 +137,16 @@ def submit_ranking(
     client_key: str,
     seconds: float | None = None,
     comment: str = "",
+    answers: Mapping[str, object] | None = None,
 ) -> Outcome:
     """Store what `actor` says about their task, and claim the next one.
 
-    `notation` is in the letters of the board. `client_key` is made by the client, once for each ranking it wants stored. A second
+    `notation` and `answers` (labeling.questions) are in the letters of the board. `client_key` is made by the client, once for each ranking it wants stored. A second
     tab with the same ranking gets the same answer; with another one a Refusal (409) that names what is stored.
     """
-    arguments = {"notation": notation, "client_key": client_key, "seconds": seconds, "comment": comment}
+    said = Said(notation, client_key, seconds, comment, answers or {})
     try:
-        return _submit(actor=actor, assignment=assignment, **arguments)
+        return _submit(actor=actor, assignment=assignment, said=said)
     except IntegrityError:
         # The key belongs to another ranking: the one index that two correct clients cannot meet in.
         if not Ranking.objects.filter(client_key=client_key).exists():
@@ -141,21 +155,12 @@ def submit_ranking(
 
 
 @one_transaction
-def _submit(
-    *,
-    actor: User,
-    assignment: Assignment | UUID | str,
-    notation: str,
-    client_key: str,
-    seconds: float | None,
-    comment: str,
-) -> Outcome:
+def _submit(*, actor: User, assignment: Assignment | UUID | str, said: Said) -> Outcome:
     assignment = _own(actor, assignment)
     project = assignment.project
-    order = _read(notation, assignment)
-    _check_key_and_time(client_key, seconds)
+    order, answers = _read(said, assignment)
     if assignment.state in {State.SUBMITTED, State.SPARE}:
-        ranking = _answer_again(assignment, order, client_key)
+        ranking = _answer_again(assignment, order, said.client_key)
         return Outcome(assignment, ranking, _next_or_held(actor, project), repeated=True)
     if assignment.state == State.FLAGGED:
         raise Refusal(_("You flagged this task. Take the flag back first, then rank it."), status=409)
@@ -165,7 +170,7 @@ def _submit(
     desk = _desk(actor, project)
     if late:
         assignment.slot = take_slot(assignment.task)
-    ranking = _store(assignment, order, client_key, seconds, comment)
+    ranking = _store(assignment, order, answers, said)
     assignment.state = State.SPARE if assignment.slot is None else State.SUBMITTED
     assignment.finished_at, assignment.lease_until, assignment.reason = now, None, ""
     sql.update(assignment, ["state", "slot", "finished_at", "lease_until", "revisions", "reason"])
@@ -194,11 +199,12 @@ def revise_ranking(
     client_key: str,
     seconds: float | None = None,
     comment: str = "",
+    answers: Mapping[str, object] | None = None,
 ) -> Outcome:
     """A changed mind: a new revision beside the old one, which stays. `next` is the turn that `actor` holds, if any."""
-    arguments = {"notation": notation, "client_key": client_key, "seconds": seconds, "comment": comment}
+    said = Said(notation, client_key, seconds, comment, answers or {})
     try:
-        return _revise(actor=actor, assignment=assignment, **arguments)
+        return _revise(actor=actor, assignment=assignment, said=said)
     except IntegrityError:
         if not Ranking.objects.filter(client_key=client_key).exists():
             raise
@@ -206,33 +212,24 @@ def revise_ranking(
 
 
 @one_transaction
-def _revise(
-    *,
-    actor: User,
-    assignment: Assignment | UUID | str,
-    notation: str,
-    client_key: str,
-    seconds: float | None,
-    comment: str,
-) -> Outcome:
+def _revise(*, actor: User, assignment: Assignment | UUID | str, said: Said) -> Outcome:
     assignment = _own(actor, assignment)
-    order = _read(notation, assignment)
-    _check_key_and_time(client_key, seconds)
+    order, answers = _read(said, assignment)
     if assignment.state not in {State.SUBMITTED, State.SPARE}:
         raise Refusal(_("There is no submitted ranking of this task to revise."), status=409)
     if assignment.project.state == Project.State.ARCHIVED:
         raise Refusal(_("This project is archived; its rankings can no longer change."), status=409)
     held = _held(actor, assignment.project)
-    stored = assignment.rankings.filter(client_key=client_key).first()
+    stored = assignment.rankings.filter(client_key=said.client_key).first()
     if stored is not None:
         if stored.notation != str(order):
             raise _key_used()
         return Outcome(assignment, stored, held, repeated=True)
     current = assignment.rankings.get(current=True)
-    if (current.notation, current.comment) == (str(order), comment):
+    if (current.notation, current.comment, current.answers) == (str(order), said.comment, answers):
         return Outcome(assignment, current, held, repeated=True)
     assignment.rankings.filter(current=True).update(current=False)
-    ranking = _store(assignment, order, client_key, seconds, comment)
+    ranking = _store(assignment, order, answers, said)
     assignment.save(update_fields=["revisions"])
     audit(actor, "ranking.revise", assignment, ranking=ranking.pk, before=current.notation, after=ranking.notation)
     return Outcome(assignment, ranking, held)
@@ -361,10 +358,10 @@ def _own(actor: User, assignment: Assignment | UUID | str, *, lock: bool = True)
     return found
 
 
-def _read(notation: str, assignment: Assignment) -> WeakOrder:
-    """What the board's letters say, in canonical letters; a Refusal that names all that is missing."""
+def _read(said: Said, assignment: Assignment) -> tuple[WeakOrder, dict]:
+    """The ranking in canonical letters, the answers as they are stored; a Refusal that names all that is missing."""
     try:
-        shown = WeakOrder.parse(notation, items=len(assignment.display))
+        shown = WeakOrder.parse(said.notation, items=len(assignment.display))
     except RankingError as error:
         raise Refusal(_(error.template) % error.params) from None
     project, problems = assignment.project, []
@@ -375,19 +372,22 @@ def _read(notation: str, assignment: Assignment) -> WeakOrder:
         problems.append(_("This project has no acceptability line; leave out |."))
     if not shown.strict_pairs() and not shown.tied_pairs() and shown.line is None:
         problems.append(_("This says nothing yet: rank at least two outputs."))
-    if problems:
-        raise Refusal(problems)
-    return shown.relabel(assignment.display)
-
-
-def _check_key_and_time(client_key: str, seconds: float | None) -> None:
-    problems = []
-    if not 0 < len(client_key) <= 64:
+    asked = questions.read(project.questions)
+    if asked or said.answers:
+        problems += questions.check(asked, said.answers, shown.items, asked=shown.named)
+    if not 0 < len(said.client_key) <= 64:
         problems.append(_("The client key must have 1 to 64 characters."))
-    if seconds is not None and not 0 <= seconds < 1e7:
+    if said.seconds is not None and not 0 <= said.seconds < 1e7:
         problems.append(_("The time must be a number of seconds, 0 or more."))
+    if len(said.comment) > COMMENT_CHARACTERS:
+        problems.append(_("The comment is too long; at most %(n)s characters.") % {"n": COMMENT_CHARACTERS})
     if problems:
         raise Refusal(problems)
+    answers = questions.cleaned(asked, said.answers)
+    if answers:
+        completions = statements.completions(assignment.task_id)
+        answers = questions.to_stored(answers, [completions[position] for position in assignment.display])
+    return shown.relabel(assignment.display), answers
 
 
 def _answer_again(assignment: Assignment, order: WeakOrder, client_key: str) -> Ranking:
@@ -480,20 +480,32 @@ def _begin(actor: User, project: Project, task: Task, slot: int, lapsed: Assignm
 
 
 def _next_task(desk: Desk, actor: User, project: Project) -> Task | None:
-    """Walk down the queue from the desk's cursor to the first task for `actor`, and take one of its free slots."""
+    """Walk down the queue from the desk's cursors to the first task for `actor`, and take one of its free slots."""
+    lanes = lanes_for(actor.pk, desk, project)
     for priority in project.priorities:
-        cursor = desk.cursors.get(str(priority), 0)
-        while task := statements.next_task(project.pk, actor.pk, priority, cursor):
-            cursor = task.position
-            # Another person may have taken the last slot between the two statements (PostgreSQL): then walk on.
-            if statements.take(task.pk, position=cursor):
-                task.free_slots -= 1
-                break
-        # `project` was read before the queue was: all that had joined by then lies behind.
-        desk.cursors[str(priority)] = cursor if task else max(cursor, project.next_position - 1)
-        if task:
-            return task
+        for together in lanes:
+            while task := _first(desk, actor, project, together, priority):
+                desk.cursors[cursor_key(task.lane, priority)] = task.position
+                # Another person may have taken the last slot between the two statements (PostgreSQL): then walk on.
+                if statements.take(task.pk, position=task.position):
+                    task.free_slots -= 1
+                    return task
     return None
+
+
+def _first(desk: Desk, actor: User, project: Project, lanes: Sequence[str], priority: int) -> Task | None:
+    """The first task for `actor` in lanes that stand together. Moves the cursors to just before what they find."""
+    found = []
+    for lane in lanes:
+        key = cursor_key(lane, priority)
+        behind = desk.cursors.get(key, 0)
+        if task := statements.next_task(project.pk, actor.pk, lane, priority, behind):
+            found.append(task)
+            desk.cursors[key] = task.position - 1
+        else:
+            # `project` was read before the queue was: all that had joined by then lies behind.
+            desk.cursors[key] = max(behind, project.next_position - 1)
+    return min(found, key=lambda task: task.position, default=None)
 
 
 def _hold(assignment: Assignment, project: Project) -> None:
@@ -519,7 +531,7 @@ def _leave(assignment: Assignment, state: str, reason: str = "") -> None:
     settle(task)
 
 
-def _store(assignment: Assignment, order: WeakOrder, client_key: str, seconds: float | None, comment: str) -> Ranking:
+def _store(assignment: Assignment, order: WeakOrder, answers: dict, said: Said) -> Ranking:
     """The next revision; counts it on the assignment, which the caller saves."""
     completions = statements.completions(assignment.task_id)
     assignment.revisions += 1
@@ -531,8 +543,9 @@ def _store(assignment: Assignment, order: WeakOrder, client_key: str, seconds: f
             line=order.line,
             rest=[completions[item] for item in order.rest],
             notation=str(order),
-            client_key=client_key,
-            seconds=seconds,
-            comment=comment,
+            client_key=said.client_key,
+            seconds=said.seconds,
+            comment=said.comment,
+            answers=answers,
         )
     )

@@ -77,7 +77,7 @@ def test_a_person_walks_past_what_they_have_done_once():
 def test_the_next_task_is_found_by_the_queues_index():
     project = factories.project(tasks=5)
     with CaptureQueriesContext(connection) as captured:
-        statements.next_task(project.pk, 1, 0, 0)
+        statements.next_task(project.pk, 1, "", 0, 0)
     with connection.cursor() as cursor:
         cursor.execute("EXPLAIN QUERY PLAN " + captured[0]["sql"])
         plan = [row[-1] for row in cursor.fetchall()]
