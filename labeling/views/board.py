@@ -17,6 +17,10 @@ from labeling.ranking import MESSAGES
 from people.errors import Refusal
 from people.permissions import Right, requires
 
+# The modules of the board's script in static/js/board, beside view.js: those that every board loads at once, and those that it loads when needed.
+PRELOADED = ("deliver", "desk", "drag", "fold", "notation", "order", "page", "save", "tiers")
+ON_DEMAND: tuple[str, ...] = ()
+
 
 @requires(Right.RANK)
 @never_cache
@@ -40,6 +44,8 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         **_task_context(request, project, assignment),
         "texts": _texts(),
+        "modules": PRELOADED + ON_DEMAND,
+        "preloaded": PRELOADED,
         "flags": Assignment.Flag.choices,
         "skip_reasons": [
             _("I do not know enough about the subject"),

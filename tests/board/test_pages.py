@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from django.conf import settings
 
 from labeling.models import Completion
 from models_registry.models import Kind, Model, Version
@@ -116,6 +117,14 @@ def test_the_first_page_is_small(client, project):
     from pathlib import Path
 
     assert len(page) + sum(Path(file).stat().st_size for file in files) < 150_000
+
+
+def test_every_module_of_the_script_is_found_under_its_cached_name(client, project):
+    client.force_login(factories.user())
+    page = client.get(f"/rank/{project.slug}/").content.decode()
+    written = {file.name for file in (settings.BASE_DIR / "static/js/board").glob("*.js")} - {"view.js"}
+    led_to = json.loads(re.search(r'<script type="importmap">(.*?)</script>', page, re.DOTALL)[1])["imports"]
+    assert {name.rsplit("/", 1)[1] for name in led_to} == written | {"app.js"}
 
 
 def test_a_sign_of_life_keeps_the_task(client, project):

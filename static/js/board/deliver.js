@@ -1,0 +1,118 @@
+// What leaves the board: submit, skip, flag, undo. What fails to arrive moves nothing on and is kept.
+
+import { confirmed } from "../app.js";
+import { cardOf, dispatch, focusCard, letters, missing, now, show } from "./desk.js";
+import { unfold, unread } from "./fold.js";
+import { cannotBeRead } from "./notation.js";
+import { format } from "./order.js";
+import { announce, board, button, clearProblem, element, filled, find, showProblem, showToast, texts } from "./page.js";
+import { send } from "./save.js";
+
+const UNDO_MS = 10000;
+const SLOW_MS = 400;
+
+let recall = null; // {url, until}: the last submit, as long as it can be called back
+let retryOnline = null; // the save that is tried again by itself when the browser is back online
+let askedUnread = null; // the task whose unread outputs were asked about
+
+export async function submit() {
+  const { state, draft, task } = now;
+  if (!state || now.sending) return;
+  if (cannotBeRead()) {
+    find("#notation").focus();
+    return showProblem([texts.fix_typing]);
+  }
+  const ranking = format(state);
+  const unranked = missing();
+  if (!ranking || unranked.length) {
+    showProblem([ranking ? filled(texts.missing, { letters: letters(unranked) }) : texts.nothing_said]);
+    return dispatch({ type: "focus", item: unranked[0] ?? 0 });
+  }
+  const folded = unread();
+  if (folded.length && askedUnread !== task) {
+    askedUnread = task;
+    if (!(await confirmed(filled(texts.unread, { letters: letters(folded) }), texts.submit))) {
+      unfold(cardOf(folded[0]));
+      return dispatch({ type: "focus", item: folded[0] });
+    }
+  }
+  const fields = { ranking, client_key: draft.keyFor(ranking), seconds: draft.clock.seconds };
+  await deliver(task.dataset.submitUrl, fields, { done: filled(texts.stored, { ranking }), again: submit });
+}
+
+/**
+ * Send; on success say `done` and show the next task, on failure keep everything and say why. `again` is what a retry does.
+ * The draft has done its duty, unless `keepDraft`.
+ */
+async function deliver(url, fields, { done, again, keepDraft = false }) {
+  now.sending = true;
+  board.setAttribute("aria-busy", "true");
+  retryOnline = null;
+  clearProblem();
+  let hide = () => {};
+  const slow = setTimeout(() => (hide = showToast(texts.saving, null, 60000)), SLOW_MS);
+  const answer = await send(url, fields);
+  clearTimeout(slow);
+  hide();
+  board.removeAttribute("aria-busy");
+  now.sending = false;
+  if (!answer.ok) return explain(answer, fields, again);
+  if (!keepDraft) now.draft?.forget();
+  show(answer.body);
+  recall = answer.body.undo ? { url: answer.body.undo, until: performance.now() + UNDO_MS } : null;
+  if (recall) showToast(done, button(`${texts.undo} (Z)`, callBack), UNDO_MS);
+  else showToast(done);
+  announce(now.task ? filled(texts.new_task, { progress: answer.body.progress }) : texts.all_done);
+}
+
+function explain(answer, fields, again) {
+  const retry = button(texts.retry, again, "primary");
+  if (answer.kind === "signed_out") {
+    const address = document.getElementById("board-sign-in").href;
+    const link = element("a", { class: "btn small", target: "_blank", href: address }, texts.sign_in);
+    return showProblem([texts.signed_out], { actions: [link, retry], lasts: true });
+  }
+  if (answer.kind === "conflict") {
+    const next = button(texts.next, () => location.reload());
+    if (!fields.ranking) return showProblem(answer.problems, { actions: [next] });
+    const url = now.task.dataset.reviseUrl;
+    const revise = () => deliver(url, fields, { done: filled(texts.stored, fields), again: revise });
+    return showProblem(answer.problems, { actions: [button(texts.revise, revise), next] });
+  }
+  if (answer.kind === "refused") return showProblem(answer.problems, { actions: [retry] });
+  const what = answer.kind === "offline" ? texts.offline : texts.broken;
+  showProblem([what], { actions: [retry], lasts: true });
+  if (answer.kind === "offline" && fields.ranking) retryOnline = again;
+}
+
+/** Call the last submit back. The task that goes back to the queue instead keeps its draft. */
+async function callBack() {
+  if (now.sending || !recall) return;
+  await deliver(recall.url, {}, { done: texts.called_back, again: callBack, keepDraft: true });
+}
+
+export function undo() {
+  if (now.state?.past.length) dispatch({ type: "undo" });
+  else if (recall && performance.now() < recall.until) callBack();
+  else announce(texts.nothing_to_undo);
+}
+
+/** Skip or flag: ask in the dialog, then send what it says. */
+export async function giveUp(name) {
+  const box = document.getElementById(name);
+  if (!now.task || now.sending || box.open) return;
+  box.returnValue = "";
+  box.showModal();
+  await new Promise((resolve) => box.addEventListener("close", resolve, { once: true }));
+  if (box.returnValue !== "yes") return focusCard();
+  const fields = Object.fromEntries(new FormData(box.querySelector("form")));
+  if (name === "skip" && !fields.reason) fields.reason = fields.other;
+  const { skipUrl, flagUrl } = now.task.dataset;
+  const [url, done] = name === "skip" ? [skipUrl, texts.skipped] : [flagUrl, texts.flagged];
+  const again = () => deliver(url, fields, { done, again });
+  await again();
+}
+
+addEventListener("online", () => !now.sending && retryOnline?.());
+// What waited to be sent is no longer what the person sees.
+board.addEventListener("board:edit", () => (retryOnline = null));
