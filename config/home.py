@@ -6,7 +6,7 @@ from django.utils.translation import ngettext
 
 from labeling.models import Project, Ranking
 from models_registry.models import Version
-from people.permissions import Right, can, signed_in
+from people.permissions import ANYWHERE, Right, can, signed_in
 from training.models import Run
 
 
@@ -14,6 +14,8 @@ from training.models import Run
 def home(request: HttpRequest) -> HttpResponse:
     """Annotators go straight to ranking; whoever sees more gets the overview."""
     if not can(request.user, Right.SEE_PROJECTS):
+        if can(request.user, Right.SEE_PROJECTS, ANYWHERE):
+            return redirect("projects")
         return redirect("rank" if can(request.user, Right.RANK) else "account")
     active = [Run.State.RUNNING, Run.State.STOPPING, Run.State.QUEUED]
     counts = {

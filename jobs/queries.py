@@ -9,7 +9,10 @@ from .registry import declared
 
 def may_see(user: User, job: Job) -> bool:
     """The person who began it, and everyone whose role could have."""
-    return job.created_by_id == user.pk or can(user, declared(job.what).right)
+    if job.created_by_id == user.pk:
+        return True
+    what = declared(job.what)
+    return can(user, what.right) or can(user, what.right, what.place(job.arguments))
 
 
 def latest(subject: str, what: str | None = None) -> Job | None:

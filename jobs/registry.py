@@ -11,24 +11,29 @@ It brings its results into the database itself, in transactions of its own, and 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from django.db.models import Model
+
 
 @dataclass(frozen=True)
 class Declared:
     function: Callable[..., dict | None]
     title: str
-    right: str  # who may see and cancel it besides the person who began it
+    right: str  # who may see and cancel it besides the person who began it,
+    place: Callable[[dict], Model | None]  # on the whole site or in this place, found from its arguments
 
 
 _declared: dict[str, Declared] = {}
 
 
-def job(name: str, *, title: str, right: str) -> Callable:
-    """Declare a job function. `title` is a lazy translation, `right` one of people.permissions.Right."""
+def job(
+    name: str, *, title: str, right: str, place: Callable[[dict], Model | None] = lambda arguments: None
+) -> Callable:
+    """Declare a job function. `title` is a lazy translation, `right` one of people.permissions.Right, `place` where it is needed at least."""
 
     def declare(function: Callable[..., dict | None]) -> Callable[..., dict | None]:
         if name in _declared and _declared[name].function.__module__ != function.__module__:
             raise ValueError(f"Two jobs are named {name!r}.")
-        _declared[name] = Declared(function, title, right)
+        _declared[name] = Declared(function, title, right, place)
         return function
 
     return declare

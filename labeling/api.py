@@ -11,13 +11,13 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from jobs.api_urls import JobSerializer
-from labeling import actions, export, queries, uploads
+from labeling import actions, export, places, project_queries, queries, uploads
 from labeling.datasets import files, pairs, snapshot
 from labeling.importing.load import look
 from labeling.models import Assignment, Dataset, Project
 from labeling.ranking import MAX_ITEMS
 from labeling.sampling import Plan
-from people.permissions import HasRight, Right
+from people.permissions import ANYWHERE, HasRight, Right
 
 PROBLEMS = OpenApiResponse(
     {"type": "object", "properties": {"problems": {"type": "array", "items": {"type": "string"}}}},
@@ -239,6 +239,7 @@ class Extend(Ranks):
 class ImportIntoProject(APIView):
     permission_classes = [HasRight]
     required_right = Right.MANAGE_PROJECTS
+    required_place = places.project
     parser_classes = [MultiPartParser]
 
     @extend_schema(
@@ -265,7 +266,7 @@ class ImportIntoProject(APIView):
 
 class SampleForProject(APIView):
     permission_classes = [HasRight]
-    required_right = Right.MANAGE_PROJECTS
+    required_right = Right.SAMPLE_MODELS
 
     @extend_schema(request=SampleSerializer, responses={202: JobSerializer, 400: PROBLEMS})
     def post(self, request, slug):
@@ -287,9 +288,13 @@ class DatasetList(ListAPIView):
 
     permission_classes = [HasRight]
     required_right = {"GET": Right.SEE_DATA, "POST": Right.UPLOAD_DATA}
+    required_place = ANYWHERE
     serializer_class = DatasetSerializer
-    queryset = Dataset.objects.select_related("project")
+    queryset = Dataset.objects.none()  # for the schema
     parser_classes = [MultiPartParser]
+
+    def get_queryset(self):
+        return project_queries.dataset_list(self.request.user)
 
     @extend_schema(
         request={"multipart/form-data": UploadDatasetSerializer},
@@ -323,6 +328,7 @@ class DatasetList(ListAPIView):
 class DatasetDetail(RetrieveAPIView):
     permission_classes = [HasRight]
     required_right = Right.SEE_DATA
+    required_place = places.of_dataset
     serializer_class = DatasetDetailSerializer
     queryset = Dataset.objects.select_related("project")
 
@@ -330,6 +336,7 @@ class DatasetDetail(RetrieveAPIView):
 class Exports(APIView):
     permission_classes = [HasRight]
     required_right = Right.EXPORT
+    required_place = places.of_dataset
 
     def stream(self, lines, name: str) -> StreamingHttpResponse:
         headers = {"Content-Disposition": f'attachment; filename="{name}.jsonl"'}
@@ -376,6 +383,8 @@ class DatasetAcceptable(Exports):
 
 
 class ProjectTurns(Exports):
+    required_place = places.project
+
     @extend_schema(responses=JSON_LINES)
     def get(self, request, slug):
         """Every skip and flag of a project, with its reason."""
@@ -386,6 +395,7 @@ class ProjectTurns(Exports):
 class Snapshots(APIView):
     permission_classes = [HasRight]
     required_right = Right.FREEZE
+    required_place = places.project
 
     @extend_schema(
         request=SnapshotSerializer,

@@ -5,4 +5,4 @@ class LabelingConfig(AppConfig):
     name = "labeling"
 
     def ready(self) -> None:
-        from . import registry_pages  # noqa: F401  what labeling adds to the registry's pages
+        from . import places, registry_pages  # noqa: F401  what labeling tells the floors below

@@ -38,7 +38,7 @@ def export_acceptable(*, actor: User, dataset: Dataset, split: str | None = None
 
 def export_turns(*, actor: User, project: Project) -> Iterator[bytes]:
     """A project's skips and flags with their reasons."""
-    check(actor, Right.EXPORT)
+    check(actor, Right.EXPORT, place=project)
     audit(actor, "project.export_turns", project)
     return _lines(snapshot.turns(project))
 
@@ -49,7 +49,7 @@ def file_name(dataset: Dataset, *parts: str | None) -> str:
 
 
 def _allow(actor: User, dataset: Dataset, split: str | None, what: str, **noted: object) -> None:
-    check(actor, Right.EXPORT)
+    check(actor, Right.EXPORT, place=dataset.project)
     if split not in (None, TRAIN, HELDOUT):
         raise Refusal(_("There is no split “%(split)s”.") % {"split": split})
     if what != "rows" and dataset.kind != Dataset.Kind.RANKINGS:

@@ -14,7 +14,11 @@ from labeling.sampling import sample as carry_out
 from people.permissions import Right
 
 
-@job("import", title=gettext_lazy("Import prompts"), right=Right.MANAGE_PROJECTS)
+def _project(arguments: dict) -> Project | None:
+    return Project.objects.filter(pk=arguments["project"]).first()
+
+
+@job("import", title=gettext_lazy("Import prompts"), right=Right.MANAGE_PROJECTS, place=_project)
 def import_file(progress, *, project: int, upload: str, skip_bad: bool) -> dict:
     project = Project.objects.get(pk=project)
     actor = progress.job.created_by
@@ -31,7 +35,7 @@ def import_file(progress, *, project: int, upload: str, skip_bad: bool) -> dict:
     }
 
 
-@job("sample", title=gettext_lazy("Sample outputs"), right=Right.MANAGE_PROJECTS)
+@job("sample", title=gettext_lazy("Sample outputs"), right=Right.MANAGE_PROJECTS, place=_project)
 def sample(progress, *, project: int, plan: dict) -> dict:
     project = Project.objects.get(pk=project)
     result = carry_out(project, Plan(**plan | {"versions": tuple(plan["versions"])}), progress.set)

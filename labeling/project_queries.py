@@ -11,19 +11,20 @@ from django.utils import timezone
 
 from jobs.models import Job
 from jobs.queries import latest
-from labeling import queries
+from labeling import places, queries
 from labeling.datasets import snapshot
 from labeling.models import Assignment, Completion, Dataset, Project, Ranking, Split, Task, TaskItem
 from labeling.ranking import LETTERS
 from people.models import AuditEntry, User
+from people.permissions import Right, can
 
 State = Assignment.State
 RANKED = (State.SUBMITTED, State.SPARE)
 
 
-def project_list(*, search: str = "", state: str = "") -> QuerySet[Project]:
-    """Every project with `ranked` of `wanted` rankings, `annotators` and `last_activity`."""
-    found = Project.objects.all()
+def project_list(user: User, *, search: str = "", state: str = "") -> QuerySet[Project]:
+    """Every project that `user` may see with `ranked` of `wanted` rankings, `annotators` and `last_activity`."""
+    found = places.projects_with(user, Right.SEE_PROJECTS)
     if search:
         found = found.filter(Q(name__icontains=search) | Q(description__icontains=search))
     found = found.filter(state=state) if state else found.exclude(state=Project.State.ARCHIVED)
@@ -221,9 +222,11 @@ def outputs_of(task: Task) -> list[TaskOutput]:
 # Data sets
 
 
-def dataset_list(*, search: str = "", kind: str = "", origin: str = "") -> QuerySet[Dataset]:
-    """Newest first. `origin`: "upload" or "project"; `search` looks at names, projects and the beginning of the hash."""
+def dataset_list(user: User, *, search: str = "", kind: str = "", origin: str = "") -> QuerySet[Dataset]:
+    """What `user` may see, newest first: all, or the snapshots of projects in which they have more than the board. `origin`: "upload" or "project"; `search` looks at names, projects and the beginning of the hash."""
     found = Dataset.objects.select_related("project", "created_by")
+    if not can(user, Right.SEE_DATA):
+        found = found.filter(project__in=places.projects_with(user, Right.SEE_DATA))
     if kind:
         found = found.filter(kind=kind)
     if origin:

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from labeling import places
 from labeling.models import Completion, Project
 from models_registry import hooks
 from models_registry.models import Version
 from people.models import User
-from people.permissions import Right, can
+from people.permissions import ANYWHERE, Right, can
 
 
 @hooks.version_need
@@ -25,8 +26,8 @@ def outputs_of(version: Version) -> Iterator[str]:
 
 @hooks.playground_way
 def rank_outputs(user: User) -> Iterator[hooks.Section]:
-    if can(user, Right.MANAGE_PROJECTS):
-        projects = Project.objects.exclude(state=Project.State.ARCHIVED).order_by("name")
+    projects = places.projects_with(user, Right.MANAGE_PROJECTS).exclude(state=Project.State.ARCHIVED).order_by("name")
+    if can(user, Right.MANAGE_PROJECTS, ANYWHERE):
         yield hooks.Section(
             _("Send these outputs to be ranked in"), "labeling/parts/rank_outputs.html", {"projects": projects}
         )

@@ -1,10 +1,17 @@
-"""Who may do what, declared once: pages, REST and commands all ask here."""
+"""Who may do what, declared once: pages, REST and commands all ask here.
 
-from collections.abc import Callable
-from functools import wraps
+A person's role holds for the whole site (`User.role`). In a *place*, a project, they may have another role besides, which adds rights
+there. Other apps say what a place is and who has which role in it: `register_roles`.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import cache, wraps
+from typing import Final, TypeAlias
 
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
+from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -22,9 +29,15 @@ class Right:
 
     RANK = "rank"
     SEE_PROJECTS = "see_projects"
-    MANAGE_PROJECTS = "manage_projects"  # create, import, sample, invite
+    SEE_QUALITY = "see_quality"  # agreement, bias, how each annotator does
+    REVIEW = "review"  # adjudicate contested tasks, answer questions
     FREEZE = "freeze"
     EXPORT = "export"
+    MANAGE_PROJECTS = "manage_projects"  # settings, import, tasks, people and their roles there
+    SEE_HOURS = "see_hours"  # who worked how long
+    SEE_AUDIT = "see_audit"
+    CREATE_PROJECTS = "create_projects"
+    SAMPLE_MODELS = "sample_models"  # let models write outputs for a project's prompts
     SEE_DATA = "see_data"
     UPLOAD_DATA = "upload_data"
     SEE_MODELS = "see_models"
@@ -38,9 +51,15 @@ class Right:
 RIGHT_NAMES = {
     Right.RANK: gettext_lazy("rank outputs"),
     Right.SEE_PROJECTS: gettext_lazy("see projects"),
-    Right.MANAGE_PROJECTS: gettext_lazy("create and change projects"),
+    Right.SEE_QUALITY: gettext_lazy("see how good the rankings are"),
+    Right.REVIEW: gettext_lazy("review contested tasks"),
     Right.FREEZE: gettext_lazy("freeze snapshots"),
     Right.EXPORT: gettext_lazy("export rankings"),
+    Right.MANAGE_PROJECTS: gettext_lazy("administer projects"),
+    Right.SEE_HOURS: gettext_lazy("see people's hours"),
+    Right.SEE_AUDIT: gettext_lazy("see who did what"),
+    Right.CREATE_PROJECTS: gettext_lazy("create projects"),
+    Right.SAMPLE_MODELS: gettext_lazy("sample outputs of models"),
     Right.SEE_DATA: gettext_lazy("see data sets"),
     Right.UPLOAD_DATA: gettext_lazy("upload data sets"),
     Right.SEE_MODELS: gettext_lazy("see models"),
@@ -58,6 +77,8 @@ ROLE_RIGHTS: dict[str, frozenset[str]] = {
         {
             Right.RANK,
             Right.SEE_PROJECTS,
+            Right.SEE_QUALITY,
+            Right.REVIEW,
             Right.FREEZE,
             Right.EXPORT,
             Right.SEE_DATA,
@@ -69,6 +90,56 @@ ROLE_RIGHTS: dict[str, frozenset[str]] = {
     ),
     Role.ADMIN: ALL_RIGHTS,
 }
+# Those of a role's rights that it gives in a place; the others are about the whole site.
+PLACE_RIGHTS = frozenset(
+    {
+        Right.RANK,
+        Right.SEE_PROJECTS,
+        Right.SEE_QUALITY,
+        Right.REVIEW,
+        Right.FREEZE,
+        Right.EXPORT,
+        Right.MANAGE_PROJECTS,
+        Right.SEE_HOURS,
+        Right.SEE_AUDIT,
+        Right.SEE_DATA,
+    }
+)
+
+
+# Places
+
+
+class _Anywhere:
+    """Stands for "in some place at least": lists, which then show those places alone."""
+
+
+ANYWHERE: Final = _Anywhere()
+Place: TypeAlias = Model | _Anywhere | None
+
+
+@dataclass(frozen=True)
+class _Roles:
+    role_of: Callable[[User, Model], str | None]
+    roles_of: Callable[[User], Collection[str]]
+
+
+_roles: dict[type[Model], _Roles] = {}
+
+
+def register_roles(
+    kind: type[Model], *, role_of: Callable[[User, Model], str | None], roles_of: Callable[[User], Collection[str]]
+) -> None:
+    """Objects of `kind` are places: `role_of(user, place)` is somebody's role in one, `roles_of(user)` are all they have anywhere."""
+    _roles[kind] = _Roles(role_of, roles_of)
+
+
+def roles_with(right: str) -> list[str]:
+    """The roles that give `right` in a place."""
+    return [role for role, rights in ROLE_RIGHTS.items() if right in rights & PLACE_RIGHTS]
+
+
+# Who may
 
 
 def rights_of(user: User | AnonymousUser) -> frozenset[str]:
@@ -80,32 +151,59 @@ def rights_of(user: User | AnonymousUser) -> frozenset[str]:
     return ROLE_RIGHTS.get(user.role, frozenset())
 
 
-def can(user: User | AnonymousUser, right: str) -> bool:
-    return right in rights_of(user)
+def rights_at(user: User | AnonymousUser, place: Place) -> frozenset[str]:
+    """The rights that somebody's role in `place` gives, without those of their role on the site."""
+    if place is None or not user.is_authenticated or not user.is_active:
+        return frozenset()
+    if isinstance(place, _Anywhere):
+        roles = {role for kind in _roles.values() for role in kind.roles_of(user)}
+    else:
+        roles = {_roles[type(place)].role_of(user, place)}
+    return PLACE_RIGHTS & frozenset[str]().union(*(ROLE_RIGHTS.get(role or "", ()) for role in roles))
 
 
-def check(user: User | AnonymousUser, right: str) -> None:
-    """For verbs: raise a Refusal unless `user` has `right`."""
-    if not can(user, right):
+def can(user: User | AnonymousUser, right: str, place: Place = None) -> bool:
+    """On the whole site, or in `place`. Where the role on the site suffices, nothing is looked up."""
+    return right in rights_of(user) or (right in PLACE_RIGHTS and right in rights_at(user, place))
+
+
+def check(user: User | AnonymousUser, right: str, place: Place = None) -> None:
+    """For verbs: raise a Refusal unless `user` has `right`, on the whole site or in `place`."""
+    if not can(user, right, place):
         raise Refusal(_("Your role does not allow you to %(what)s.") % {"what": RIGHT_NAMES[right]}, status=403)
 
 
-def requires(right: str) -> Callable:
-    """Decorator of a page: sign in first, then have the right. `view.required_right` is what tests look at."""
+FindPlace: TypeAlias = Callable[..., Model | None] | _Anywhere | None
+
+
+def requires(right: str, *, place: FindPlace = None) -> Callable:
+    """Decorator of a page: sign in first, then have the right. `view.required_right` and `required_place` are what tests look at.
+
+    `place` finds the place that the page is about from the parts of its address (None: there is no such one), or is ANYWHERE. Who has not the
+    right on the whole site learns nothing about places in which they have not: one that does not exist is refused like one that does.
+    """
 
     def decorate(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         @wraps(view)
         def guarded(request: HttpRequest, *args, **kwargs) -> HttpResponse:
             if not request.user.is_authenticated:
                 return _sign_in_first(request)
-            _check_place(request)
-            check(request.user, right)
+            _check_machine(request)
+            find = _finder(place, kwargs)
+            request.find_place = find  # type: ignore[attr-defined]  # for buttons: people.context
+            if not can(request.user, right):
+                check(request.user, right, find())
             return view(request, *args, **kwargs)
 
         guarded.required_right = right  # type: ignore[attr-defined]
+        guarded.required_place = place  # type: ignore[attr-defined]
         return guarded
 
     return decorate
+
+
+def _finder(place: FindPlace, kwargs: dict) -> Callable[[], Place]:
+    return cache(lambda: place(**kwargs) if callable(place) else place)
 
 
 def signed_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
@@ -115,14 +213,14 @@ def signed_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     def guarded(request: HttpRequest, *args, **kwargs) -> HttpResponse:
         if not request.user.is_authenticated:
             return _sign_in_first(request)
-        _check_place(request)
+        _check_machine(request)
         return view(request, *args, **kwargs)
 
     guarded.required_right = "signed_in"  # type: ignore[attr-defined]
     return guarded
 
 
-def _check_place(request: HttpRequest) -> None:
+def _check_machine(request: HttpRequest) -> None:
     """A demo person's session or token that has left this machine is worth nothing."""
     if not may_sign_in(request.user, request):
         raise Refusal(_("This demo sign-in works in a browser on the server's own computer only."), status=403)
@@ -145,10 +243,13 @@ def public(view: Callable) -> Callable:
 
 
 class HasRight(BasePermission):
-    """REST: the view says `required_right = Right.X`, or a dict of right by HTTP method."""
+    """REST: the view says `required_right = Right.X`, or a dict of right by HTTP method; and `required_place`, as `requires` takes it."""
 
     def has_permission(self, request, view) -> bool:
         right = getattr(view, "required_right", None)
         if isinstance(right, dict):
             right = right.get(request.method)
-        return right is not None and can(request.user, right) and may_sign_in(request.user, request)
+        if right is None or not may_sign_in(request.user, request):
+            return False
+        place = getattr(type(view), "required_place", None)
+        return can(request.user, right) or can(request.user, right, _finder(place, view.kwargs)())

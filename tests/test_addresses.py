@@ -6,9 +6,12 @@ import pytest
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.converters import IntConverter, PathConverter, SlugConverter, StringConverter, UUIDConverter
+from rest_framework.test import APIClient
 
+from labeling.models import Dataset, Membership, Project
 from people.models import Role, User
-from people.permissions import ROLE_RIGHTS, HasRight, Right
+from people.permissions import ANYWHERE, PLACE_RIGHTS, ROLE_RIGHTS, HasRight, Right
+from tests import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -109,3 +112,99 @@ def test_page_keeps_to_it(address, pattern):
 def test_endpoint_keeps_to_it(address, pattern):
     assert Client().get(address).status_code in {401, 405}
     assert Client().post(address).status_code in {401, 405}
+    for role in Role:
+        client = api_of(User.objects.create(username=role, role=role))
+        for method, right in methods_of(pattern):
+            status = client.generic(method, address).status_code
+            assert (status == 403) == (right not in ROLE_RIGHTS[role]), f"{method} as {role}, who needs {right}"
+
+
+# Roles in a project
+
+
+@pytest.fixture
+def places(db) -> dict[str, tuple[Project, Dataset]]:
+    """A project in which somebody has a role, and one in which they have none; each with a snapshot."""
+    made = {}
+    for name in ("mine", "not mine"):
+        project = factories.project(open_to_all=False)
+        snapshot = Dataset.objects.create(name=name, kind=Dataset.Kind.RANKINGS, digest=name, project=project)
+        made[name] = project, snapshot
+    return made
+
+
+def address_in(pattern: URLPattern, address: str, project: Project, snapshot: Dataset) -> str:
+    """The address with the project or the snapshot in it; what else is made up stays so."""
+    kinds = pattern.pattern.converters
+    if "slug" in kinds:
+        return address.replace("/no-such-thing/", f"/{project.slug}/", 1)
+    return address.replace("/987654321/", f"/{snapshot.pk}/", 1)
+
+
+def may(role: str, right: str, place: object) -> bool:
+    """What an annotator of the site may do where they have `role`."""
+    return right in ROLE_RIGHTS[Role.ANNOTATOR] or (place is not None and right in ROLE_RIGHTS[role] & PLACE_RIGHTS)
+
+
+def place_of(pattern: URLPattern) -> object:
+    view = getattr(pattern.callback, "cls", None) or pattern.callback
+    return getattr(view, "required_place", None)
+
+
+GUARDED = [(address, pattern) for address, pattern in PAGES if right_of(pattern) not in {None, "signed_in"}]
+
+
+@pytest.mark.parametrize(("address", "pattern"), GUARDED, ids=ids(GUARDED))
+def test_page_keeps_to_the_role_in_its_project(address, pattern, places):
+    right, place = right_of(pattern), place_of(pattern)
+    method = method_of(Client(), address)
+    for role in Role:
+        client = Client(raise_request_exception=False)  # what is in a place is made up, and may break
+        person = User.objects.create(username=role)
+        client.force_login(person)
+        Membership.objects.create(project=places["mine"][0], user=person, role=role)
+        Dataset.objects.filter(pk=places["mine"][1].pk).update(created_by=person)
+        status = getattr(client, method)(address_in(pattern, address, *places["mine"])).status_code
+        assert (status == 403) != may(role, right, place), f"{role} of the project, who needs {right}: {status}"
+        if place is not ANYWHERE:
+            for elsewhere in (address, address_in(pattern, address, *places["not mine"])):
+                status = getattr(client, method)(elsewhere).status_code
+                assert (status == 403) != may(role, right, None), f"{role} of another project, who needs {right}"
+
+
+@pytest.mark.parametrize(("address", "pattern"), ENDPOINTS, ids=ids(ENDPOINTS))
+def test_endpoint_keeps_to_the_role_in_its_project(address, pattern, places):
+    place = place_of(pattern)
+    for role in Role:
+        person = User.objects.create(username=role)
+        Membership.objects.create(project=places["mine"][0], user=person, role=role)
+        client = api_of(person)
+        for method, right in methods_of(pattern):
+            status = client.generic(method, address_in(pattern, address, *places["mine"])).status_code
+            assert (status == 403) != may(role, right, place), f"{method} as {role} of the project: {status}"
+            if place is not ANYWHERE:
+                elsewhere = address_in(pattern, address, *places["not mine"])
+                status = client.generic(method, elsewhere).status_code
+                assert (status == 403) != may(role, right, None), f"{method} as {role} of another project: {status}"
+
+
+def api_of(person: User) -> APIClient:
+    client = APIClient(raise_request_exception=False)
+    client.force_authenticate(person)
+    return client
+
+
+def methods_of(pattern: URLPattern) -> list[tuple[str, str]]:
+    """The methods that an endpoint takes, each with its right."""
+    view, right = pattern.callback.cls, right_of(pattern)
+    taken = [
+        name.upper() for name in view.http_method_names if hasattr(view, name) and name not in {"head", "options"}
+    ]
+    return [(method, right[method] if isinstance(right, dict) else right) for method in taken]
+
+
+@pytest.mark.parametrize(("address", "pattern"), GUARDED, ids=ids(GUARDED))
+def test_a_page_about_a_project_says_so(address, pattern):
+    """Else the role that somebody has there would not count."""
+    if address.startswith("/projects/no-such-thing/") and right_of(pattern) in PLACE_RIGHTS - {Right.RANK}:
+        assert callable(place_of(pattern)), f"{address}: @requires(Right.X, place=places.project)"

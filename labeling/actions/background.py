@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 @transaction.atomic
 def start_import(*, actor: User, project: Project, upload: Upload, skip_bad: bool = False) -> Job:
     """Import an uploaded file (labeling.uploads) into a project; the upload is removed when it has been taken in."""
-    check(actor, Right.MANAGE_PROJECTS)
+    check(actor, Right.MANAGE_PROJECTS, place=project)
     arguments = {"project": project.pk, "upload": upload.id, "skip_bad": skip_bad}
     return enqueue(actor=actor, what="import", arguments=arguments, subject=subject_of(project))
 
 
 @transaction.atomic
 def start_sampling(*, actor: User, project: Project, plan: "Plan") -> Job:
-    """Sample outputs for every prompt of a project."""
-    check(actor, Right.MANAGE_PROJECTS)
+    """Sample outputs for every prompt of a project. Models are the site's, and so is the right to let them write."""
+    check(actor, Right.SAMPLE_MODELS)
     problems = plan.problems()
     if not project.prompts.exists():
         problems.append(_("This project has no prompts yet; import some first."))

@@ -16,7 +16,7 @@ from labeling.identity import HELDOUT, TRAIN
 from labeling.models import Dataset, Project
 from people.errors import Refusal
 from people.models import User, audit
-from people.permissions import Right, check
+from people.permissions import Right, can, check
 
 
 def upload_dataset(
@@ -61,7 +61,7 @@ def freeze_snapshot(
     *, actor: User, project: Project, name: str = "", options: snapshot.Options | None = None
 ) -> tuple[Dataset, bool]:
     """The project's rankings as they are now, as a data set; (data set, is it new). If nothing has changed it is the last one again."""
-    check(actor, Right.FREEZE)
+    check(actor, Right.FREEZE, place=project)
     options = options or snapshot.Options()
     name = name.strip() or project.name
     check_name(name)
@@ -84,9 +84,8 @@ def delete_dataset(*, actor: User, dataset: Dataset) -> None:
     """Delete a data set that nothing uses, with its folder. The rankings of a snapshot stay in their project. One's own, or, for who
     may change projects, anyone's.
     """
-    check(actor, Right.UPLOAD_DATA)
-    if dataset.created_by != actor:
-        check(actor, Right.MANAGE_PROJECTS)
+    if not may_delete(actor, dataset):
+        raise Refusal(_("Only who made it, or an admin, can delete this data set."), status=403)
     with store.alone():
         with transaction.atomic():
             if reasons := hooks.needs(dataset):
@@ -98,6 +97,14 @@ def delete_dataset(*, actor: User, dataset: Dataset) -> None:
             except ProtectedError:  # begun in this very moment
                 raise Refusal(_("Something has just begun to use it."), status=409) from None
         shutil.rmtree(dataset.folder, ignore_errors=True)
+
+
+def may_delete(user: User, dataset: Dataset) -> bool:
+    """One's own is deleted by who may make such a one; anyone's by who administers its project, or projects at all."""
+    made_by = Right.FREEZE if dataset.project else Right.UPLOAD_DATA
+    return can(user, made_by, dataset.project) and (
+        dataset.created_by == user or can(user, Right.MANAGE_PROJECTS, dataset.project)
+    )
 
 
 @transaction.atomic

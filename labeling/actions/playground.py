@@ -19,7 +19,7 @@ from people.permissions import Right, check
 
 def rank_outputs(*, actor: User, project: Project, outputs: Sequence[Seen]) -> Task:
     """The prompt and these outputs as a task of `project`, in an order that says nothing about who wrote them; once, however often it is sent."""
-    check(actor, Right.MANAGE_PROJECTS)
+    check(actor, Right.MANAGE_PROJECTS, place=project)
     _check(project, outputs)
     with transaction.atomic():
         prompt = add_tasks(project, [NewTask(outputs[0].prompt)])[0].prompt

@@ -64,7 +64,7 @@ def import_prompts(
 
     Rows that cannot be read are a Refusal that lists them, and nothing is imported, unless `skip_bad` leaves them out.
     """
-    check(actor, Right.MANAGE_PROJECTS)
+    check(actor, Right.MANAGE_PROJECTS, place=project)
     found = look(project, path, name)
     if found.problems and not skip_bad:
         raise refuse(found.problems)

@@ -12,7 +12,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods
 
-from labeling import actions, hooks, uploads
+from labeling import actions, hooks, places, uploads
+from labeling.actions.datasets import may_delete
 from labeling.datasets import files, store
 from labeling.datasets.kinds import COLUMNS
 from labeling.files import Problem, rows
@@ -21,7 +22,7 @@ from labeling.models import Dataset, Split
 from labeling.project_queries import dataset_list, uploaded_as
 from labeling.views.lists import filter_of, page_of, posted, search_of
 from people.errors import Refusal
-from people.permissions import Right, can, requires
+from people.permissions import ANYWHERE, Right, requires
 
 STORED_AT_ONCE = 8 * 1024 * 1024  # bytes; a larger file becomes a job
 
@@ -36,21 +37,21 @@ ALIASES = {
 
 
 @require_GET
-@requires(Right.SEE_DATA)
+@requires(Right.SEE_DATA, place=ANYWHERE)
 def datasets(request: HttpRequest) -> HttpResponse:
     kind = filter_of(request, "kind", _("All kinds"), Dataset.Kind.choices)
     origin = filter_of(
         request, "from", _("From anywhere"), [("upload", _("uploaded")), ("project", _("snapshots of projects"))]
     )
     search = search_of(request)
-    page = page_of(request, dataset_list(search=search, kind=kind.value, origin=origin.value))
+    page = page_of(request, dataset_list(request.user, search=search, kind=kind.value, origin=origin.value))
     uses = hooks.uses(list(page))
     context = {
         "page": page,
         "rows": [(dataset, uses[dataset.pk]) for dataset in page],
         "query": search,
         "filters": [kind, origin],
-        "any": Dataset.objects.exists(),
+        "any": dataset_list(request.user).exists(),
     }
     return render(request, "labeling/datasets.html", context)
 
@@ -72,7 +73,7 @@ class Rows(Sequence):
 
 
 @require_GET
-@requires(Right.SEE_DATA)
+@requires(Right.SEE_DATA, place=places.of_dataset)
 def dataset(request: HttpRequest, pk: int) -> HttpResponse:
     dataset = get_object_or_404(Dataset.objects.select_related("project", "created_by"), pk=pk)
     sections = hooks.sections(dataset, request.user)
@@ -80,8 +81,7 @@ def dataset(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "dataset": dataset,
         "about": dataset.manifest,
-        "can_delete": can(request.user, Right.UPLOAD_DATA)
-        and (dataset.created_by == request.user or can(request.user, Right.MANAGE_PROJECTS)),
+        "can_delete": may_delete(request.user, dataset),
         "simulated": sum(person["simulated"] for person in dataset.manifest.get("annotators", {}).values()),
         "left_out": _left_out(dataset),
         "uploaded_as": uploaded_as(dataset),
@@ -96,10 +96,12 @@ def dataset(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@requires(Right.UPLOAD_DATA)
+@requires(Right.SEE_DATA, place=places.of_dataset)
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Whether it can go, and why not; POST deletes it."""
     dataset = get_object_or_404(Dataset, pk=pk)
+    if not may_delete(request.user, dataset):
+        raise Refusal(_("Only who made it, or an admin, can delete this data set."), status=403)
     if request.method == "POST":
         actions.delete_dataset(actor=request.user, dataset=dataset)
         messages.success(request, _("%(dataset)s is deleted.") % {"dataset": dataset.name})
@@ -133,7 +135,7 @@ def _left_out(dataset: Dataset) -> str:
 
 
 @require_GET
-@requires(Right.EXPORT)
+@requires(Right.EXPORT, place=places.of_dataset)
 def file(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     """A file of the data set as it is stored: `data.jsonl`, `manifest.json`, …"""
     dataset = get_object_or_404(Dataset, pk=pk)

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
-from labeling import actions, hooks, project_queries
+from labeling import actions, hooks, places, project_queries
 from labeling.datasets import pairs, store
 from labeling.datasets.snapshot import Options
 from labeling.forms.datasets import ExportForm, FreezeForm
@@ -20,7 +20,7 @@ from people.permissions import Right, requires
 
 
 @require_http_methods(["GET", "POST"])
-@requires(Right.FREEZE)
+@requires(Right.FREEZE, place=places.project)
 def freeze(request: HttpRequest, slug: str) -> HttpResponse:
     """The project's snapshots, and what one frozen now would hold: the options stand in the address, so that counts follow them."""
     project = get_object_or_404(Project, slug=slug)
@@ -55,7 +55,7 @@ def freeze(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_GET
-@requires(Right.EXPORT)
+@requires(Right.EXPORT, place=places.project)
 def project_export(request: HttpRequest, slug: str) -> HttpResponse:
     """What is exported is a snapshot: the newest one, or a word on how to get one."""
     project = get_object_or_404(Project, slug=slug)
@@ -65,7 +65,7 @@ def project_export(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_GET
-@requires(Right.EXPORT)
+@requires(Right.EXPORT, place=places.of_dataset)
 def export(request: HttpRequest, pk: int) -> HttpResponse:
     """Choose format, ties, margin and split; the number of rows of each choice stands beside it. REST gives the file."""
     dataset = get_object_or_404(Dataset.objects.select_related("project"), pk=pk, kind=Dataset.Kind.RANKINGS)

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from labeling import actions, uploads
+from labeling import actions, places, uploads
 from labeling.files import BadRow, Problem, rows
 from labeling.forms.filling import ImportForm
 from labeling.importing.formats import Item, recognise
@@ -17,7 +17,7 @@ from labeling.models import Project
 from labeling.project_queries import recent_job
 from labeling.views.lists import posted
 from people.errors import Refusal
-from people.permissions import Right, requires
+from people.permissions import ANYWHERE, Right, requires
 
 LOOK_AT_ROWS = 5000  # the page answers at once; the import itself looks at all of them
 PREVIEW_ITEMS = 3
@@ -38,7 +38,7 @@ EXAMPLES = {
 
 
 @require_http_methods(["GET", "POST"])
-@requires(Right.MANAGE_PROJECTS)
+@requires(Right.MANAGE_PROJECTS, place=places.project)
 def start(request: HttpRequest, slug: str) -> HttpResponse:
     """Choose a file or paste; it is kept, and the next page shows what it holds."""
     project = get_object_or_404(Project, slug=slug)
@@ -57,7 +57,7 @@ def start(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_GET
-@requires(Right.MANAGE_PROJECTS)
+@requires(Right.MANAGE_PROJECTS, place=places.project)
 def preview(request: HttpRequest, slug: str, upload: str) -> HttpResponse:
     """What an import would do. Nothing is changed yet, and the page can be opened again."""
     project = get_object_or_404(Project, slug=slug)
@@ -94,7 +94,7 @@ def first_items(upload: uploads.Upload) -> list[Item]:
 
 
 @require_POST
-@requires(Right.MANAGE_PROJECTS)
+@requires(Right.MANAGE_PROJECTS, place=places.project)
 def confirm(request: HttpRequest, slug: str, upload: str) -> HttpResponse:
     """Import what was looked at, as a job; `skip_bad` leaves out the rows that cannot be read."""
     project = get_object_or_404(Project, slug=slug)
@@ -105,7 +105,7 @@ def confirm(request: HttpRequest, slug: str, upload: str) -> HttpResponse:
 
 
 @require_GET
-@requires(Right.MANAGE_PROJECTS)
+@requires(Right.MANAGE_PROJECTS, place=ANYWHERE)
 def example(request: HttpRequest, name: str) -> HttpResponse:
     """A sample file to download and fill in."""
     if name not in EXAMPLES:

@@ -13,7 +13,7 @@ from people.permissions import Right, requires
 
 
 @require_POST
-@requires(Right.MANAGE_PROJECTS)
+@requires(Right.TRY_MODELS)
 def rank_outputs(request: HttpRequest) -> HttpResponse:
     """`project` is a slug, `ticket` comes once an output (models_registry.tickets)."""
     project = get_object_or_404(Project, slug=request.POST.get("project", ""))

@@ -9,7 +9,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods
 
 from jobs.models import Job
-from labeling import actions, hooks, project_queries, queries
+from labeling import actions, hooks, places, project_queries, queries
 from labeling.forms.projects import MembersForm
 from labeling.models import Project, Split, Task
 from labeling.views.lists import filter_of, page_of, search_of
@@ -17,25 +17,25 @@ from people.actions import add_person
 from people.errors import Refusal
 from people.forms import AddPersonForm
 from people.models import User
-from people.permissions import Right, requires
+from people.permissions import ANYWHERE, Right, requires
 
 
 @require_GET
-@requires(Right.SEE_PROJECTS)
+@requires(Right.SEE_PROJECTS, place=ANYWHERE)
 def projects(request: HttpRequest) -> HttpResponse:
     state = filter_of(request, "state", _("Open and paused"), Project.State.choices)
     search = search_of(request)
     context = {
-        "page": page_of(request, project_queries.project_list(search=search, state=state.value)),
+        "page": page_of(request, project_queries.project_list(request.user, search=search, state=state.value)),
         "query": search,
         "filters": [state],
-        "any": Project.objects.exists(),
+        "any": places.projects_with(request.user, Right.SEE_PROJECTS).exists(),
     }
     return render(request, "labeling/projects.html", context)
 
 
 @require_GET
-@requires(Right.SEE_PROJECTS)
+@requires(Right.SEE_PROJECTS, place=places.project)
 def project(request: HttpRequest, slug: str) -> HttpResponse:
     """What to do next, how it goes, the tasks, the people."""
     project = get_object_or_404(Project, slug=slug)
@@ -76,7 +76,7 @@ def project(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@requires(Right.MANAGE_PROJECTS)
+@requires(Right.MANAGE_PROJECTS, place=places.project)
 @never_cache
 def members(request: HttpRequest, slug: str) -> HttpResponse:
     """Who takes part. POST adds people who can sign in already (`people`), or makes a new one (`username`), or removes one."""

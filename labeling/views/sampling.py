@@ -16,7 +16,7 @@ from people.permissions import Right, requires
 
 
 @require_http_methods(["GET", "POST"])
-@requires(Right.MANAGE_PROJECTS)
+@requires(Right.SAMPLE_MODELS)
 def sample(request: HttpRequest, slug: str) -> HttpResponse:
     """What to sample, and how the last sampling goes or went."""
     project = get_object_or_404(Project, slug=slug)

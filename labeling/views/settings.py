@@ -6,7 +6,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
-from labeling import actions
+from labeling import actions, places
 from labeling.forms.projects import ProjectForm
 from labeling.models import Project
 from labeling.views.lists import posted
@@ -15,7 +15,7 @@ from people.permissions import Right, requires
 
 
 @require_http_methods(["GET", "POST"])
-@requires(Right.MANAGE_PROJECTS)
+@requires(Right.CREATE_PROJECTS)
 def new(request: HttpRequest) -> HttpResponse:
     form = ProjectForm(*posted(request))
     problems: list[str] = []
@@ -31,7 +31,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@requires(Right.MANAGE_PROJECTS)
+@requires(Right.MANAGE_PROJECTS, place=places.project)
 def settings(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(Project, slug=slug)
     # The form writes what was typed into its instance; the page around it shows what holds.
@@ -44,12 +44,12 @@ def settings(request: HttpRequest, slug: str) -> HttpResponse:
             return redirect("project-settings", project.slug)
         except Refusal as refusal:
             problems = list(refusal.problems)
-    context = {"project": project, "tab": "settings", "form": form, "problems": problems}
+    context = {"project": project, "tab": "settings", "part": "settings", "form": form, "problems": problems}
     return render(request, "labeling/project_settings.html", context, status=400 if form.is_bound else 200)
 
 
 @require_POST
-@requires(Right.MANAGE_PROJECTS)
+@requires(Right.MANAGE_PROJECTS, place=places.project)
 def state(request: HttpRequest, slug: str) -> HttpResponse:
     """Pause, resume or archive."""
     project = get_object_or_404(Project, slug=slug)

@@ -4,13 +4,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
-from labeling import actions, project_queries, queries
+from labeling import actions, places, project_queries, queries
 from labeling.models import Assignment, Project, Task
 from people.permissions import Right, requires
 
 
 @require_GET
-@requires(Right.SEE_PROJECTS)
+@requires(Right.SEE_PROJECTS, place=places.project)
 def task(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """A task as annotators never see it: who wrote what, and what everyone said."""
     project = get_object_or_404(Project, slug=slug)
