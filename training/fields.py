@@ -39,6 +39,12 @@ class Field:
     tag: str = ""  # the key that tells a union's variants apart
     labels: dict[str, str] = field(default_factory=dict)  # what people read for some of the choices
     multiline: bool = False
+    columns: list[tuple[str, str]] = field(
+        default_factory=list
+    )  # (key, title) of rows; keys are "" where each row is a key and its value
+    when: dict[str, list[str]] = field(
+        default_factory=dict
+    )  # {path of another field: its values with which this one means something}
 
     @property
     def range(self) -> str:
@@ -149,6 +155,7 @@ def _field(path: str, schema: Mapping, defs: Mapping, *, required: bool) -> Fiel
         bounds={key: value for key, value in schema.items() if key in _BOUNDS},
         labels={value: _(label) for value, label in schema.get("labels", {}).items()},
         multiline=bool(schema.get("multiline")),
+        when={f"{path.removesuffix(name)}{other}": values for other, values in schema.get("when", {}).items()},
     )
     if "discriminator" in schema:
         made.kind, made.tag = "union", schema["discriminator"]["propertyName"]
@@ -179,6 +186,10 @@ def _field(path: str, schema: Mapping, defs: Mapping, *, required: bool) -> Fiel
         made.kind = "text"
     elif schema.get("type") == "array" and schema.get("items", {}).get("type") in ("string", "integer", "number"):
         made.kind = "list"
+    if titles := schema.get("columns"):
+        row = _resolved(schema.get("items", {}), defs)[0].get("properties", dict.fromkeys(titles))
+        keys = row if "items" in schema else [""] * len(titles)
+        made.columns = [(key, _(title)) for key, title in zip(keys, titles, strict=True)]
     return made
 
 

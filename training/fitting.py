@@ -1,5 +1,6 @@
 """What settings, versions and data say together before anything is loaded: why a run that is well written would fail all the same."""
 
+import json
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
@@ -7,7 +8,7 @@ from django.utils.translation import gettext as _
 
 from labeling.datasets.store import rows_of
 from labeling.models import Dataset
-from models_registry.lm.tuning.config import result_kind
+from models_registry.lm.tuning.config import TuneLastLayers, result_kind
 from models_registry.merging import reasons_against
 from models_registry.models import Head, Kind, Version
 
@@ -37,10 +38,24 @@ def _of_tune(config: Settings, base: Version) -> Iterator[tuple[str, str]]:
             "So the model's own weights cannot move here: let an adapter or a soft prompt learn, or start from another model."
         )
         yield "config.tune", " ".join([*reasons, way_out])
+    blocks = _blocks(base)
+    if isinstance(tune, TuneLastLayers) and blocks is not None and tune.n > blocks:
+        text = _("%(base)s has %(blocks)s blocks, so no %(last)s can move.")
+        yield "config.tune.n", text % {"base": base, "blocks": blocks, "last": tune.n}
     length = getattr(tune, "length", 0)
     if base.context_length is not None and length >= base.context_length:
         text = _("%(base)s holds %(context)s tokens: %(length)s in front of every text leave no room for any.")
         yield "config.tune.length", text % {"base": base, "context": base.context_length, "length": length}
+
+
+def _blocks(base: Version) -> int | None:
+    """How many blocks the model has that a version stands on, as its config.json says; None where it does not say."""
+    try:
+        config = json.loads((base.chain()[0].folder / "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    config = config.get("text_config", config)
+    return config.get("num_hidden_layers", config.get("n_layer"))
 
 
 def _of_rows(method: str, config: Settings, data: Dataset) -> Iterator[tuple[str, str]]:

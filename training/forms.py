@@ -3,6 +3,7 @@
 Names of the fields are the paths that validation.py names: `config.tune.rank`, `inputs.base`, `seed`.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -47,6 +48,17 @@ class Bound:
         if self.value in ("", None) or any(value == self.value for value, _words in known):
             return known
         return [*known, (self.value, _("%(value)s (not on this machine)") % {"value": self.value})]
+
+    @property
+    def columns(self) -> str:
+        """Of rows that are filled in as a table: [[key, title], …] as JSON."""
+        return json.dumps(self.field.columns) if self.field.columns else ""
+
+    @property
+    def when(self) -> str:
+        """{name of another field of the form: the values with which this one is shown} as JSON; what is wrong is shown always."""
+        shown_with = {f"config.{path}": values for path, values in self.field.when.items()}
+        return json.dumps(shown_with) if shown_with and not self.errors else ""
 
     @property
     def lines(self) -> int:

@@ -123,3 +123,25 @@ def test_a_long_name_leaves_the_other_columns_in_view(open_page, tiny_model, add
     assert page.evaluate(
         "[...document.querySelectorAll('.scroll')].every((one) => one.scrollWidth <= one.clientWidth)"
     )
+
+
+def test_rows_are_filled_in_as_a_table_and_what_a_choice_rules_out_is_hidden(open_page):
+    page = open_page("/runs/new/?method=prompting", factories.admin())
+    page.get_by_label("Label 1").fill("good")
+    page.get_by_label("Its words 1").fill("bagus")
+    page.locator("#id_config_labels ~ button").click()
+    page.get_by_label("Label 2").fill("bad")
+    assert page.locator("#id_config_labels").input_value() == '{"good":"bagus","bad":""}'
+    page.get_by_role("table", name="Words of the labels").get_by_role("button").first.click()
+    assert page.locator("#id_config_labels").input_value() == '{"bad":""}'
+    page.get_by_label("Input 1").fill("line one\nline two")
+    assert page.locator("#id_config_examples").input_value() == '[{"input":"line one\\nline two","output":""}]'
+    page.get_by_role("button", name="Start run").click()
+    page.get_by_role("alert").wait_for()
+    assert page.get_by_label("Input 1").input_value() == "line one\nline two"
+
+    page.goto(page.url.split("/runs/")[0] + "/runs/new/?method=prompt_tuning")
+    text = page.get_by_label("Text to start from")
+    text.wait_for(state="hidden")
+    page.get_by_label("Start", exact=True).select_option("text")
+    text.wait_for(state="visible")

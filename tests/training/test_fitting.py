@@ -55,6 +55,15 @@ def test_what_stands_in_front_leaves_room_for_the_text(kind):
     assert queued("finetune", {"tune": {"kind": kind, "length": 63}}, base=base, dataset=make.dataset())
 
 
+def test_no_more_blocks_move_than_there_are():
+    base = version("two")
+    base.folder.mkdir(parents=True)
+    (base.folder / "config.json").write_text('{"model_type": "gpt2", "n_layer": 2}')
+    said = refused("finetune", {"tune": {"kind": "last_layers", "n": 3}}, base=base, dataset=make.dataset())
+    assert said == {"config.tune.n": ["two:v1 has 2 blocks, so no 3 can move."]}
+    assert queued("finetune", {"tune": {"kind": "last_layers", "n": 2}}, base=base, dataset=make.dataset())
+
+
 def test_a_reward_model_needs_held_out_rankings():
     data = make.dataset("rankings", ranked("A > B", splits=("train",)), "Votes")
     said = refused("reward", {}, base=version(), dataset=data)

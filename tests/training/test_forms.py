@@ -163,3 +163,11 @@ def test_a_remark_is_neither_good_news_nor_a_warning(admin, client):
     page = client.get(run.get_absolute_url()).content.decode()
     for level, spoken in {"good": "Good:", "info": "", "warning": "Warning:"}.items():
         assert f'<li data-level="{level}"><span class="visually-hidden">{spoken}</span>Said as {level}</li>' in page
+
+
+def test_rows_are_offered_as_a_table_and_what_depends_on_a_choice_names_it(admin, client):
+    by_path = {field.path: field for field in RunForm("prompting").fields}
+    assert by_path["examples"].columns == [("input", "Input"), ("output", "Output")]
+    assert by_path["labels"].columns == [("", "Label"), ("", "Its words")]
+    page = client.get("/runs/new/", {"method": "prompt_tuning"}).content.decode()
+    assert 'data-when="{&quot;config.tune.init&quot;: [&quot;text&quot;]}"' in page

@@ -64,12 +64,15 @@ def setting(
     multiline: bool = False,
     labels: dict[str, str] | None = None,
     offers: str | None = None,
+    columns: list[str] | None = None,
+    when: dict[str, list[str]] | None = None,
     **bounds: Any,
 ) -> Any:
     """A Config field with everything that form, schema, CLI help and docs need. Without a default, pass `...`.
 
     multiline: a text whose line breaks mean something. labels: what people read for the values of a choice. offers: what
-    the machine has and a form can offer ("devices").
+    the machine has and a form can offer ("devices"). columns: of rows that a form fills in as a table, what they are called. when: the
+    values of settings beside it with which it means something; with others a form hides it.
     """
     extra: dict[str, Any] = {
         "group": group,
@@ -79,6 +82,8 @@ def setting(
         "multiline": multiline or None,
         "labels": labels,
         "offers": offers,
+        "columns": columns,
+        "when": when,
     }
     return Field(
         default,

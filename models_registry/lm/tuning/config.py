@@ -22,10 +22,11 @@ def setting(
     unit: str | None = None,
     source: str | None = None,
     advanced: bool = False,
+    when: dict[str, list[str]] | None = None,
     **bounds: Any,
 ) -> Any:
-    """A field with everything that form, schema, CLI help and docs need."""
-    extra = {"unit": unit, "source": source, "advanced": advanced or None}
+    """A field with everything that form, schema, CLI help and docs need. `when`: the values of fields beside it with which it means something."""
+    extra = {"unit": unit, "source": source, "advanced": advanced or None, "when": when}
     return Field(
         default,
         title=title,
@@ -320,7 +321,11 @@ class TuneSoftPrompt(BaseModel):
         source="Lester et al. 2021, section 3.2",
     )
     text: str = setting(
-        "", _("Text to start from"), _("For the start at a text; repeated or cut to the length."), max_length=100_000
+        "",
+        _("Text to start from"),
+        _("For the start at a text; repeated or cut to the length."),
+        when={"init": ["text"]},
+        max_length=100_000,
     )
     labels: list[str] = setting(
         [],
@@ -328,6 +333,7 @@ class TuneSoftPrompt(BaseModel):
         _(
             "For the start at labels, one a line; empty: the classes that are trained. Places that are left over are drawn from the vocabulary."
         ),
+        when={"init": ["labels"]},
     )
 
     @model_validator(mode="after")

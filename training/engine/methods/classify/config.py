@@ -50,7 +50,7 @@ class Config(TrainingSettings):
         _("Weights"),
         _("Of the classes, where they are given: a line each, like “negative: 2”. A class that is not named has 1."),
         group="goal",
-        advanced=True,
+        when={"class_weights": ["given"]},
     )
     label_smoothing: float = setting(
         0.0,
@@ -99,6 +99,19 @@ class Config(TrainingSettings):
         advanced=True,
         ge=0,
         lt=1,
+    )
+    consistency: float = setting(
+        0.0,
+        _("Weight of consistency"),
+        _(
+            "Each text is judged twice, with other parts left out by dropout, and the two judgements are drawn together. Against learning few "
+            "texts by heart, for twice the time. 0.5 to 2; needs dropout; 0 switches it off."
+        ),
+        group="goal",
+        source="Liang et al. 2021, R-Drop, equation 4 (their alpha is twice this weight)",
+        advanced=True,
+        ge=0,
+        le=100,
     )
     max_length: int | None = setting(
         None,
@@ -163,6 +176,9 @@ class Config(TrainingSettings):
             found.append(
                 Message("no-weights", _("Class weights are to be as given, and none are given: set weights."))
             )
+        if self.consistency and not self.dropout:
+            text = _("Without dropout both judgements of a text are the same: set dropout, or consistency to 0.")
+            found.append(Message("consistency-without-dropout", text))
         if self.class_weights != "given" and self.weights:
             text = _("Weights are given and not used: set class_weights to given, or leave them out.")
             found.append(Message("weights-unused", text))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, log_softmax
 
 from models_registry.lm import chain
 from models_registry.lm.chain import Loaded
@@ -48,15 +48,25 @@ def run(ctx: Context) -> None:
         parts = [pieces[begin : begin + at_once] for begin in range(0, len(pieces), at_once)]
         return [micro(train, part, weights, thinning) for part in parts]
 
-    def loss(some: Micro) -> tuple[Tensor, dict[str, Tensor]]:
+    def judged(some: Micro) -> tuple[Tensor, Tensor]:
+        """(what the texts cost, logits (n, classes))"""
         states = packing.states(loaded.model, some.rows, way)
-        labels = some.labels.to(ctx.device)
         logits = score_head(loaded.model)(states[some.ends.to(ctx.device)]).float()
-        losses = cross_entropy(logits, labels, reduction="none", label_smoothing=config.label_smoothing)
+        losses = cross_entropy(
+            logits, some.labels.to(ctx.device), reduction="none", label_smoothing=config.label_smoothing
+        )
         total = (losses * some.weights.to(ctx.device)).sum()
-        right = (logits.argmax(1) == labels).sum() * (some.weight / len(labels))
         if foretelling is not None:
             total = total + config.lm_weight * _foretold(foretelling, states, some)
+        return total, logits
+
+    def loss(some: Micro) -> tuple[Tensor, dict[str, Tensor]]:
+        total, logits = judged(some)
+        if config.consistency:
+            again, others = judged(some)
+            apart = (_disagreement(logits, others) * some.weights.to(ctx.device)).sum()
+            total = (total + again) / 2 + config.consistency * apart
+        right = (logits.argmax(1) == some.labels.to(ctx.device)).sum() * (some.weight / len(logits))
         return total, {"accuracy": right}
 
     def evaluate() -> dict[str, float]:
@@ -132,6 +142,12 @@ def _only_here(layer: nn.Module | None, moving: dict[str, nn.Parameter]) -> dict
     known = {id(p) for p in moving.values()}
     found = layer.named_parameters() if layer is not None else ()
     return {f"foretelling.{name}": p for name, p in found if p.requires_grad and id(p) not in known}
+
+
+def _disagreement(logits: Tensor, others: Tensor) -> Tensor:
+    """(n,) how far two judgements (n, classes) of the same texts lie apart: KL divergence, the mean of both ways (R-Drop, equation 2)."""
+    one, other = log_softmax(logits, -1), log_softmax(others, -1)
+    return ((one.exp() - other.exp()) * (one - other)).sum(-1) / 2
 
 
 def _foretold(layer: nn.Module, states: Tensor, some: Micro) -> Tensor:

@@ -64,6 +64,7 @@ class Config(ComputeSettings):
             'They stand behind those that are drawn: [{"input": "…", "output": "…"}]. An output that is a label is written in its words.'
         ),
         group="prompt",
+        columns=[_("Input"), _("Output")],
     )
     labels: dict[str, str] = setting(
         {},
@@ -73,6 +74,7 @@ class Config(ComputeSettings):
             "Empty: with a data set of labels, the labels themselves."
         ),
         group="prompt",
+        columns=[_("Label"), _("Its words")],
     )
     scoring: Literal["mean", "sum"] = setting(
         "mean",
