@@ -11,6 +11,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from .problems import Problem, Unfit, _
+
 FILE = "prompt.json"
 PLACE = "{input}"
 
@@ -18,18 +20,18 @@ PLACE = "{input}"
 def checked_template(template: str) -> str:
     """The template itself; ValueError when the text that is asked has no place in it."""
     if PLACE not in template:
-        raise ValueError("the template does not say where the text goes: {input} is missing in it")
+        raise Unfit(Problem(_("the template does not say where the text goes: {input} is missing in it")))
     return template
 
 
 def checked_labels(labels: dict[str, str]) -> dict[str, str]:
     """The labels themselves; ValueError when there is nothing to choose between."""
     if len(labels) == 1:
-        raise ValueError("one label alone leaves nothing to choose; give two or more, or none")
+        raise Unfit(Problem(_("one label alone leaves nothing to choose; give two or more, or none")))
     if any(not words.strip() for words in labels.values()):
-        raise ValueError("every label needs words that the model could write")
+        raise Unfit(Problem(_("every label needs words that the model could write")))
     if len(set(labels.values())) < len(labels):
-        raise ValueError("two labels have the same words, so nothing could tell them apart")
+        raise Unfit(Problem(_("two labels have the same words, so nothing could tell them apart")))
     return labels
 
 

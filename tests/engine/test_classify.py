@@ -18,8 +18,10 @@ from models_registry.lm.score import class_logprobs
 from models_registry.lm.text import encode_judged, encode_prompt
 from tests.lm import tiny
 from training.engine.contract import check_config
+from training.engine.dropout import leave_out
 from training.engine.methods.classify import report
 from training.engine.methods.classify.examples import Examples, Thinning, class_weights, micro
+from training.engine.methods.classify.train import _disagreement
 from training.engine.packing import Corpus, Text
 
 from . import runs
@@ -215,6 +217,16 @@ def test_figures_are_those_of_the_definitions():
     assert found == {"accuracy": 0.5, "macro_f1": pytest.approx((4 / 7 + 1 / 2 + 0) / 3)}
 
 
+def test_disagreement_is_the_mean_divergence_of_both_ways():
+    random = np.random.default_rng(3)
+    logits = random.normal(size=(2, 5, 3))
+    p, q = (np.exp(each) / np.exp(each).sum(1, keepdims=True) for each in logits)
+    slow = [(sum(a * np.log(a / b)) + sum(b * np.log(b / a))) / 2 for a, b in zip(p, q, strict=True)]
+    one, other = map(torch.from_numpy, logits)
+    assert _disagreement(one, other).tolist() == pytest.approx(slow)
+    assert _disagreement(one, one).abs().max() == 0
+
+
 # Runs ---------------------------------------------------------------------------------------------------------------------------
 
 
@@ -233,6 +245,25 @@ def test_smaller_parts_of_a_batch_give_the_same_update(pretrained, dataset, tmp_
         assert runs.go(folder) == 0
         losses.append([event["loss"] for event in runs.events(folder) if "loss" in event])
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_two_judgements_of_a_text_are_drawn_together(pretrained, dataset, tmp_path):
+    """The same updates by dice, once with a strong pull: what dropout leaves of the judgements then differs less, and so does the loss."""
+    apart = []
+    for weight in (0.0, 30.0):
+        folder = short(
+            tmp_path / str(weight), pretrained / "output", dataset, dropout=0.3, consistency=weight, max_steps=30
+        )
+        assert runs.go(folder) == 0
+        loaded = load([folder / "output"])
+        leave_out(loaded.model, 0.3)
+        torch.manual_seed(0)
+        rows = encode_judged(loaded, [row["text"] for row in heldout(labelled())])
+        loaded.model.train()
+        with torch.no_grad():
+            views = [torch.stack([loaded.model(torch.tensor([ids])).logits[0] for ids in rows]) for _ in range(2)]
+        apart.append(float(_disagreement(*views).mean()))
+    assert apart[1] < apart[0] / 2
 
 
 def test_a_classifier_of_the_same_classes_is_trained_further_and_another_gets_a_new_layer(
@@ -267,6 +298,7 @@ def test_learning_words_beside_classes_needs_a_model_that_writes(classified, pre
         (labelled(24), {"class_weights": "given", "weights": ["cow: 2"]}, "weights-unknown"),
         (labelled(24), {"class_weights": "given"}, "no-weights"),
         (labelled(24), {"weights": ["bird: 2"]}, "weights-unused"),
+        (labelled(24), {"consistency": 1.0}, "consistency-without-dropout"),
     ],
 )
 def test_what_cannot_be_learned_is_refused(rows, config, problem, pretrained, tmp_path):

@@ -77,6 +77,14 @@ def test_a_run_file_that_is_not_there_is_refused(tmp_path):
         contract.read(tmp_path)
 
 
+def test_what_a_config_says_itself_can_be_translated():
+    _config, problems = contract.check_config("classify", {"class_weights": "given", "weights": ["cow"]})
+    assert str(problems[0]) == "“weights”: “cow” is not a label, a colon and a number from 0 to a million."
+    reason = problems[0].as_json()["params"]["reason"]
+    assert reason["text"] == "“%(line)s” is not a label, a colon and a number from 0 to a million"
+    assert reason["params"] == {"line": "cow"}
+
+
 def test_a_text_is_no_number_and_a_number_with_a_fraction_is_no_whole_one():
     _config, problems = contract.check_config("pretrain", {"lr": "0.1", "batch_size": 2.5, "tie_embeddings": "yes"})
     assert [problem.params["field"] for problem in problems] == ["lr", "batch_size", "tie_embeddings"]

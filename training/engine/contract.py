@@ -19,6 +19,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models_registry.lm import inspect
+from models_registry.lm.problems import Unfit
 
 from . import methods
 from .config import Input, Settings
@@ -174,12 +175,20 @@ def _problem(item: dict[str, Any], model: type[BaseModel]) -> Message:
         expected = str(context.get("expected") or context.get("expected_tags") or "").replace("' or '", "', '")
         if kind == "union_tag_invalid":
             params["value"] = json.dumps(context.get("tag"))
-        reason = str(context.get("error", "")).rstrip(".")
+        reason = _reason(context.get("error", ""))
         extra = {"bound": bound, "expected": expected, "reason": reason}
         return Message(
             kind.replace("_", "-"), _REASONS[kind], params | {k: v for k, v in extra.items() if v is not None}
         )
     return Message("invalid-setting", _REASONS["value_error"], {"field": field, "reason": item["msg"].rstrip(".")})
+
+
+def _reason(error: Exception | str) -> Message | str:
+    """What a Config's own check says: ours can be translated."""
+    if not isinstance(error, Unfit):
+        return str(error).rstrip(".")
+    problem = error.problems[0]
+    return Message("setting-reason", problem.template, problem.params)
 
 
 def _without_tags(path: tuple[Any, ...], model: type[BaseModel]) -> list[Any]:

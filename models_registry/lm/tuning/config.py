@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ..problems import Problem, Unfit
+
 ResultKind = Literal["full", "adapter", "soft_prompt"]
 Place = Literal["attention", "mlp", "both"]
 Target = Literal["all_linear", "attention", "mlp"]
@@ -339,7 +341,7 @@ class TuneSoftPrompt(BaseModel):
     @model_validator(mode="after")
     def _a_start_from_text_has_one(self) -> "TuneSoftPrompt":
         if self.init == "text" and not self.text.strip():
-            raise ValueError("the start at a text needs the text")
+            raise Unfit(Problem(_("the start at a text needs the text")))
         return self
 
 

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import field_validator
 
+from models_registry.lm.problems import Problem, Unfit
 from models_registry.lm.tuning.config import Tune, TuneAll
 
 from ...config import Input, Method, TrainingSettings, setting
@@ -162,7 +163,7 @@ class Config(TrainingSettings):
     def _are_weights(cls, lines: list[str]) -> list[str]:
         given = [_weight(line) for line in lines]
         if len({label for label, _number in given}) < len(given):
-            raise ValueError("a class has two weights")
+            raise Unfit(Problem(_("a class has two weights")))
         return lines
 
     @property
@@ -193,5 +194,6 @@ def _weight(line: str) -> tuple[str, float]:
     except ValueError:
         value = -1.0
     if not colon or not label.strip() or not 0 <= value <= 1e6:
-        raise ValueError(f"“{line}” is not a label, a colon and a number from 0 to a million")
+        text = _("“%(line)s” is not a label, a colon and a number from 0 to a million")
+        raise Unfit(Problem(text, line=line))
     return label.strip(), value

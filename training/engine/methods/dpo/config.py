@@ -4,6 +4,8 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
+from models_registry.lm.problems import Problem, Unfit
+
 from ...config import Input, Method, setting
 from ...messages import _
 from ...trl.config import BASE, RankedSettings
@@ -67,5 +69,5 @@ class Config(RankedSettings):
     @model_validator(mode="after")
     def _smoothing_fits(self) -> Self:
         if self.label_smoothing and self.loss != "robust":
-            raise ValueError("label_smoothing is for the loss robust alone")
+            raise Unfit(Problem(_("label smoothing is for the loss robust alone")))
         return self

@@ -4,6 +4,8 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
+from models_registry.lm.problems import Problem, Unfit
+
 from ...config import Input, Method, setting
 from ...messages import _
 from ...trl.config import BASE, RankedSettings
@@ -72,7 +74,8 @@ class Config(RankedSettings):
     @model_validator(mode="after")
     def _a_batch_has_company(self) -> Self:
         if self.loss == "kto" and self.at_once < 2:
-            raise ValueError(
-                "micro_batch must be at least 2: kto measures the KL on the answers to the other prompts at hand"
+            text = _(
+                "at least 2 answers at a time are needed: kto measures the KL on the answers to the other prompts at hand"
             )
+            raise Unfit(Problem(text))
         return self

@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
+from models_registry.lm.problems import Problem, Unfit
 from models_registry.lm.tuning.config import Tune, TuneLora
 
 from ...config import Input, Method, setting
@@ -136,7 +137,7 @@ class Config(RolloutSettings):
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.episodes % self.minibatches:
-            raise ValueError("episodes must be a multiple of minibatches")
+            raise Unfit(Problem(_("episodes must be a multiple of minibatches")))
         return self
 
     def problems(self, inputs: set[str]) -> list[Message]:
