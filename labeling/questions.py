@@ -34,6 +34,8 @@ KINDS = {
     "rewrite": gettext_lazy("rewrite"),
 }
 WITH_OPTIONS = ("checks", "choice")
+FOLDED = ("checks", "text", "rewrite")
+FIELD = "answer"  # a form's fields are named answer.A.quality, answer.task.ideal
 MOST_QUESTIONS, MOST_OPTIONS, MOST_STEPS = 20, 20, 10
 MOST_CHARACTERS = {"text": 2_000, "rewrite": 20_000}
 
@@ -62,6 +64,11 @@ class Question:
     @property
     def most_characters(self) -> int:
         return MOST_CHARACTERS.get(self.kind, 0)
+
+    @property
+    def folds(self) -> bool:
+        """May it wait behind its title until somebody has something to say?"""
+        return not self.required and self.kind in FOLDED
 
     def as_json(self) -> dict[str, Any]:
         """As a definition holds it: without what the kind has no use for."""
@@ -222,6 +229,34 @@ def cleaned(questions: Sequence[Question], answers: Answers) -> dict[str, Any]:
     task = said(answers.get("task", {}))
     outputs = {letter: kept for letter, values in answers.get("outputs", {}).items() if (kept := said(values))}
     return {name: value for name, value in [("task", task), ("outputs", outputs)] if value}
+
+
+def from_fields(questions: Sequence[Question], fields: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """The answers in the fields of a form, each with its values; whatever is wrong with them is left for `check` to see."""
+    kinds = {question.key: question.kind for question in questions}
+    answers: dict[str, Any] = {}
+    for name, values in fields.items():
+        field, _dot, rest = name.partition(".")
+        place, _dot, key = rest.partition(".")
+        if field != FIELD or not key or all(is_empty(value) for value in values):
+            continue
+        about = (
+            answers.setdefault(TASK, {}) if place == TASK else answers.setdefault("outputs", {}).setdefault(place, {})
+        )
+        number = kinds.get(key) == "scale" and re.fullmatch(r"-?\d{1,3}", values[0])
+        about[key] = list(values) if kinds.get(key) == "checks" else int(values[0]) if number else values[0]
+    return answers
+
+
+def to_fields(answers: Answers) -> list[tuple[str, str]]:
+    """The way back of `from_fields`: (name, value) of each field that says something."""
+    about = [*answers.get("outputs", {}).items(), *([(TASK, answers[TASK])] if answers.get(TASK) else [])]
+    return [
+        (f"{FIELD}.{place}.{key}", str(each))
+        for place, values in about
+        for key, value in values.items()
+        for each in (value if isinstance(value, list) else [value])
+    ]
 
 
 def to_stored(answers: Answers, shown: Sequence[int]) -> dict[str, Any]:
