@@ -144,8 +144,19 @@ class SampleSerializer(serializers.Serializer):
 class SnapshotSerializer(serializers.Serializer):
     name = serializers.CharField(required=False, default="", allow_blank=True, max_length=120)
     spare = serializers.BooleanField(default=False, help_text="With rankings that came after their slot had gone.")
-    reviewed = serializers.BooleanField(default=False, help_text="With tasks that two flags have closed.")
+    reviewed = serializers.BooleanField(default=False, help_text="With tasks that flags or a reviewer have closed.")
     turns = serializers.BooleanField(default=False, help_text="With a file of skips and flags.")
+    repeats = serializers.BooleanField(default=False, help_text="With judgements of tasks that were offered again.")
+    gold = serializers.BooleanField(default=False, help_text="With gold tasks; their rows are marked.")
+    adjudicated = serializers.ChoiceField(
+        [snapshot.INSTEAD, snapshot.BESIDE],
+        default="",
+        allow_blank=True,
+        help_text="What reviewers decided, instead of a task's rankings or beside them; without it, left out.",
+    )
+    weights = serializers.BooleanField(
+        default=False, help_text="Each ranking weighs as its annotator is reliable, 1 on average."
+    )
 
 
 # Ranking
@@ -380,6 +391,16 @@ class DatasetAcceptable(Exports):
         split = request.query_params.get("split")
         lines = export.export_acceptable(actor=request.user, dataset=dataset, split=split)
         return self.stream(lines, export.file_name(dataset, "acceptable", split))
+
+
+class DatasetConsensus(Exports):
+    @extend_schema(parameters=[SPLIT], responses=JSON_LINES)
+    def get(self, request, pk):
+        """One row a task: the consensus of its rankings as a weak order, contested pairs, and how many rankings there are."""
+        dataset = get_object_or_404(Dataset, pk=pk)
+        split = request.query_params.get("split")
+        lines = export.export_consensus(actor=request.user, dataset=dataset, split=split)
+        return self.stream(lines, export.file_name(dataset, "consensus", split))
 
 
 class ProjectTurns(Exports):

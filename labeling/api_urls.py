@@ -23,4 +23,5 @@ urlpatterns = [
     path("datasets/<int:pk>/rows/", api.DatasetRows.as_view(), name="api-dataset-rows"),
     path("datasets/<int:pk>/pairs/", api.DatasetPairs.as_view(), name="api-dataset-pairs"),
     path("datasets/<int:pk>/acceptable/", api.DatasetAcceptable.as_view(), name="api-dataset-acceptable"),
+    path("datasets/<int:pk>/consensus/", api.DatasetConsensus.as_view(), name="api-dataset-consensus"),
 ]

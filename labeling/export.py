@@ -1,4 +1,4 @@
-"""What leaves the house: a data set's rows, preference pairs, acceptable answers, a project's skips and flags; as streams of JSON lines."""
+"""What leaves the house: a data set's rows, preference pairs, acceptable answers, consensus, a project's skips and flags; as streams of JSON lines."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
-from labeling.datasets import pairs, snapshot, store
+from labeling.datasets import consensus, pairs, snapshot, store
 from labeling.identity import HELDOUT, TRAIN
 from labeling.models import Dataset, Project
 from people.errors import Refusal
@@ -34,6 +34,12 @@ def export_acceptable(*, actor: User, dataset: Dataset, split: str | None = None
     """One row an output: above the acceptability line or below it."""
     _allow(actor, dataset, split, "acceptable")
     return _lines(pairs.acceptable(store.rows_of(dataset.folder, split)))
+
+
+def export_consensus(*, actor: User, dataset: Dataset, split: str | None = None) -> Iterator[bytes]:
+    """One row a task: the order nearest to all its rankings, or what a reviewer decided."""
+    _allow(actor, dataset, split, "consensus")
+    return _lines(consensus.consensus_rows(store.rows_of(dataset.folder, split)))
 
 
 def export_turns(*, actor: User, project: Project) -> Iterator[bytes]:

@@ -1,6 +1,7 @@
 """Questions of the pages of projects and data sets: lists, what comes next, progress, tasks, people, what a snapshot would hold."""
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from math import ceil
@@ -29,7 +30,9 @@ def project_list(user: User, *, search: str = "", state: str = "") -> QuerySet[P
         found = found.filter(Q(name__icontains=search) | Q(description__icontains=search))
     found = found.filter(state=state) if state else found.exclude(state=Project.State.ARCHIVED)
     tasks = Task.objects.filter(project=OuterRef("pk")).order_by().values("project")
-    turns = Assignment.objects.filter(project=OuterRef("pk"), state__in=RANKED).order_by().values("project")
+    turns = (
+        Assignment.objects.filter(project=OuterRef("pk"), state__in=RANKED, aside=False).order_by().values("project")
+    )
     return found.annotate(
         ranked=Coalesce(Subquery(tasks.annotate(n=Sum("submitted")).values("n")), 0),
         wanted=Coalesce(Subquery(tasks.annotate(n=Sum("overlap")).values("n")), 0),
@@ -56,11 +59,11 @@ class Throughput:
 
 
 def throughput(project: Project, *, wanted: int, ranked: int, days: int = 28) -> Throughput:
-    """From rankings made here; imported ones say nothing about pace."""
+    """From rankings made here that count; imported ones say nothing about pace."""
     today = timezone.localdate()
     first = today - timedelta(days=days - 1)
     since = timezone.make_aware(datetime.combine(first, datetime.min.time()))
-    made = project.assignments.filter(state__in=RANKED, imported=False, finished_at__gte=since)
+    made = project.assignments.filter(state__in=RANKED, imported=False, aside=False, finished_at__gte=since)
     counts = dict(made.annotate(day=TruncDate("finished_at")).order_by().values_list("day").annotate(n=Count("pk")))
     series = [(day, counts.get(day, 0)) for day in (first + timedelta(days=n) for n in range(days))]
     week_ago = timezone.now() - timedelta(days=7)
@@ -100,7 +103,7 @@ def participants(project: Project) -> list[Participant]:
     did = {
         row.pop("annotator"): row
         for row in turns.annotate(
-            ranked=Count("pk", filter=Q(state__in=RANKED)),
+            ranked=Count("pk", filter=Q(state__in=RANKED, aside=False)),
             imported_rankings=Count("pk", filter=Q(imported=True)),
             skipped=Count("pk", filter=Q(state=State.SKIPPED)),
             flagged=Count("pk", filter=Q(state=State.FLAGGED)),
@@ -247,12 +250,20 @@ def uploaded_as(dataset: Dataset) -> str:
 
 
 def snapshot_counts(project: Project, options: snapshot.Options) -> dict[str, int]:
-    """What a snapshot frozen now would hold: rankings, those with ties, people, tasks, and rankings by split."""
-    return snapshot.rankings(project, options).aggregate(
-        rankings=Count("pk"),
-        with_ties=Count("pk", filter=Q(notation__contains="=")),
-        people=Count("assignment__annotator", distinct=True),
-        tasks=Count("assignment__task", distinct=True),
-        train=Count("pk", filter=Q(assignment__task__prompt__split=Split.TRAIN)),
-        heldout=Count("pk", filter=Q(assignment__task__prompt__split=Split.HELDOUT)),
+    """What a snapshot frozen now would hold: rankings, those with ties, people, tasks, and rankings by split; what reviewers decided counts as rankings,
+    and as `adjudicated`."""
+    ranked = snapshot.rankings(project, options).values_list(
+        "notation", "assignment__annotator", "assignment__task", "assignment__task__prompt__split"
     )
+    decided = snapshot.adjudications(project, options).values_list("notation", "by", "task", "task__prompt__split")
+    rows = [*ranked, *decided]
+    splits = Counter(split for *_row, split in rows)
+    return {
+        "rankings": len(rows),
+        "with_ties": sum("=" in notation for notation, *_row in rows),
+        "people": len({person for _notation, person, *_row in rows}),
+        "tasks": len({task for _notation, _person, task, _split in rows}),
+        "train": splits[Split.TRAIN],
+        "heldout": splits[Split.HELDOUT],
+        "adjudicated": len(decided),
+    }

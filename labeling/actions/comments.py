@@ -121,7 +121,9 @@ def _short(text: str) -> str:
 
 
 def _locked(comment: Comment) -> tuple[Comment, Task]:
-    found = Comment.objects.select_for_update(of=("self",)).select_related("task__project", "author").get(pk=comment.pk)
+    found = (
+        Comment.objects.select_for_update(of=("self",)).select_related("task__project", "author").get(pk=comment.pk)
+    )
     return found, found.task
 
 

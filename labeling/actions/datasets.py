@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import ProtectedError
 from django.utils.translation import gettext as _
 
-from labeling import hooks
+from labeling import hooks, quality
 from labeling.datasets import files, snapshot, store
 from labeling.files import Problem, refuse
 from labeling.identity import HELDOUT, TRAIN
@@ -65,19 +65,23 @@ def freeze_snapshot(
     options = options or snapshot.Options()
     name = name.strip() or project.name
     check_name(name)
-    about, held = snapshot.About(), []
+    weights = quality.weights(project) if options.weights else None
+    about, held, decided = snapshot.About(), [], []
     with store.Writer(Dataset.Kind.RANKINGS) as writer:
-        for row in snapshot.rows(project, options):
+        for row in snapshot.rows(project, options, weights):
             writer.add(row.row, split=row.split)
             about.add(row)
-            held.append(row.ranking)
-        if not held:
+            if row.ranking is None:
+                decided.append(row.adjudication)
+            else:
+                held.append(row.ranking)
+        if not held and not decided:
             raise Refusal(_("There are no rankings to freeze yet. Rank some tasks first."))
         if options.turns:
             for turn in snapshot.turns(project):
                 writer.line("turns.jsonl", turn)
-        made = writer.finish(about.manifest(project, options))
-        return _register(actor, name, Dataset.Kind.RANKINGS, made, "dataset.freeze", project, held)
+        made = writer.finish(about.manifest(project, options, weights))
+        return _register(actor, name, Dataset.Kind.RANKINGS, made, "dataset.freeze", project, held, decided)
 
 
 def delete_dataset(*, actor: User, dataset: Dataset) -> None:
@@ -116,15 +120,17 @@ def _register(
     verb: str,
     project: Project | None = None,
     held: Sequence[int] = (),
+    decided: Sequence[int] = (),
     **noted: str,
 ) -> tuple[Dataset, bool]:
-    """The row of a folder that is in place; `held` are the rankings in it."""
+    """The row of a folder that is in place; `held` are the rankings in it, `decided` what reviewers decided."""
     defaults = made | {"name": name.strip(), "kind": kind, "project": project, "created_by": actor}
     dataset, new = Dataset.objects.get_or_create(digest=made["digest"], defaults=defaults)
     if new:
         through = Dataset.rankings.through
         links = (through(dataset_id=dataset.pk, ranking_id=ranking) for ranking in held)
         through.objects.bulk_create(links, batch_size=5000)
+        dataset.adjudications.add(*decided)
         splits = {split: made["splits"].get(split, 0) for split in (TRAIN, HELDOUT)}
         audit(actor, verb, dataset, name=dataset.name, digest=dataset.digest, rows=dataset.rows, **splits, **noted)
     return dataset, new

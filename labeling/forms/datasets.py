@@ -1,6 +1,6 @@
 """Forms of data sets: uploading one, freezing a snapshot, exporting."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from urllib.parse import urlencode
 
 from django import forms
@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from labeling.datasets.files import SEPARATORS, Reading
 from labeling.datasets.kinds import COLUMNS
-from labeling.datasets.snapshot import Options
+from labeling.datasets.snapshot import BESIDE, INSTEAD, Options
 from labeling.models import Dataset, Split
 
 
@@ -108,7 +108,34 @@ class FreezeForm(forms.Form):
         help_text=_("Rankings that came when all places of their task were taken."),
     )
     reviewed = forms.BooleanField(
-        label=_("Tasks closed for review too"), required=False, help_text=_("Tasks that two people have flagged.")
+        label=_("Tasks closed for review too"),
+        required=False,
+        help_text=_("Tasks that two people have flagged, or that a reviewer has closed."),
+    )
+    adjudicated = forms.ChoiceField(
+        label=_("What reviewers decided"),
+        choices=[
+            ("", _("leave it out")),
+            (INSTEAD, _("instead of the rankings of its task")),
+            (BESIDE, _("beside the rankings of its task")),
+        ],
+        required=False,
+        help_text=_("The row's annotator is the reviewer, and it is marked."),
+    )
+    repeats = forms.BooleanField(
+        label=_("Repeated judgements too"),
+        required=False,
+        help_text=_(
+            "What people said when they were offered a task again, to see how far they agree with themselves."
+        ),
+    )
+    gold = forms.BooleanField(
+        label=_("Gold tasks too"), required=False, help_text=_("Their answer was known before; the rows are marked.")
+    )
+    weights = forms.BooleanField(
+        label=_("Weigh rankings by reliability"),
+        required=False,
+        help_text=_("Else all weigh the same. The manifest says what each annotator weighs."),
     )
     turns = forms.BooleanField(
         label=_("A list of skips and flags beside it"),
@@ -116,8 +143,12 @@ class FreezeForm(forms.Form):
         help_text=_("A second file, with every reason given."),
     )
 
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["adjudicated"].unmarked = True
+
     def options(self) -> Options:
-        return Options(**{name: self.cleaned_data[name] for name in ("spare", "reviewed", "turns")})
+        return Options(**{field.name: self.cleaned_data[field.name] for field in fields(Options)})
 
 
 @dataclass(frozen=True)
@@ -148,6 +179,12 @@ class ExportForm(forms.Form):
             _("Every ranking as it was given, ties and all; the format that runs are trained on here."),
         ),
         "pairs": (_("Preference pairs"), _("For TRL and other tools that compare two at a time.")),
+        "consensus": (
+            _("Consensus"),
+            _(
+                "One row a task: the order nearest to all its rankings, how many those are, and the pairs they contest."
+            ),
+        ),
         "acceptable": (_("Good enough or not"), _("One row an output, by the acceptability line; for KTO.")),
     }
     TIES = {

@@ -112,22 +112,25 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
 def _left_out(dataset: Dataset) -> str:
     """The rankings of the project, or the rows of the file, that it does not hold, in words; "" if it holds all."""
     left_out = dataset.manifest.get("left_out", {})
+    unread, spare, closed, repeats, gold, overruled = (
+        dataset.manifest.get("rows_left_out", 0),
+        *(left_out.get(name, 0) for name in ("spare", "of_closed_tasks", "repeats", "gold", "adjudicated")),
+    )
     said = [
+        (unread, ngettext("%(n)d row that could not be read", "%(n)d rows that could not be read", unread)),
+        (spare, ngettext("%(n)d spare ranking", "%(n)d spare rankings", spare)),
         (
-            dataset.manifest.get("rows_left_out", 0),
-            ngettext(
-                "%(n)d row that could not be read",
-                "%(n)d rows that could not be read",
-                dataset.manifest.get("rows_left_out", 0),
-            ),
+            closed,
+            ngettext("%(n)d ranking of tasks closed for review", "%(n)d rankings of tasks closed for review", closed),
         ),
-        (left_out.get("spare", 0), ngettext("%(n)d spare ranking", "%(n)d spare rankings", left_out.get("spare", 0))),
+        (repeats, ngettext("%(n)d repeated judgement", "%(n)d repeated judgements", repeats)),
+        (gold, ngettext("%(n)d ranking of gold tasks", "%(n)d rankings of gold tasks", gold)),
         (
-            left_out.get("of_closed_tasks", 0),
+            overruled,
             ngettext(
-                "%(n)d ranking of tasks closed for review",
-                "%(n)d rankings of tasks closed for review",
-                left_out.get("of_closed_tasks", 0),
+                "%(n)d ranking that a reviewer's decision replaces",
+                "%(n)d rankings that a reviewer's decision replaces",
+                overruled,
             ),
         ),
     ]

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from labeling import actions, hooks, places, project_queries
-from labeling.datasets import pairs, store
+from labeling.datasets import consensus, pairs, store
 from labeling.datasets.snapshot import Options
 from labeling.forms.datasets import ExportForm, FreezeForm
 from labeling.models import Dataset, Project
@@ -72,7 +72,12 @@ def export(request: HttpRequest, pk: int) -> HttpResponse:
     form = ExportForm(request.GET, rows=_row_counts(dataset))
     if not form.is_valid():
         raise Refusal([problem for problems in form.errors.values() for problem in problems])
-    endpoint = {"rankings": "api-dataset-rows", "pairs": "api-dataset-pairs", "acceptable": "api-dataset-acceptable"}
+    endpoint = {
+        "rankings": "api-dataset-rows",
+        "pairs": "api-dataset-pairs",
+        "acceptable": "api-dataset-acceptable",
+        "consensus": "api-dataset-consensus",
+    }
     address = reverse(endpoint[form.cleaned_data["what"]], args=[dataset.pk])
     if query := form.query():
         address += f"?{query}"
@@ -89,9 +94,10 @@ def export(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _row_counts(dataset: Dataset) -> dict[str, dict[str, int]]:
-    """How many rows each choice gives, by split: {"rankings": …, "drop": …, "both": …, "rows": …, "acceptable": …}."""
+    """How many rows each choice gives, by split: {"rankings": …, "drop": …, "both": …, "rows": …, "consensus": …, "acceptable": …}."""
     counts = dataset.manifest.get("pairs") or pairs.pair_counts(store.rows_of(dataset.folder))
-    counts = {**counts, "rankings": dataset.splits}
+    tasks = dataset.manifest.get("tasks_by_split") or consensus.counts(store.rows_of(dataset.folder))
+    counts = {**counts, "rankings": dataset.splits, "consensus": tasks}
     if dataset.manifest.get("rankings", {}).get("with_line", True):  # an uploaded data set does not say
         acceptable = Counter(row["split"] for row in pairs.acceptable(store.rows_of(dataset.folder)))
         if acceptable:
