@@ -1,13 +1,17 @@
 """Short jobs (imports, sampling, exports) as people see them: progress, cancel, result, error in plain words."""
 
 import uuid
+from datetime import timedelta
 
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from people.models import User
 
 from . import registry
+
+LONG_WAIT = timedelta(seconds=20)
 
 
 class Job(models.Model):
@@ -46,6 +50,11 @@ class Job(models.Model):
     @property
     def is_active(self) -> bool:
         return self.state in {self.State.WAITING, self.State.RUNNING}
+
+    @property
+    def waits_long(self) -> bool:
+        """So long that people wonder whether anybody will take it up."""
+        return self.state == self.State.WAITING and timezone.now() - self.created_at > LONG_WAIT
 
     @property
     def title(self) -> str:

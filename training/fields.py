@@ -106,6 +106,16 @@ def all_leaves(fields: list[Field]) -> Iterator[Field]:
         yield from each.leaves()
 
 
+def leaves_with_kinds(fields: list[Field], kind: str = "") -> Iterator[tuple[Field, str]]:
+    """What can be set, each with the kind of union that it is a setting of ("" outside of unions)."""
+    for each in fields:
+        if each.kind != "group":
+            yield each, kind
+        yield from leaves_with_kinds(each.children, kind)
+        for variant in each.variants:
+            yield from leaves_with_kinds(variant.children, variant.default)
+
+
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """{"tune": {"rank": 4}} as ("tune.rank", 4)."""
     for key, value in values.items():

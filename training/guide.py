@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from django.db.models import Max
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -15,6 +16,7 @@ from django.utils.translation import gettext_noop
 from django.views.decorators.http import require_GET
 from pydantic import TypeAdapter
 
+from labeling.models import Dataset
 from models_registry.lm.tuning.config import Tune, result_kind
 from people.permissions import Right, requires
 
@@ -77,8 +79,15 @@ def guide(request: HttpRequest) -> HttpResponse:
         "moves": list(_moves()),
         "worked": _worked(),
         "command": COMMAND,
+        "newest": _newest(),
     }
     return render(request, "training/guide.html", context)
+
+
+def _newest() -> dict[str, str]:
+    """For each kind of data what an address needs to choose the newest data set of it beforehand."""
+    newest = Dataset.objects.order_by("kind").values_list("kind").annotate(Max("pk"))
+    return {kind: f"&inputs.dataset={pk}" for kind, pk in newest}
 
 
 def methods_side_by_side():

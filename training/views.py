@@ -225,12 +225,13 @@ def change_limits(request: HttpRequest) -> HttpResponse:
 def _limits(sent) -> dict:
     """The numbers of the form; empty is None."""
     found, problems = {}, []
-    for name, kind in {"at_a_time": int, "disk_gb": float}.items():
+    fields = {"at_a_time": (int, _("Runs at a time")), "disk_gb": (float, _("Room for all runs"))}
+    for name, (kind, title) in fields.items():
         text = sent.get(name, "").strip()
         try:
             found[name] = kind(text.replace(",", ".")) if text else None
         except ValueError:
-            problems.append(_("“%(text)s” is not such a number.") % {"text": text})
+            problems.append(_("%(field)s: “%(text)s” is not such a number.") % {"field": title, "text": text})
     if problems:
         raise Refusal(problems)
     return found

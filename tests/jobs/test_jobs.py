@@ -288,3 +288,12 @@ def test_the_worker_outlives_a_lost_database(start_worker, admin):
     assert worker.poll() is None
     again = actions.enqueue(actor=admin, what="test-count", arguments={"steps": 1})
     assert wait_for(lambda: state_of(again) == Job.State.DONE)
+
+
+def test_a_job_that_nobody_takes_says_what_may_be_the_matter(admin, client):
+    client.force_login(admin)
+    job = actions.enqueue(actor=admin, what="test-count", subject="thing:2", arguments={"steps": 3})
+    address = reverse("job", args=[job.pk])
+    assert "manage.py worker" not in client.get(address).content.decode()
+    Job.objects.filter(pk=job.pk).update(created_at=timezone.now() - timedelta(minutes=1))
+    assert "manage.py worker" in client.get(address).content.decode()

@@ -266,6 +266,14 @@ def test_the_guide_leads_from_what_one_has_to_filled_forms_and_names_every_metho
         assert "Start run" in text(answer)
 
 
+def test_the_guide_chooses_the_newest_data_of_the_kind_beforehand(client, admin):
+    make.dataset("labelled", [{"text": "a", "label": "b", "split": "train"}], "Older")
+    newest = make.dataset("labelled", [{"text": "c", "label": "d", "split": "train"}], "Newer")
+    page = client.get("/guide/").content.decode()
+    assert f"?method=classify&amp;config.tune.kind=lora&amp;inputs.dataset={newest.pk}" in page
+    assert '?method=reward"' in page  # there are no rankings
+
+
 def test_the_guide_tells_who_may_not_start_runs_that_they_may_not(client):
     client.force_login(factories.user(Role.RESEARCHER))
     page = text(client.get("/guide/"))

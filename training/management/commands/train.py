@@ -22,7 +22,7 @@ from people.models import Role, User
 from training import actions, disk, queries, reproduce
 from training.engine import methods
 from training.failures import said
-from training.fields import all_leaves, as_text, config_of_texts, fields_of
+from training.fields import as_text, config_of_texts, fields_of, leaves_with_kinds
 from training.models import Run
 from training.supervisor import AlreadySupervised, Supervisor, only_one
 
@@ -77,8 +77,10 @@ class Command(BaseCommand):
         if not self.method:
             return "Settings: manage.py train METHOD --help"
         lines = [f"settings of {self.method} (--set SETTING=VALUE):"]
-        for each in all_leaves(fields_of(methods.config_of(self.method))):
+        for each, kind in leaves_with_kinds(fields_of(methods.config_of(self.method))):
             path = f"{each.path}.{each.tag}" if each.kind == "union" else each.path
+            if kind:
+                path += f" ({kind})"
             choices = [variant.default for variant in each.variants] or each.choices
             default = each.default.get(each.tag) if isinstance(each.default, dict) else as_text(each, each.default)
             facts = [
