@@ -77,6 +77,8 @@ class Project(models.Model):
     next_position = models.PositiveBigIntegerField(default=1)
     priorities = models.JSONField(default=default_priorities)  # those in use, highest first
     lanes = models.JSONField(default=default_lanes)  # those in use
+    known_kinds = models.JSONField(default=list)  # kinds of tasks with a known answer that there are: else nobody looks for one
+    active_order = models.BooleanField(default=False)  # the queue stands in the order of scores, not of arrival
     created_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -191,6 +193,7 @@ class Task(models.Model):
     free_slots = models.PositiveSmallIntegerField()
     submitted = models.PositiveSmallIntegerField(default=0)
     priority = models.SmallIntegerField(default=0)
+    extra = models.PositiveSmallIntegerField(default=0)  # of the overlap: slots added because the rankings disagree
     position = models.PositiveBigIntegerField(null=True)
     score = models.FloatField(null=True, blank=True)
     kind = models.CharField(max_length=13, choices=Kind, default=Kind.NORMAL)
@@ -278,6 +281,7 @@ class Desk(models.Model):
     day = models.DateField(null=True)
     done_that_day = models.PositiveIntegerField(default=0)
     stage = models.CharField(max_length=13, choices=Stage, default=Stage.NEW)
+    attempt = models.PositiveSmallIntegerField(default=0)  # at practice and qualification: the `repeat` of those turns
     paused_because = models.CharField(max_length=13, choices=Pause, blank=True, default="")
     paused_at = models.DateTimeField(null=True, blank=True)
     until_gold = models.PositiveSmallIntegerField(null=True)  # turns until the next gold task; drawn anew each time

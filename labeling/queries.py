@@ -10,7 +10,7 @@ from labeling import statements
 from labeling.lanes import cursor_key, lanes_for
 from labeling.models import Assignment, Desk, Membership, Project, Ranking, Task
 from labeling.ranking import LETTERS, WeakOrder
-from people.models import User
+from people.models import Role, User
 from people.permissions import Right, can
 
 COUNT_AHEAD = 100  # tasks ahead of a person are counted up to here: a desk must not grow slower with its project
@@ -57,6 +57,17 @@ def may_take(user: User, project: Project, *, member: bool) -> bool:
     if project.state != Project.State.OPEN or not can(user, Right.RANK):
         return False
     return member or project.open_to_all or can(user, Right.MANAGE_PROJECTS)
+
+
+def may_take_from(user: User, desk: Desk, project: Project, lane: str) -> bool:
+    """Do tasks of this lane come to `user`?"""
+    return any(lane in together for together in lanes_for(user.pk, desk, project))
+
+
+def admins_of(project: Project) -> QuerySet[User]:
+    """Who administers a project, and the site."""
+    of_the_project = Membership.objects.filter(project=project, user=OuterRef("pk"), role=Role.ADMIN)
+    return User.objects.filter(Q(role=Role.ADMIN) | Exists(of_the_project), is_active=True, is_simulated=False)
 
 
 def projects_to_rank(user: User) -> QuerySet[Project]:

@@ -9,12 +9,12 @@ from uuid import UUID
 from django.db import connection
 
 from labeling import sql
-from labeling.models import Assignment, Completion, Desk, Membership, Project, Prompt, Task, TaskItem
+from labeling.models import Assignment, Batch, Completion, Desk, Membership, Project, Prompt, Task, TaskItem
 from people.models import User
 
-ASSIGNMENT, COMPLETION, DESK, MEMBERSHIP, PROJECT, PROMPT, TASK, ITEM = (
+ASSIGNMENT, BATCH, COMPLETION, DESK, MEMBERSHIP, PROJECT, PROMPT, TASK, ITEM = (
     f'"{model._meta.db_table}"'
-    for model in (Assignment, Completion, Desk, Membership, Project, Prompt, Task, TaskItem)
+    for model in (Assignment, Batch, Completion, Desk, Membership, Project, Prompt, Task, TaskItem)
 )
 GROUPS = f'"{User.groups.through._meta.db_table}"'
 
@@ -62,6 +62,28 @@ def next_task(project: int, annotator: int, lane: str, priority: int, behind: in
         f" AND COALESCE((SELECT m.state {mine} t.id), 'expired') = 'expired'"
         f" ORDER BY t.position LIMIT 1) AS a JOIN {PROMPT} b ON b.id = a.prompt_id",
         [annotator, project, lane, priority, behind, annotator],
+    )
+    if not found:
+        return None
+    task, prompt = _parts(found[0], Task, Prompt)
+    task.prompt, task.lapsed = prompt, found[0][-1]
+    return task
+
+
+def known_answer(project: int, annotator: int, kind: str, *, repeat: int, sensitive: bool) -> Task | None:
+    """An open task of a kind with a known answer that the person has not had yet (their `repeat`th time), with its prompt; gold at random.
+
+    `lapsed` as in `next_task`.
+    """
+    mine = f"FROM {ASSIGNMENT} m WHERE m.annotator_id = %s AND m.repeat = %s AND m.task_id ="
+    found = sql.fetch(
+        _select(Task, Prompt) + f", (SELECT m.id {mine} a.id) FROM (SELECT t.* FROM {TASK} t"
+        # The second condition is that of the index, which is found by it.
+        " WHERE t.project_id = %s AND t.kind = %s AND NOT (t.kind = 'normal') AND t.state = 'open'"
+        f"{'' if sensitive else ' AND NOT t.sensitive'}"
+        f" AND COALESCE((SELECT m.state {mine} t.id), 'expired') = 'expired'"
+        f" ORDER BY {'RANDOM()' if kind == Task.Kind.GOLD else 't.id'} LIMIT 1) AS a JOIN {PROMPT} b ON b.id = a.prompt_id",
+        [annotator, repeat, project, kind, annotator, repeat],
     )
     if not found:
         return None

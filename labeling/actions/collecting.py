@@ -11,22 +11,23 @@ task, project; the few ways round that are left end as a deadlock which the data
 """
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import wraps
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, OperationalError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from labeling import queries, questions, sql, statements
-from labeling.actions.queue import free_number, settle, take_slot
+from labeling.actions import aside
+from labeling.actions.notation import parse_order, problems_of
+from labeling.actions.queue import adapt, free_number, give_back, one_transaction, settle, take_slot
 from labeling.lanes import cursor_key, lanes_for
 from labeling.models import Assignment, Desk, Project, Ranking, Task
-from labeling.ranking import LETTERS, RankingError, WeakOrder
+from labeling.ranking import WeakOrder
 from people.errors import Refusal
 from people.models import User, audit
 from people.permissions import Right, check
@@ -36,6 +37,12 @@ UNDO_GRACE_SECONDS = 5  # for the way of the click to the server
 COMMENT_CHARACTERS = 5000
 EXPIRE_AT_ONCE = 50  # overdue leases that one claim takes back at most
 
+# Of a desk: what collecting changes.
+DESK_FIELDS = (
+    "cursors", "done", "day", "done_that_day",
+    "stage", "paused_because", "paused_at", "until_gold", "until_repeat", "gold_scores",
+)  # fmt: skip
+
 State = Assignment.State
 
 
@@ -43,13 +50,15 @@ State = Assignment.State
 class Outcome:
     """What became of a turn: the assignment as it now stands, its ranking if it has one, and the person's next turn.
 
-    `next` is None when no task waits for them. `repeated`: this very submit had arrived before, nothing was stored again.
+    `next` is None when no task waits for them. `repeated`: this very submit had arrived before, nothing was stored again. `feedback`: of a
+    practice task, to be read before the next one.
     """
 
     assignment: Assignment
     ranking: Ranking | None
     next: Assignment | None
     repeated: bool = False
+    feedback: aside.Feedback | None = None
 
 
 @dataclass(frozen=True)
@@ -63,25 +72,6 @@ class Said:
     answers: Mapping[str, object]
 
 
-def one_transaction(verb: Callable) -> Callable:
-    """Run the verb in a transaction; if PostgreSQL broke a deadlock by giving it up, run it again."""
-
-    @wraps(verb)
-    def run(**arguments: object) -> object:
-        attempts = 1 if connection.in_atomic_block else 4
-        for attempt in range(1, attempts + 1):
-            try:
-                with transaction.atomic():
-                    return verb(**arguments)
-            except OperationalError as error:
-                deadlock = getattr(error.__cause__, "sqlstate", None) in {"40P01", "40001"}
-                if not deadlock or attempt == attempts:
-                    raise
-        raise AssertionError("unreachable")
-
-    return run
-
-
 @one_transaction
 def claim_task(*, actor: User, project: Project) -> Assignment | None:
     """The task that `actor` should rank now: the one they hold already, else the next of the queue, else None."""
@@ -91,6 +81,7 @@ def claim_task(*, actor: User, project: Project) -> Assignment | None:
         _extend(held)
         return held
     assignment = _claim_next(desk, actor, project)
+    _save(desk)
     if assignment is not None:
         audit(actor, "task.claim", assignment, task=assignment.task_id, slot=assignment.slot)
     return assignment
@@ -104,7 +95,7 @@ def claim_this_task(*, actor: User, task: Task) -> Assignment:
     project = task.project
     mine = Assignment.objects.select_for_update().filter(task=task, annotator=actor, repeat=0).first()
     desk = _desk(actor, project)
-    if not queries.may_take(actor, project, member=desk.member):
+    if not queries.may_take(actor, project, member=desk.member) or desk.paused_because:
         raise Refusal(_("You get no tasks of this project now: it is not open, or you do not take part."), status=409)
     if mine and mine.state == State.CLAIMED:
         _extend(mine)
@@ -113,6 +104,8 @@ def claim_this_task(*, actor: User, task: Task) -> Assignment:
         raise Refusal(
             _("You have had this task already (%(state)s).") % {"state": mine.get_state_display()}, status=409
         )
+    if task.kind != Task.Kind.NORMAL or not queries.may_take_from(actor, desk, project, task.lane):
+        raise Refusal(_("This task is not given to you."), status=409)
     if task.state != Task.State.OPEN:
         raise Refusal(
             _("This task is not open any more: %(state)s.") % {"state": task.get_state_display()}, status=409
@@ -161,23 +154,28 @@ def _submit(*, actor: User, assignment: Assignment | UUID | str, said: Said) -> 
     order, answers = _read(said, assignment)
     if assignment.state in {State.SUBMITTED, State.SPARE}:
         ranking = _answer_again(assignment, order, said.client_key)
-        return Outcome(assignment, ranking, _next_or_held(actor, project), repeated=True)
+        following = _next_or_held(actor, project)
+        return Outcome(assignment, ranking, following, repeated=True, feedback=_feedback(assignment, order))
     if assignment.state == State.FLAGGED:
         raise Refusal(_("You flagged this task. Take the flag back first, then rank it."), status=409)
 
     now = timezone.now()
     late = assignment.state != State.CLAIMED
     desk = _desk(actor, project)
-    if late:
+    if late and not assignment.aside:
         assignment.slot = take_slot(assignment.task)
     ranking = _store(assignment, order, answers, said)
-    assignment.state = State.SPARE if assignment.slot is None else State.SUBMITTED
+    spare = assignment.slot is None and not assignment.aside
+    assignment.state = State.SPARE if spare else State.SUBMITTED
     assignment.finished_at, assignment.lease_until, assignment.reason = now, None, ""
-    sql.update(assignment, ["state", "slot", "finished_at", "lease_until", "revisions", "reason"])
+    feedback = _judge(assignment, order, desk, actor, now) if assignment.aside else None
+    sql.update(assignment, ["state", "slot", "finished_at", "lease_until", "revisions", "reason", "gold_score"])
     if assignment.slot is not None:
         statements.count_submitted(assignment.task_id)
     _count(desk, now, 1)
     following = (_held(actor, project) if late else None) or _claim_next(desk, actor, project)
+    _save(desk)
+    added = adapt(assignment.task_id, project) if assignment.slot is not None else 0
     audit(
         actor,
         "ranking.submit",
@@ -185,10 +183,11 @@ def _submit(*, actor: User, assignment: Assignment | UUID | str, said: Said) -> 
         task=assignment.task_id,
         ranking=ranking.pk,
         late=late,
-        spare=assignment.slot is None,
+        spare=spare,
         next=str(following.pk) if following else None,
+        **({"slots_added": added} if added else {}),
     )
-    return Outcome(assignment, ranking, following)
+    return Outcome(assignment, ranking, following, feedback=feedback)
 
 
 def revise_ranking(
@@ -231,6 +230,8 @@ def _revise(*, actor: User, assignment: Assignment | UUID | str, said: Said) -> 
     assignment.rankings.filter(current=True).update(current=False)
     ranking = _store(assignment, order, answers, said)
     assignment.save(update_fields=["revisions"])
+    if assignment.slot is not None:
+        adapt(assignment.task_id, assignment.project)
     audit(actor, "ranking.revise", assignment, ranking=ranking.pk, before=current.notation, after=ranking.notation)
     return Outcome(assignment, ranking, held)
 
@@ -272,6 +273,7 @@ def _give_up(actor: User, assignment: Assignment | UUID | str, state: str, reaso
     desk = _desk(actor, project)
     _leave(assignment, state, reason)
     following = _held(actor, project) or _claim_next(desk, actor, project)
+    _save(desk)
     audit(
         actor, verb, assignment, task=assignment.task_id, reason=reason, next=str(following.pk) if following else None
     )
@@ -298,19 +300,21 @@ def undo(*, actor: User, assignment: Assignment | UUID | str) -> Assignment:
         )
     before = assignment.state
     desk = _desk(actor, assignment.project)
+    if assignment.aside:
+        _check_that_the_answer_is_not_known(assignment, desk)
     if (held := _held(actor, assignment.project)) is not None:
         _leave(held, State.EXPIRED)
     if before == State.SUBMITTED:
         assignment.rankings.filter(current=True).update(current=False)
-        task = Task.objects.select_for_update().get(pk=assignment.task_id)
-        task.submitted -= 1
         _count(desk, assignment.finished_at, -1)
-        desk.save()
-    else:
+        _take_back_score(assignment, desk)
+        _save(desk)
+    elif not assignment.aside:
         assignment.slot = take_slot(assignment.task)
         if assignment.slot is None:
             raise Refusal(_("Someone else has taken this task meanwhile; it cannot be called back."), status=409)
-        task = Task.objects.select_for_update().get(pk=assignment.task_id)
+    task = Task.objects.select_for_update().get(pk=assignment.task_id)
+    task.submitted -= before == State.SUBMITTED and assignment.slot is not None
     _hold(assignment, assignment.project)
     assignment.finished_at, assignment.reason = None, ""
     assignment.save()
@@ -360,18 +364,9 @@ def _own(actor: User, assignment: Assignment | UUID | str, *, lock: bool = True)
 
 def _read(said: Said, assignment: Assignment) -> tuple[WeakOrder, dict]:
     """The ranking in canonical letters, the answers as they are stored; a Refusal that names all that is missing."""
-    try:
-        shown = WeakOrder.parse(said.notation, items=len(assignment.display))
-    except RankingError as error:
-        raise Refusal(_(error.template) % error.params) from None
-    project, problems = assignment.project, []
-    if not project.allow_partial and not shown.is_complete:
-        missing = ", ".join(LETTERS[item] for item in range(shown.items) if item not in shown.named)
-        problems.append(_("Rank every output; still missing: %(letters)s.") % {"letters": missing})
-    if not project.acceptability_line and shown.line is not None:
-        problems.append(_("This project has no acceptability line; leave out |."))
-    if not shown.strict_pairs() and not shown.tied_pairs() and shown.line is None:
-        problems.append(_("This says nothing yet: rank at least two outputs."))
+    project = assignment.project
+    shown = parse_order(said.notation, items=len(assignment.display))
+    problems = problems_of(shown, project)
     asked = questions.read(project.questions)
     if asked or said.answers:
         problems += questions.check(asked, said.answers, shown.items, asked=shown.named)
@@ -414,6 +409,45 @@ def _key_used() -> Refusal:
     return Refusal(_("This client key already belongs to another ranking; nothing was stored."), status=409)
 
 
+# Turns aside
+
+
+def _judge(assignment: Assignment, order: WeakOrder, desk: Desk, actor: User, now: datetime) -> aside.Feedback | None:
+    """Score a turn at a task with a known answer; what it says to the person if it was for practice."""
+    kind = assignment.task.kind
+    if kind == Task.Kind.NORMAL or (found := aside.judge(assignment, order)) is None:
+        return None
+    assignment.gold_score = found.score
+    if kind == Task.Kind.GOLD:
+        aside.note_gold(desk, actor, assignment.project, found.score, now)
+    return found if kind == Task.Kind.PRACTICE else None
+
+
+def _feedback(assignment: Assignment, order: WeakOrder) -> aside.Feedback | None:
+    is_practice = assignment.aside and assignment.task.kind == Task.Kind.PRACTICE
+    return aside.judge(assignment, order) if is_practice else None
+
+
+def _check_that_the_answer_is_not_known(assignment: Assignment, desk: Desk) -> None:
+    """What somebody was told about a turn must not find its way into it."""
+    kind = assignment.task.kind
+    if (
+        desk.paused_because
+        or (kind == Task.Kind.PRACTICE and assignment.state == State.SUBMITTED)
+        or (kind == Task.Kind.QUALIFICATION and desk.stage != Desk.Stage.QUALIFICATION)
+    ):
+        raise Refusal(_("This task cannot be called back: you have heard how it went."), status=409)
+
+
+def _take_back_score(assignment: Assignment, desk: Desk) -> None:
+    if assignment.gold_score is not None:
+        if assignment.task.kind == Task.Kind.GOLD and assignment.gold_score in desk.gold_scores:
+            newest_first = desk.gold_scores[::-1]
+            newest_first.remove(assignment.gold_score)
+            desk.gold_scores = newest_first[::-1]
+        assignment.gold_score = None
+
+
 # Slots, leases, the queue
 
 
@@ -424,6 +458,10 @@ def _desk(actor: User, project: Project) -> Desk:
         Desk.objects.bulk_create([Desk(project=project, annotator=actor)], ignore_conflicts=True)
         desk = statements.desk(actor.pk, project.pk)
     return desk
+
+
+def _save(desk: Desk) -> None:
+    sql.update(desk, DESK_FIELDS)
 
 
 def _count(desk: Desk, at: datetime, by: int) -> None:
@@ -445,34 +483,55 @@ def _held(actor: User, project: Project) -> Assignment | None:
 
 def _next_or_held(actor: User, project: Project) -> Assignment | None:
     desk = _desk(actor, project)
-    return _held(actor, project) or _claim_next(desk, actor, project)
+    if held := _held(actor, project):
+        return held
+    following = _claim_next(desk, actor, project)
+    _save(desk)
+    return following
 
 
 def _claim_next(desk: Desk, actor: User, project: Project) -> Assignment | None:
-    """Take a slot of the next task that `actor` has not had. Saves the desk."""
-    allowed = queries.may_take(actor, project, member=desk.member)
-    task = _next_task(desk, actor, project) if allowed else None
-    if allowed and task is None and expire_leases(project=project):
+    """The next turn, begun: on the way to the real tasks, aside between them, or a slot of the next one. The caller saves the desk."""
+    if desk.paused_because or not queries.may_take(actor, project, member=desk.member):
+        return None
+    if desk.stage != Desk.Stage.WORKING:
+        turn = aside.stage_turn(desk, actor, project, timezone.now())
+        if turn or desk.stage != Desk.Stage.WORKING:
+            return _begin_aside(actor, project, turn)
+    if turn := aside.turn_between(desk, actor, project, lambda: _a_task_waits(desk, actor, project)):
+        return _begin_aside(actor, project, turn)
+    task = _next_task(desk, actor, project)
+    if task is None and expire_leases(project=project):
         project.refresh_from_db(fields=["next_position"])
         task = _next_task(desk, actor, project)
-    sql.update(desk, ["cursors", "done", "day", "done_that_day"])
     if task is None:
         return None
+    aside.count_down(desk)
     lapsed = Assignment.objects.get(pk=task.lapsed) if task.lapsed is not None else None
     return _begin(actor, project, task, free_number(task), lapsed)
 
 
-def _begin(actor: User, project: Project, task: Task, slot: int, lapsed: Assignment | None) -> Assignment:
-    """A turn in a slot that was taken. One that they had before, and whose lease ended, goes on in the same order of outputs."""
+def _begin_aside(actor: User, project: Project, turn: aside.Turn | None) -> Assignment | None:
+    if turn is None:
+        return None
+    lapsed = Assignment.objects.get(pk=turn.lapsed) if turn.lapsed is not None else None
+    return _begin(actor, project, turn.task, None, lapsed, repeat=turn.repeat, aside=True)
+
+
+def _begin(
+    actor: User, project: Project, task: Task, slot: int | None, lapsed: Assignment | None, **fields: object
+) -> Assignment:
+    """A turn in a slot that was taken, or aside. One that they had before, and whose lease ended, goes on in the same order of outputs."""
     if lapsed:
         assignment = lapsed
         assignment.slot = slot
+        assignment.aside = slot is None
         _hold(assignment, project)
         assignment.save()
     else:
         display = list(range(task.size))
         random.shuffle(display)
-        assignment = Assignment(project=project, task=task, annotator=actor, slot=slot, display=display)
+        assignment = Assignment(project=project, task=task, annotator=actor, slot=slot, display=display, **fields)
         _hold(assignment, project)
         sql.insert(assignment)
     assignment.task, assignment.project = task, project
@@ -491,6 +550,13 @@ def _next_task(desk: Desk, actor: User, project: Project) -> Task | None:
                     task.free_slots -= 1
                     return task
     return None
+
+
+def _a_task_waits(desk: Desk, actor: User, project: Project) -> bool:
+    lanes = lanes_for(actor.pk, desk, project)
+    return any(
+        _first(desk, actor, project, together, priority) for priority in project.priorities for together in lanes
+    )
 
 
 def _first(desk: Desk, actor: User, project: Project, lanes: Sequence[str], priority: int) -> Task | None:
@@ -527,8 +593,9 @@ def _leave(assignment: Assignment, state: str, reason: str = "") -> None:
     assignment.finished_at = None if state == State.EXPIRED else timezone.now()
     assignment.save(update_fields=["state", "slot", "reason", "lease_until", "finished_at"])
     task = Task.objects.select_for_update().get(pk=assignment.task_id)
-    task.free_slots += held_slot
-    settle(task)
+    if held_slot:
+        give_back(task)
+    settle(task, stays=not held_slot)
 
 
 def _store(assignment: Assignment, order: WeakOrder, answers: dict, said: Said) -> Ranking:

@@ -1,11 +1,45 @@
-"""A task's slots and its place in the project's queue. Off the hot path, `settle` works out both anew."""
+"""A task's slots and its place in the project's queue. Off the hot path, `settle` works out both anew; `rejoin` does for many tasks at once."""
 
-from django.db.models import F
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import wraps
+from itertools import count, islice
 
-from labeling import statements
-from labeling.models import Assignment, Project, Task
+from django.db import OperationalError, connection, transaction
+from django.db.models import Case, F, Value, When
+
+from labeling import sql, statements
+from labeling.lanes import EVERYBODY
+from labeling.models import Assignment, Batch, Project, Ranking, Task
+from labeling.ranking import WeakOrder
+from labeling.statistics import contested
 
 FLAGS_THAT_CLOSE = 2
+AT_ONCE = 1000  # rows a statement: far below what a database takes as parameters
+
+NORMAL = Task.Kind.NORMAL
+State = Task.State
+
+
+def one_transaction(verb: Callable) -> Callable:
+    """Run the verb in a transaction; if PostgreSQL broke a deadlock by giving it up, run it again."""
+
+    @wraps(verb)
+    def run(**arguments: object) -> object:
+        attempts = 1 if connection.in_atomic_block else 4
+        for attempt in range(1, attempts + 1):
+            try:
+                with transaction.atomic():
+                    return verb(**arguments)
+            except OperationalError as error:
+                deadlock = getattr(error.__cause__, "sqlstate", None) in {"40P01", "40001"}
+                if not deadlock or attempt == attempts:
+                    raise
+        raise AssertionError("unreachable")
+
+    return run
+
+
+# One task
 
 
 def free_number(task: Task) -> int:
@@ -18,28 +52,169 @@ def free_number(task: Task) -> int:
 
 def take_slot(task: Task) -> int | None:
     """A slot for someone who comes late, whatever has become of the task; None if all are held."""
-    return free_number(task) if statements.take(task.pk) else None
+    if not statements.take(task.pk):
+        return None
+    task.overlap = Task.objects.values_list("overlap", flat=True).get(pk=task.pk)
+    return free_number(task)
+
+
+def give_back(task: Task) -> None:
+    """The slot of a turn that ended without a ranking is free again, or gone if the task stands in no queue any more. The caller settles."""
+    if task.kind == NORMAL:
+        task.free_slots += 1
+    else:
+        task.overlap -= 1
 
 
 def settle(task: Task, *, stays: bool = False) -> None:
-    """Bring a locked task's state and its place in the queue in line with its slots and flags. Off the hot path.
+    """Bring a locked task's state and its place in the queue in line with its slots, flags and batch. Off the hot path.
 
     A task that waits joins the queue anew at its tail, or, if it `stays` (no slot was given back), keeps the place it has.
     """
     flags = task.assignments.filter(state=Assignment.State.FLAGGED).values("annotator").distinct().count()
     if task.closed_in_review or flags - task.flags_dismissed >= FLAGS_THAT_CLOSE:
-        task.state = Task.State.REVIEW
+        task.state = State.REVIEW
+    elif task.kind == NORMAL and task.submitted >= task.overlap:
+        task.state = State.COMPLETE
+    elif task.batch_id and Batch.objects.get(pk=task.batch_id).paused:
+        task.state = State.HELD
     else:
-        task.state = Task.State.COMPLETE if task.submitted >= task.overlap else Task.State.OPEN
-    waits = task.state == Task.State.OPEN and task.free_slots > 0
+        task.state = State.OPEN
+    waits = task.state == State.OPEN and task.free_slots > 0
     if not waits:
         task.position = None
     elif not stays or task.position is None:
         task.position = queue_places(task.project_id, 1)
-    task.save(update_fields=["state", "submitted", "free_slots", "position"])
+    task.save(update_fields=["state", "overlap", "extra", "submitted", "free_slots", "position"])
+
+
+def adapt(task_id: int, project: Project) -> int:
+    """Adaptive overlap: a task goes on, one slot at a time, while all its wanted rankings are in and disagree; returns the slots added.
+
+    Slots that were added and are free again are taken away (a negative number) when the rankings agree after all.
+    """
+    if not project.overlap_max:
+        return 0
+    task = Task.objects.select_for_update().get(pk=task_id)
+    all_in = task.submitted >= task.overlap and task.overlap < project.overlap_max
+    too_many = min(task.extra, task.free_slots)
+    if (
+        task.kind != NORMAL
+        or task.state == State.REVIEW
+        or task.submitted < max(2, task.overlap - task.extra)
+        or not (all_in or too_many)
+    ):
+        return 0
+    agreed = agrees(task, project)
+    if agreed == all_in:
+        return 0
+    added = 1 if all_in else -too_many
+    task.overlap += added
+    task.extra += added
+    task.free_slots += added
+    settle(task, stays=not all_in)
+    return added
+
+
+def agrees(task: Task, project: Project) -> bool:
+    """Do the rankings that count agree as far as the project wants it? Where no two speak of the same outputs, nobody knows: no."""
+    said = Ranking.objects.filter(
+        assignment__task=task, assignment__slot__isnull=False, assignment__repeat=0, current=True
+    ).values_list("notation", flat=True)
+    agreement = contested.agreement_of([WeakOrder.parse(notation, items=task.size) for notation in said])
+    return agreement is not None and agreement >= project.contested_below
+
+
+# Places
 
 
 def queue_places(project_id: int, count: int) -> int:
     """The first of `count` new places at the tail of a project's queue. Call it inside a transaction, and end that soon."""
     Project.objects.filter(pk=project_id).update(next_position=F("next_position") + count)
     return Project.objects.values_list("next_position", flat=True).get(pk=project_id) - count
+
+
+def in_queue_order(project: Project, tasks: Iterable[int] | None = None) -> list[int]:
+    """The ids of tasks of the project (all, or those named that are there) as they stand in the queue, then those that stand in none."""
+    found = project.tasks.order_by(F("position").asc(nulls_last=True), "pk").values_list("pk", flat=True)
+    if tasks is None:
+        return list(found)
+    wanted = set(tasks)
+    if len(wanted) <= AT_ONCE:
+        return list(found.filter(pk__in=wanted))
+    return [pk for pk in found if pk in wanted]
+
+
+def rejoin(project: Project, tasks: Sequence[int], **values: object) -> None:
+    """Change `values` of many tasks and let those that can be taken join the queue anew, in the order given.
+
+    A task that leaves one lane or priority for another gets a new place, else it might lie behind somebody's cursor there. Between the two
+    statements a task counts as held, which no check of the database minds.
+    """
+    places = count(queue_places(project.pk, len(tasks)))
+    held = Case(When(state=State.REVIEW, then=Value(State.REVIEW)), default=Value(State.HELD))
+    for chunk in chunks(tasks):
+        project.tasks.filter(pk__in=chunk).update(state=held, position=None, **values)
+        sql.execute(
+            f"UPDATE {statements.TASK} SET state = a.state,"
+            " position = CASE WHEN a.state = 'open' AND a.free_slots > 0 THEN a.place END"
+            " FROM (SELECT b.id, b.free_slots, v.column2 AS place, CASE WHEN b.state = 'review' THEN 'review'"
+            " WHEN b.kind = 'normal' AND b.submitted >= b.overlap THEN 'complete'"
+            f" WHEN EXISTS(SELECT 1 FROM {statements.BATCH} c WHERE c.id = b.batch_id AND c.paused) THEN 'held'"
+            f" ELSE 'open' END AS state FROM {statements.TASK} b"
+            f" JOIN (VALUES {', '.join(['(%s, %s)'] * len(chunk))}) AS v ON v.column1 = b.id) AS a"
+            f" WHERE {statements.TASK}.id = a.id",
+            [value for pk in chunk for value in (pk, next(places))],
+        )
+    know_again(project)
+
+
+def know_more(project: Project, tasks: Iterable[Task]) -> None:
+    """The queue is walked by priorities and lanes, so the project lists those in use: what new tasks bring is added."""
+    tasks = list(tasks)
+    _know(
+        Project.objects.select_for_update().get(pk=project.pk),
+        project,
+        {task.priority for task in tasks},
+        {task.lane for task in tasks},
+        {task.kind for task in tasks if task.kind != NORMAL},
+        keep=True,
+    )
+
+
+def know_again(project: Project) -> None:
+    """List the priorities, lanes and kinds in use anew, and forget those that are not."""
+    stored = Project.objects.select_for_update().get(pk=project.pk)
+    used = set(project.tasks.order_by().values_list("kind", "lane", "priority").distinct())
+    walked = {(lane, priority) for kind, lane, priority in used if kind == NORMAL}
+    _know(
+        stored,
+        project,
+        {priority for _lane, priority in walked},
+        {lane for lane, _priority in walked},
+        {kind for kind, _lane, _priority in used if kind != NORMAL},
+        keep=False,
+    )
+
+
+def _know(
+    stored: Project, project: Project, priorities: set[int], lanes: set[str], kinds: set[str], *, keep: bool
+) -> None:
+    if keep:
+        priorities |= set(stored.priorities)
+        lanes |= set(stored.lanes)
+        kinds |= set(stored.known_kinds)
+    project.priorities = sorted(priorities or {0}, reverse=True)
+    project.lanes = sorted(lanes | {EVERYBODY})
+    project.known_kinds = sorted(kinds)
+    changed = [
+        name for name in ("priorities", "lanes", "known_kinds") if getattr(project, name) != getattr(stored, name)
+    ]
+    if changed:
+        project.save(update_fields=changed)
+
+
+def chunks(ids: Iterable[int]) -> Iterator[list[int]]:
+    remaining = iter(ids)
+    while chunk := list(islice(remaining, AT_ONCE)):
+        yield chunk
