@@ -2,18 +2,27 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
 
 from labeling.ranking import WeakOrder
 
 from .agreement import Judgements
-from .contested import Votes
+from .contested import Votes, votes
+from .judgements import Table, by_person
+from .kemeny import nearest
+
+WHOLE = 1_000_000  # weights are counted in millionths of the largest, so that "equally near" is exact
 
 
 @dataclass(frozen=True)
 class Consensus:
-    """`order`: None where nobody said anything about any pair or line. `optima`: how many weak orders are equally near; what they disagree about is
-    tied in `order`. `distance`: between `order` and all rankings together, in pairs turned round (a tie against a strict answer is half of one).
-    `contested`: pairs (a < b) on which not more than half of the votes say what `order` says. `line_contested`: the line could as well lie elsewhere.
+    """`order`: None where nobody said anything about any pair or line. What nobody said anything about is left out of it.
+
+    `optima`: of the weak orders nearest to the rankings those with the fewest strict pairs; what these disagree about is tied in `order`. `distance`:
+    between `order` and all rankings together, in pairs turned round (a tie against a strict answer is half of one). `contested`: pairs (a < b)
+    on which not more than half of the votes say what `order` says. `line_contested`: the line could as well lie lower.
     """
 
     order: WeakOrder | None
@@ -29,10 +38,79 @@ class Consensus:
 
 
 def consensus(orders: Sequence[WeakOrder], *, weights: Sequence[float] | None = None) -> Consensus:
-    """The consensus of rankings of the same outputs, one vote each, or `weights`. Raises ValueError if they rank different numbers of outputs."""
-    raise NotImplementedError
+    """The consensus of rankings of the same outputs, one vote each, or `weights`. Raises ValueError without any, or if they rank different numbers."""
+    voted = votes(orders, weights)
+    ranks, optima = nearest(*_whole([voted], voted.items))
+    return _consensus(voted, ranks[0], int(optima[0]))
 
 
 def of_tasks(judgements: Judgements) -> dict[Hashable, Consensus]:
-    """The consensus of each task, all at once."""
-    raise NotImplementedError
+    """The consensus of each task, all at once; by the first judgement of each person."""
+    table = Table.of(judgements)
+    of_task: dict[int, list[WeakOrder]] = {}
+    for row in table.firsts:
+        of_task.setdefault(int(table.task[row]), []).append(table.judgements[row].order)
+    voted = {task: votes(orders) for task, orders in of_task.items()}
+    found: dict[Hashable, Consensus] = {}
+    tasks = np.array(list(voted), np.int64)
+    for items, here in by_person(np.array([voted[task].items for task in voted], np.int64)):
+        group = [voted[task] for task in tasks[here]]
+        ranks, optima = nearest(*_whole(group, items))
+        for task, votes_, row, count in zip(tasks[here], group, ranks, optima, strict=True):
+            found[table.tasks[task]] = _consensus(votes_, row, int(count))
+    return found
+
+
+def _whole(group: Sequence[Votes], items: int) -> tuple[np.ndarray, np.ndarray]:
+    """Votes as whole numbers, (tasks, K, K) for better and tied."""
+    better = np.array([each.better for each in group]).reshape(-1, items, items)
+    tied = np.array([each.tied for each in group]).reshape(-1, items, items)
+    if (better == np.rint(better)).all() and (tied == np.rint(tied)).all():
+        return better, tied
+    largest = max(better.max(), tied.max())
+    return np.rint(better / largest * WHOLE), np.rint(tied / largest * WHOLE)
+
+
+def _consensus(voted: Votes, ranks: np.ndarray, optima: int) -> Consensus:
+    levels = [tuple(int(item) for item in np.flatnonzero(ranks == rank)) for rank in range(1, ranks.max() + 1)]
+    if not levels and all(a + b for a, b in zip(voted.above, voted.below, strict=True)):
+        levels = [tuple(range(voted.items))]  # only the line was drawn: all above it, or none
+    line, line_contested = _line(voted, levels)
+    rest = levels[-1] if levels and _is_rest(voted, levels) else ()
+    order = None
+    if levels and (len(levels) > bool(rest) or line is not None):
+        order = WeakOrder(voted.items, tuple(levels[:-1] if rest else levels), line, rest)
+    contested, distance = [], 0.0
+    for a, b in combinations(range(voted.items), 2):
+        better, worse, tied = voted.better[a][b], voted.better[b][a], voted.tied[a][b]
+        if not ranks[a] or not ranks[b]:
+            continue
+        sign = int(ranks[b]) - int(ranks[a])
+        agreeing = better if sign > 0 else worse if sign < 0 else tied
+        distance += (better + worse) / 2 if sign == 0 else tied / 2 + (worse if sign > 0 else better)
+        if better + worse + tied and agreeing <= (better + worse + tied) / 2:
+            contested.append((a, b))
+    return Consensus(order, voted, tuple(contested), optima, distance, line_contested)
+
+
+def _is_rest(voted: Votes, levels: list[tuple[int, ...]]) -> bool:
+    """Whether nobody said anything about any pair within the last level, as behind `*`: a tie would claim more."""
+    last = levels[-1]
+    return (
+        len(last) > 1
+        and sum(map(len, levels)) == voted.items
+        and not any(voted.better[a][b] + voted.tied[a][b] for a in last for b in last if a != b)
+    )
+
+
+def _line(voted: Votes, levels: list[tuple[int, ...]]) -> tuple[int | None, bool]:
+    """Where the line turns the fewest votes on it round; of equally good places the highest: what is not clearly acceptable stays below."""
+    if not levels or not sum(voted.above) + sum(voted.below):
+        return None, False
+    turned = [
+        sum(voted.below[item] for level in levels[:place] for item in level)
+        + sum(voted.above[item] for level in levels[place:] for item in level)
+        for place in range(len(levels) + 1)
+    ]
+    places = [place for place, votes_ in enumerate(turned) if votes_ <= min(turned) + 1e-9]
+    return places[0], len(places) > 1
