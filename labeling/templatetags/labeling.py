@@ -4,10 +4,13 @@ from datetime import date
 
 from django import template
 from django.utils.formats import number_format
+from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 from django.utils.text import Truncator
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from labeling import reading
 from labeling.files import Problem
 from models_registry.cards import as_html
 
@@ -25,6 +28,30 @@ def excerpt(content: str | list, length: int = 120) -> str:
 def markdown(text: str) -> str:
     """What people wrote in Markdown, as HTML that is safe to show."""
     return mark_safe(as_html(text))  # as_html has cleaned it
+
+
+@register.simple_tag(name="reading")
+def reading_tag(text: str, id: str = "", extra: str = "") -> str:
+    """A text of a model or a prompt, as a person reads it: as it was written, and rendered besides if it looks like Markdown.
+
+    The page brings css/reading.css. `data-view="written"` on anything around it shows what was written. Nobody knows the language: lang="".
+    """
+    written = format_html('<div class="as-written" dir="auto">{}</div>', text)
+    if not text.strip():
+        written = format_html('<div class="as-written"><em class="muted">{}</em></div>', _("(empty output)"))
+    rendered = ""
+    if reading.looks_like_markdown(text):
+        rendered = format_html(
+            '<div class="as-rendered">{}</div>', mark_safe(reading.as_html(text))
+        )  # it has cleaned it
+    return format_html(
+        '<div class="reading {}"{}{} lang="">{}{}</div>',
+        extra,
+        format_html(' id="{}"', id) if id else "",
+        mark_safe(" data-rendered") if rendered else "",
+        rendered,
+        written,
+    )
 
 
 @register.filter

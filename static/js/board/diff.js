@@ -23,7 +23,7 @@ export function difference(oneText, otherText) {
   const counts = { one: 0, other: 0, same: 0 };
   const pieces = [];
   const upTo = { one: 0, other: 0 };
-  const cut = (name, text, list, from, to) => {
+  const cut = (name, text, list, to) => {
     // From the end of what was shown, so that the spaces between words are there too.
     const end = list[to - 1].end;
     const piece = text.slice(upTo[name], end);
@@ -33,19 +33,19 @@ export function difference(oneText, otherText) {
   for (const { kind, one: [a, b], other: [c, d] } of runs) {
     if (kind === "same") {
       counts.same += d - c;
-      cut("one", oneText, one, a, b);
-      pieces.push({ kind, text: cut("other", otherText, other, c, d) });
+      cut("one", oneText, one, b);
+      pieces.push({ kind, text: cut("other", otherText, other, d) });
       continue;
     }
     if (b > a) {
       ranges.one.push([one[a].start, one[b - 1].end]);
       counts.one += b - a;
-      pieces.push({ kind: "one", text: cut("one", oneText, one, a, b) });
+      pieces.push({ kind: "one", text: cut("one", oneText, one, b) });
     }
     if (d > c) {
       ranges.other.push([other[c].start, other[d - 1].end]);
       counts.other += d - c;
-      pieces.push({ kind: "other", text: cut("other", otherText, other, c, d) });
+      pieces.push({ kind: "other", text: cut("other", otherText, other, d) });
     }
   }
   return { ...ranges, counts, pieces };
@@ -85,34 +85,45 @@ function middle(a, a0, a1, b, b0, b1, forth, back, room) {
   const n = a1 - a0;
   const m = b1 - b0;
   const skew = n - m;
+  const lowest = (steps) => -steps + 2 * Math.max(0, steps - m);
+  const highest = (steps) => steps - 2 * Math.max(0, steps - n);
+  // One step more along `a` from the diagonal below, or along `b` from the one above: whichever leads further and not out of the lists.
+  const begin = (reached, k, steps) => {
+    const [right, down] = [reached[room + k - 1] + 1, reached[room + k + 1]];
+    if (k === -steps) return down;
+    return k !== steps && (right > n || (right <= down && down - k <= m)) ? down : right;
+  };
   forth[room + 1] = back[room + 1] = 0;
   for (let steps = 0; ; steps += 1) {
     if (steps > PATIENCE) return furthest(n, m, a0, b0, forth, room, steps - 1);
-    const first = -steps + 2 * Math.max(0, steps - m);
-    const last = steps - 2 * Math.max(0, steps - n);
+    const [first, last] = [lowest(steps), highest(steps)];
+    const [firstBack, lastBack] = [lowest(steps - 1), highest(steps - 1)];
     for (let k = first; k <= last; k += 2) {
-      let x = k === -steps || (k !== steps && forth[room + k - 1] < forth[room + k + 1]) ? forth[room + k + 1] : forth[room + k - 1] + 1;
+      let x = begin(forth, k, steps);
       for (; x < n && x - k < m && a[a0 + x] === b[b0 + x - k]; ) x += 1;
       forth[room + k] = x;
       const mirror = skew - k;
-      if (skew & 1 && Math.abs(mirror) < steps && x + back[room + mirror] >= n) return [a0 + x, b0 + x - k];
+      const met = skew & 1 && mirror >= firstBack && mirror <= lastBack && x + back[room + mirror] >= n;
+      if (met) return [a0 + x, b0 + x - k];
     }
     for (let k = first; k <= last; k += 2) {
-      let x = k === -steps || (k !== steps && back[room + k - 1] < back[room + k + 1]) ? back[room + k + 1] : back[room + k - 1] + 1;
+      let x = begin(back, k, steps);
       for (; x < n && x - k < m && a[a1 - 1 - x] === b[b1 - 1 - x + k]; ) x += 1;
       back[room + k] = x;
       const mirror = skew - k;
-      if (!(skew & 1) && Math.abs(mirror) <= steps && x + forth[room + mirror] >= n) return [a1 - x, b1 - x + k];
+      const met = !(skew & 1) && mirror >= first && mirror <= last && x + forth[room + mirror] >= n;
+      if (met) return [a1 - x, b1 - x + k];
     }
   }
 }
 
 function furthest(n, m, a0, b0, forth, room, steps) {
   let best = [0, 0];
-  for (let k = -steps; k <= steps; k += 2) {
+  const [first, last] = [-steps + 2 * Math.max(0, steps - m), steps - 2 * Math.max(0, steps - n)];
+  for (let k = first; k <= last; k += 2) {
     const x = forth[room + k];
     const y = x - k;
-    if (x >= 0 && y >= 0 && x <= n && y <= m && x + y > best[0] + best[1]) best = [x, y];
+    if (x + y > best[0] + best[1]) best = [x, y];
   }
   return [a0 + best[0], b0 + best[1]];
 }
