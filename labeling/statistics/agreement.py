@@ -10,7 +10,7 @@ from labeling.ranking import MAX_ITEMS
 
 from .alpha import nominal_alpha, ordinal_alpha, places
 from .figures import Figure
-from .judgements import Comparisons, Judgement, Table, by_person
+from .judgements import Comparisons, Judgement, Table, groups
 from .messages import Message, _
 from .resampling import figures
 
@@ -96,7 +96,7 @@ def by_annotator(judgements: Judgements, *, seed: int = 0) -> dict[Hashable, Sum
     rankings = np.bincount(table.person[table.firsts], minlength=len(table.people))
     rows, task = _rows(between), table.task[between.a]
     person = np.concatenate([table.person[between.a], table.person[between.b]])
-    of_person = dict(by_person(person))
+    of_person = dict(groups(person))
     found = {}
     for number, name in enumerate(table.people):
         mine = of_person.get(number, np.zeros(0, np.int64)) % max(1, len(task))
@@ -116,7 +116,7 @@ def with_themselves(judgements: Judgements, *, seed: int = 0) -> Themselves:
 
     return Themselves(
         everyone=of(np.arange(len(task))),
-        people={table.people[number]: of(part) for number, part in by_person(person)},
+        people={table.people[number]: of(part) for number, part in groups(person)},
     )
 
 

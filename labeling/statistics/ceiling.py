@@ -8,7 +8,7 @@ from labeling.ranking import MAX_ITEMS
 
 from .agreement import NO_OVERLAP, NO_STRICT, Judgements
 from .figures import Figure
-from .judgements import FIRST, PAIRS, SECOND, SILENT, Table, by_person
+from .judgements import FIRST, PAIRS, SECOND, SILENT, Table, groups
 from .kemeny import nearest
 from .messages import Message, _
 from .resampling import ratio
@@ -43,7 +43,7 @@ def human_ceiling(judgements: Judgements, *, seed: int = 0) -> Ceiling:
     found = table.between
     strict = 2 * found.both - found.a_tied - found.b_tied  # in both directions: each predicts the other
     half = (found.a_tied - found.both_tied + found.b_tied - found.both_tied) / 2
-    by_person_ = _figures(
+    by_one = _figures(
         table.task[found.a],
         2 * found.same + half,
         strict,
@@ -66,7 +66,7 @@ def human_ceiling(judgements: Judgements, *, seed: int = 0) -> Ceiling:
         TWO_OTHERS,
         seed,
     )
-    return Ceiling(*by_person_, *by_consensus)
+    return Ceiling(*by_one, *by_consensus)
 
 
 def _figures(
@@ -100,7 +100,7 @@ def _left_out_in_turn(table: Table, seed: int) -> tuple[np.ndarray, np.ndarray, 
         [np.zeros((0, len(PAIRS)), np.int8)],
     )
     generator = np.random.default_rng(seed)
-    for items, here in by_person(table.items[rows]):
+    for items, here in groups(table.items[rows]):
         chosen = rows[here]
         most = MOST_STEPS // 3**items
         if len(chosen) > most:

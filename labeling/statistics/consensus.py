@@ -10,7 +10,7 @@ from labeling.ranking import WeakOrder
 
 from .agreement import Judgements
 from .contested import Votes, votes
-from .judgements import Table, by_person
+from .judgements import Table, groups
 from .kemeny import nearest
 
 WHOLE = 1_000_000  # weights are counted in millionths of the largest, so that "equally near" is exact
@@ -53,7 +53,7 @@ def of_tasks(judgements: Judgements) -> dict[Hashable, Consensus]:
     voted = {task: votes(orders) for task, orders in of_task.items()}
     found: dict[Hashable, Consensus] = {}
     tasks = np.array(list(voted), np.int64)
-    for items, here in by_person(np.array([voted[task].items for task in voted], np.int64)):
+    for items, here in groups(np.array([voted[task].items for task in voted], np.int64)):
         group = [voted[task] for task in tasks[here]]
         ranks, optima = nearest(*_whole(group, items))
         for task, votes_, row, count in zip(tasks[here], group, ranks, optima, strict=True):

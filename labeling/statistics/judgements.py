@@ -206,9 +206,10 @@ def _within(group: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray
     return np.concatenate(firsts), np.concatenate(seconds)
 
 
-def by_person(person: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+def groups(numbers: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """Each number that occurs, with the positions where it does."""
-    order = np.argsort(person, kind="stable")
-    numbers, begins = np.unique(person[order], return_index=True)
-    for number, rows in zip(numbers, np.split(order, begins[1:]), strict=True):
-        yield int(number), rows
+    order = np.argsort(numbers, kind="stable")
+    present, begins = np.unique(numbers[order], return_index=True)
+    ends = [*begins[1:], len(order)][: len(begins)]
+    for number, begin, end in zip(present, begins, ends, strict=True):
+        yield int(number), order[begin:end]

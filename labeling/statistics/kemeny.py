@@ -95,7 +95,7 @@ def nearest(better: np.ndarray, tied: np.ndarray) -> tuple[np.ndarray, np.ndarra
     bottleneck = ways * onward == count[:, None]
     bottleneck[:, full] = False
     ranks = bottleneck.astype(np.int64) @ (1 - steps.bits.T)
-    ranks -= (~voted).any(1)[:, None]  # outputs without a vote stand above all others, as one tier
+    ranks -= 1 - voted.all(1, keepdims=True)  # outputs without a vote stand above all others, as one tier
     return np.where(voted, ranks, 0), count
 
 
