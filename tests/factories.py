@@ -31,10 +31,9 @@ def project(*, actor: User | None = None, tasks: int = 0, outputs: int = 4, **se
     return made
 
 
-def task(number: int, outputs: int = 4) -> NewTask:
-    return NewTask(
-        f"Prompt {number}", [(f"Answer {letter} to {number}", f"system {letter}") for letter in "ABCDEFGHI"[:outputs]]
-    )
+def task(number: int, outputs: int = 4, **fields: object) -> NewTask:
+    completions = [(f"Answer {letter} to {number}", f"system {letter}") for letter in "ABCDEFGHI"[:outputs]]
+    return NewTask(f"Prompt {number}", completions, **fields)
 
 
 def claim(actor: User, project: Project) -> Assignment:

@@ -1,8 +1,10 @@
 """A task's slots and its place in the project's queue. Off the hot path, `settle` works out both anew; `rejoin` does for many tasks at once."""
 
+import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import wraps
 from itertools import count, islice
+from typing import TypeVar
 
 from django.db import OperationalError, connection, transaction
 from django.db.models import Case, F, Value, When
@@ -16,6 +18,7 @@ from labeling.statistics import contested
 FLAGS_THAT_CLOSE = 2
 AT_ONCE = 1000  # rows a statement: far below what a database takes as parameters
 
+T = TypeVar("T")
 NORMAL = Task.Kind.NORMAL
 State = Task.State
 
@@ -167,6 +170,27 @@ def rejoin(project: Project, tasks: Sequence[int], **values: object) -> None:
             [value for pk in chunk for value in (pk, next(places))],
         )
     know_again(project)
+
+
+def mix(tasks: Sequence[tuple[T, float | None]], random_percent: int, draw: random.Random) -> list[tuple[T, str]]:
+    """Active order: each (task, its score or None) with how it came to its place (Task.chosen), best first.
+
+    Each place is drawn, with the given chance, from all tasks that are left; else it goes to the highest score left. So those at random are a
+    fair sample of all. Tasks without a score stand behind, as they stood.
+    """
+    by_score = sorted(range(len(tasks)), key=lambda i: (tasks[i][1] is None, -(tasks[i][1] or 0.0)))
+    at_random = list(range(len(tasks)))
+    draw.shuffle(at_random)
+    best, drawn = iter(by_score), iter(at_random)
+    gone: set[int] = set()
+    order: list[tuple[T, str]] = []
+    for _place in tasks:
+        is_random = draw.random() * 100 < random_percent
+        chosen = next(i for i in (drawn if is_random else best) if i not in gone)
+        gone.add(chosen)
+        how = Task.Chosen.RANDOM if is_random else "" if tasks[chosen][1] is None else Task.Chosen.SCORE
+        order.append((tasks[chosen][0], how))
+    return order
 
 
 def know_more(project: Project, tasks: Iterable[Task]) -> None:

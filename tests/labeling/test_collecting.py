@@ -8,6 +8,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from labeling import actions, queries
+from labeling.actions.tasks import Place
 from labeling.models import Assignment, Desk, Project, Ranking, Task
 from people.errors import Refusal
 from people.models import AuditEntry
@@ -119,8 +120,7 @@ def test_nobody_gets_the_same_task_twice(ana):
 
 def test_tasks_of_higher_priority_come_first(ana):
     project = factories.project(tasks=2)
-    urgent = factories.task(99)
-    urgent.priority = 5
+    urgent = factories.task(99, place=Place(priority=5))
     factories.add_tasks(project, [urgent])
     project.refresh_from_db()
     assert project.priorities == [5, 0]
