@@ -2,12 +2,27 @@
 
 from django.urls import path
 
-from .views import board, datasets, exports, imports, playground, projects, sampling, settings, tasks
+from .views import (
+    board,
+    datasets,
+    exports,
+    history,
+    imports,
+    playground,
+    projects,
+    questions,
+    sampling,
+    settings,
+    tasks,
+)
 
 urlpatterns = [
     path("rank/", board.rank, name="rank"),
     path("rank/<slug:slug>/", board.board, name="rank-project"),
     path("rank/turn/<uuid:assignment>/<slug:verb>/", board.turn, name="turn"),
+    path("rank/<slug:slug>/history/", history.turns, name="rank-history"),
+    path("rank/<slug:slug>/history/<uuid:assignment>/", history.turn, name="rank-history-turn"),
+    path("rank/<slug:slug>/history/<uuid:assignment>/revise/", history.revise, name="rank-revise"),
     # Projects
     path("projects/", projects.projects, name="projects"),
     path("projects/new/", settings.new, name="project-new"),
@@ -15,6 +30,8 @@ urlpatterns = [
     path("projects/<slug:slug>/settings/", settings.settings, name="project-settings"),
     path("projects/<slug:slug>/state/", settings.state, name="project-state"),
     path("projects/<slug:slug>/people/", projects.members, name="project-members"),
+    path("projects/<slug:slug>/questions/", questions.questions, name="project-questions"),
+    path("projects/<slug:slug>/tasks/", tasks.tasks, name="project-tasks"),
     path("projects/<slug:slug>/tasks/<int:pk>/", tasks.task, name="project-task"),
     path("projects/<slug:slug>/tasks/<int:pk>/rank/", tasks.rank_task, name="project-task-rank"),
     path("projects/<slug:slug>/import/", imports.start, name="project-import"),

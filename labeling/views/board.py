@@ -1,8 +1,10 @@
 """The ranking board and the list of projects that lead to it. Letters only: nothing here knows who wrote what."""
 
+import json
 import secrets
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -11,15 +13,16 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from labeling import actions, queries
+from labeling import actions, history, queries, questions, reading
 from labeling.models import Assignment, Project
 from labeling.ranking import MESSAGES
 from people.errors import Refusal
+from people.models import User
 from people.permissions import Right, requires
 
 # The modules of the board's script in static/js/board, beside view.js: those that every board loads at once, and those that it loads when needed.
-PRELOADED = ("deliver", "desk", "drag", "fold", "notation", "order", "page", "save", "tiers")
-ON_DEMAND: tuple[str, ...] = ()
+PRELOADED = ("deliver", "desk", "drag", "fold", "notation", "order", "page", "preferences", "reading", "save", "tiers")
+ON_DEMAND = ("compare", "diff", "find", "questions")
 
 
 @requires(Right.RANK)
@@ -41,8 +44,14 @@ def board(request: HttpRequest, slug: str) -> HttpResponse:
     assignment = actions.claim_task(actor=request.user, project=project)
     if assignment is None and project.state == Project.State.OPEN and not queries.may_rank(request.user, project):
         raise Http404
+    return show(request, project, assignment)
+
+
+def show(request: HttpRequest, project: Project, assignment: Assignment | None, *, revising: str = "") -> HttpResponse:
+    """The whole page. `revising`: what was submitted is changed; the address of what it says now."""
     context = {
         **_task_context(request, project, assignment),
+        "revising": revising,
         "texts": _texts(),
         "modules": PRELOADED + ON_DEMAND,
         "preloaded": PRELOADED,
@@ -70,6 +79,8 @@ def turn(request: HttpRequest, assignment: str, verb: str) -> HttpResponse:
                 notation=data.get("ranking", ""),
                 client_key=data.get("client_key", ""),
                 seconds=_seconds(data.get("seconds", "")),
+                comment=data.get("comment", ""),
+                answers=_answers(actor, assignment, data),
             )
         case "skip":
             outcome = actions.skip_task(actor=actor, assignment=assignment, reason=data.get("reason", ""))
@@ -80,10 +91,15 @@ def turn(request: HttpRequest, assignment: str, verb: str) -> HttpResponse:
         case "undo":
             called_back = actions.undo(actor=actor, assignment=assignment)
             return _answer(request, called_back.project, called_back)
+        case "ask":
+            actions.ask(actor=actor, assignment=assignment, text=data.get("text", ""))
+            return JsonResponse({"done": _("Your question is on its way. The answer comes to your notices.")})
         case "extend":
             return JsonResponse({"held": actions.extend_lease(actor=actor, assignment=assignment)})
         case _:
             raise Http404
+    if verb == "revise" and "from_history" in data:
+        return _back_to_history(request, outcome)
     can_undo = verb != "revise" and outcome.assignment.state != Assignment.State.SPARE
     return _answer(request, outcome.assignment.project, outcome.next, undo=assignment if can_undo else "")
 
@@ -101,18 +117,53 @@ def _answer(request: HttpRequest, project: Project, following: Assignment | None
     )
 
 
+def _back_to_history(request: HttpRequest, outcome: actions.Outcome) -> HttpResponse:
+    done = outcome.assignment
+    said = queries.as_shown(done, outcome.ranking)
+    messages.success(request, _("Stored: %(ranking)s") % {"ranking": said})
+    address = reverse("rank-history-turn", args=[done.project.slug, done.pk])
+    if request.get_preferred_type(["text/html", "application/json"]) != "application/json":
+        return redirect(address)
+    return JsonResponse({"go": address})
+
+
+def _answers(actor: User, assignment: str, fields: QueryDict) -> dict[str, object]:
+    """The answers in the fields that came with a ranking."""
+    if not any(name.startswith(f"{questions.FIELD}.") for name in fields):
+        return {}
+    definition = Project.objects.filter(assignments=assignment, assignments__annotator=actor).values_list(
+        "questions", flat=True
+    )
+    return questions.from_fields(questions.read(definition.first() or []), dict(fields.lists()))
+
+
 def _task_context(request: HttpRequest, project: Project, assignment: Assignment | None) -> dict[str, object]:
     state = queries.board_state(assignment) if assignment else None
+    asked = questions.read(project.questions) if state else []
     progress = state["progress"] if state else queries.progress(request.user.pk, project)
-    turns = state["prompt"] if state and isinstance(state["prompt"], list) else None
+    turns = reading.turns(state["prompt"]) if state else None
     return {
         "project": project,
         "state": state,
-        "turns": [{**turn, "who": _who(turn.get("role", ""))} for turn in turns] if turns else None,
+        "questions": asked,
+        "about_outputs": [question for question in asked if question.scope == questions.OUTPUT],
+        "about_task": [question for question in asked if question.scope == questions.TASK],
+        "said": _said(assignment) if assignment else "[]",
+        "turns": [{**turn, "who": _who(turn["role"])} for turn in turns] if turns else None,
+        "direction": reading.direction(state["prompt"]) if state else "",
         "ranks": range(1, len(state["outputs"]) + 1) if state else [],
         "progress": _progress_text(progress),
         "client_key": secrets.token_hex(16),  # for the form without script
     }
+
+
+def _said(assignment: Assignment) -> str:
+    """Of a task that was called back or is revised: the fields of the form that said something beside the ranking, as JSON."""
+    before = assignment.rankings.order_by("-revision").first() if assignment.revisions else None
+    if before is None:
+        return "[]"
+    fields = questions.to_fields(history.answers_as_shown(assignment, before))
+    return json.dumps([*fields, ("comment", before.comment)] if before.comment else fields)
 
 
 def _who(role: str) -> str:
@@ -153,6 +204,12 @@ def _texts() -> dict[str, object]:
         "line_removed": _("No line"),
         "rest_on": _("The outputs that are not ranked are worse than all that are"),
         "rest_off": _("Nothing is said about the outputs that are not ranked"),
+        "unanswered": _("Not answered yet: %(question)s."),
+        "unanswered_about": _("Not answered yet: %(question)s, for %(letters)s."),
+        "all_answered": _("All questions are answered."),
+        "checked": _("chosen"),
+        "unchecked": _("not chosen"),
+        "not_asked": _("Not sent: the server cannot be reached. Your question is kept here."),
         "undone": _("Step undone"),
         "nothing_to_undo": _("There is nothing to undo"),
         "draft": _("Your draft is back."),

@@ -1,7 +1,7 @@
 // What leaves the board: submit, skip, flag, undo. What fails to arrive moves nothing on and is kept.
 
 import { confirmed } from "../app.js";
-import { cardOf, dispatch, focusCard, letters, missing, now, show } from "./desk.js";
+import { answers, cardOf, dispatch, focusCard, letters, missing, now, show } from "./desk.js";
 import { unfold, unread } from "./fold.js";
 import { cannotBeRead } from "./notation.js";
 import { format } from "./order.js";
@@ -36,15 +36,19 @@ export async function submit() {
       return dispatch({ type: "focus", item: folded[0] });
     }
   }
-  const fields = { ranking, client_key: draft.keyFor(ranking), seconds: draft.clock.seconds };
-  await deliver(task.dataset.submitUrl, fields, { done: filled(texts.stored, { ranking }), again: submit });
+  const unanswered = now.questions?.askForMissing();
+  if (unanswered) return showProblem(unanswered);
+  const said = [["ranking", ranking], ...answers()];
+  if (task.dataset.revising) said.push(["from_history", "1"]);
+  const fields = [...said, ["client_key", draft.keyFor(JSON.stringify(said))], ["seconds", draft.clock.seconds]];
+  await deliver(task.dataset.submitUrl, fields, { done: filled(texts.stored, { ranking }), again: submit, ranking });
 }
 
 /**
  * Send; on success say `done` and show the next task, on failure keep everything and say why. `again` is what a retry does.
- * The draft has done its duty, unless `keepDraft`.
+ * The draft has done its duty, unless `keepDraft`. `ranking`: the one that is sent, if one is.
  */
-async function deliver(url, fields, { done, again, keepDraft = false }) {
+async function deliver(url, fields, { done, again, ranking = null, keepDraft = false }) {
   now.sending = true;
   board.setAttribute("aria-busy", "true");
   retryOnline = null;
@@ -56,8 +60,9 @@ async function deliver(url, fields, { done, again, keepDraft = false }) {
   hide();
   board.removeAttribute("aria-busy");
   now.sending = false;
-  if (!answer.ok) return explain(answer, fields, again);
+  if (!answer.ok) return explain(answer, { fields, again, ranking });
   if (!keepDraft) now.draft?.forget();
+  if (answer.body.go) return location.assign(answer.body.go);
   show(answer.body);
   recall = answer.body.undo ? { url: answer.body.undo, until: performance.now() + UNDO_MS } : null;
   if (recall) showToast(done, button(`${texts.undo} (Z)`, callBack), UNDO_MS);
@@ -65,7 +70,7 @@ async function deliver(url, fields, { done, again, keepDraft = false }) {
   announce(now.task ? filled(texts.new_task, { progress: answer.body.progress }) : texts.all_done);
 }
 
-function explain(answer, fields, again) {
+function explain(answer, { fields, again, ranking }) {
   const retry = button(texts.retry, again, "primary");
   if (answer.kind === "signed_out") {
     const address = document.getElementById("board-sign-in").href;
@@ -74,21 +79,21 @@ function explain(answer, fields, again) {
   }
   if (answer.kind === "conflict") {
     const next = button(texts.next, () => location.reload());
-    if (!fields.ranking) return showProblem(answer.problems, { actions: [next] });
+    if (!ranking) return showProblem(answer.problems, { actions: [next] });
     const url = now.task.dataset.reviseUrl;
-    const revise = () => deliver(url, fields, { done: filled(texts.stored, fields), again: revise });
+    const revise = () => deliver(url, fields, { done: filled(texts.stored, { ranking }), again: revise, ranking });
     return showProblem(answer.problems, { actions: [button(texts.revise, revise), next] });
   }
   if (answer.kind === "refused") return showProblem(answer.problems, { actions: [retry] });
   const what = answer.kind === "offline" ? texts.offline : texts.broken;
   showProblem([what], { actions: [retry], lasts: true });
-  if (answer.kind === "offline" && fields.ranking) retryOnline = again;
+  if (answer.kind === "offline" && ranking) retryOnline = again;
 }
 
 /** Call the last submit back. The task that goes back to the queue instead keeps its draft. */
 async function callBack() {
   if (now.sending || !recall) return;
-  await deliver(recall.url, {}, { done: texts.called_back, again: callBack, keepDraft: true });
+  await deliver(recall.url, [], { done: texts.called_back, again: callBack, keepDraft: true });
 }
 
 export function undo() {
@@ -97,20 +102,42 @@ export function undo() {
   else announce(texts.nothing_to_undo);
 }
 
-/** Skip or flag: ask in the dialog, then send what it says. */
-export async function giveUp(name) {
+/** What a dialog's form says, once it is agreed to; else null. */
+async function answered(name) {
   const box = document.getElementById(name);
-  if (!now.task || now.sending || box.open) return;
+  if (!now.task || now.sending || box.open) return null;
   box.returnValue = "";
   box.showModal();
   await new Promise((resolve) => box.addEventListener("close", resolve, { once: true }));
-  if (box.returnValue !== "yes") return focusCard();
-  const fields = Object.fromEntries(new FormData(box.querySelector("form")));
-  if (name === "skip" && !fields.reason) fields.reason = fields.other;
+  focusCard({ force: true });
+  return box.returnValue === "yes" ? new FormData(box.querySelector("form")) : null;
+}
+
+/** Skip or flag: ask in the dialog, then send what it says. */
+export async function giveUp(name) {
+  const given = await answered(name);
+  if (!given) return;
+  if (name === "skip" && !given.get("reason")) given.set("reason", given.get("other"));
+  const fields = [...given];
   const { skipUrl, flagUrl } = now.task.dataset;
   const [url, done] = name === "skip" ? [skipUrl, texts.skipped] : [flagUrl, texts.flagged];
   const again = () => deliver(url, fields, { done, again });
   await again();
+}
+
+/** A question to those who run the project. The task stays; so does the text, until it has arrived. */
+export async function ask() {
+  const given = await answered("ask");
+  if (!given) return;
+  const answer = await send(now.task.dataset.askUrl, [...given]);
+  if (answer.ok) {
+    document.querySelector("#ask form").reset();
+    showToast(answer.body.done);
+    announce(answer.body.done);
+    return;
+  }
+  const problems = answer.problems.length ? answer.problems : [answer.kind === "offline" ? texts.not_asked : texts.broken];
+  showProblem(problems, { actions: [button(texts.retry, ask, "primary")], lasts: true });
 }
 
 addEventListener("online", () => !now.sending && retryOnline?.());

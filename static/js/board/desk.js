@@ -12,12 +12,15 @@ import { announce, board, filled, find, findAll, listed, mended, showProblem, sh
 import { Draft } from "./save.js";
 import { tierStrip } from "./tiers.js";
 
+const BESIDE = /^(answer\..+|comment)$/;
+
 /** What lies on the desk now. Read it anywhere; `state` changes by dispatch alone. */
 export const now = {
   task: null, // the element of the present task; null when none waits
   state: null,
   draft: null,
   sending: false,
+  questions: null, // questions.js, where the project asks some
 };
 
 /** Take up the task that the page shows. */
@@ -30,7 +33,7 @@ export function bind() {
     takeUp(now.task);
   }
   board.dispatchEvent(new CustomEvent("board:task", { detail: now.task }));
-  if (now.task) focusCard();
+  if (now.task) focusCard({ force: true });
 }
 
 function takeUp(task) {
@@ -40,8 +43,10 @@ function takeUp(task) {
     state = reduce(state, { type: "replace", order: draft.order });
     if (!isEmpty(state)) showToast(texts.draft);
     if (!isEmpty(state) && draft.key) showProblem([texts.unstored], { lasts: true }); // it was sent, and nothing was heard
+    fill(draft.answers);
   } else if (task.dataset.before) {
     state = reduce(state, { type: "replace", order: parse(task.dataset.before, state.items) });
+    fill(JSON.parse(task.dataset.answers));
   }
   now.state = { ...state, past: [], focus: unranked(state)[0] ?? 0 };
   foldLongTexts();
@@ -70,9 +75,24 @@ export function dispatch(action) {
   if (!typing) focusCard();
 }
 
+/** What is said beside the ranking: [name, value] of each field of the form that says something. */
+export function answers() {
+  return [...new FormData(find("#desk-form"))].filter(([name, value]) => BESIDE.test(name) && value.trim());
+}
+
+function fill(said) {
+  for (const field of find("#desk-form").elements) {
+    if (!BESIDE.test(field.name)) continue;
+    const values = said.filter(([name]) => name === field.name).map(([, value]) => value);
+    if (field.type === "radio" || field.type === "checkbox") field.checked = values.includes(field.value);
+    else field.value = values[0] ?? "";
+    if (values.length) field.closest("details")?.setAttribute("open", "");
+  }
+}
+
 /** The person changed something: it is kept, and what was wrong before is over. */
-function edited() {
-  now.draft.keep(now.state);
+export function edited() {
+  now.draft.keep(now.state, answers());
   mended();
   board.dispatchEvent(new CustomEvent("board:edit"));
 }
@@ -116,10 +136,11 @@ export function cardOf(item) {
   return find(`.card[data-item="${item}"]`);
 }
 
-export function focusCard() {
+/** The page's focus to the chosen output; what has it inside that card keeps it, unless `force`. */
+export function focusCard({ force = false } = {}) {
   if (!now.state) return;
   const card = cardOf(now.state.focus);
-  if (!card.contains(document.activeElement)) card.focus({ preventScroll: true });
+  if (force || !card.contains(document.activeElement)) card.focus({ preventScroll: true });
   card.scrollIntoView({ block: "nearest" });
 }
 

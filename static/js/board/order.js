@@ -119,7 +119,7 @@ export function parse(text, items) {
  *   {type: "shift", by}             the focused output one step up (-1) or down (1): out of a tie, or into the next tier
  *   {type: "unrank", item}          back to the unranked; the focused one if no item is named
  *   {type: "line", at}              draw the line below that many tiers; null takes it away
- *   {type: "toggleLine"}            below the focused output's tier (or below all), or away if it is there
+ *   {type: "toggleLine"}            below the focused output's tier; if it is there, above it; if there, away. Below all for one that is not ranked
  *   {type: "toggleRest"}            "> *"
  *   {type: "replace", order}        a parsed notation, or a draft
  *   {type: "focus", item}, {type: "step", by}, {type: "undo"}
@@ -163,9 +163,10 @@ export function reduce(state, action) {
     case "line":
       return action.at === state.line ? state : changed(state, { line: action.at });
     case "toggleLine": {
-      if (state.line !== null) return changed(state, { line: null });
       const tier = tierOf(state, state.focus);
-      return changed(state, { line: tier < 0 ? state.tiers.length : tier + 1 });
+      const below = tier < 0 ? state.tiers.length : tier + 1;
+      if (state.line !== below) return changed(state, { line: tier >= 0 && state.line === tier ? null : below });
+      return changed(state, { line: tier < 0 ? null : tier });
     }
     case "toggleRest":
       return changed(state, { rest: !state.rest });

@@ -5,32 +5,34 @@ const KEPT_DAYS = 30;
 const IDLE_SECONDS = 60;
 const TIMEOUT_MS = 20000;
 
-/** The draft of one assignment: the order so far, the key of its submit, the seconds worked. */
+/** The draft of one assignment: the order and the answers so far, the key of its submit, the seconds worked. */
 export class Draft {
   constructor(assignment) {
     this.name = PREFIX + assignment;
     const kept = read(this.name);
     this.order = kept?.order ?? null;
-    this.key = kept?.key ?? null; // {key, notation}: what was sent last, if anything was
+    this.answers = kept?.answers ?? [];
+    this.key = kept?.key ?? null; // {key, said}: what was sent last, if anything was
     this.clock = new Clock(kept?.seconds ?? 0);
   }
 
-  keep({ tiers, line, rest }) {
+  keep({ tiers, line, rest }, answers) {
     this.order = { tiers, line, rest };
+    this.answers = answers;
     this.write();
   }
 
-  /** The client key of this notation: the same as long as the same is sent again, so that the server stores it once. */
-  keyFor(notation) {
-    if (this.key?.notation !== notation) this.key = { key: newKey(), notation };
+  /** The client key of what is sent: the same as long as the same is sent again, so that the server stores it once. */
+  keyFor(said) {
+    if (this.key?.said !== said) this.key = { key: newKey(), said };
     this.write();
     return this.key.key;
   }
 
   write() {
-    const { order, key } = this;
+    const { order, answers, key } = this;
     try {
-      localStorage.setItem(this.name, JSON.stringify({ order, key, seconds: this.clock.seconds, at: Date.now() }));
+      localStorage.setItem(this.name, JSON.stringify({ order, answers, key, seconds: this.clock.seconds, at: Date.now() }));
     } catch {
       // A full or forbidden storage costs the draft its safety, not the person their work.
     }
@@ -86,7 +88,7 @@ class Clock {
 }
 
 /**
- * Send a verb's fields. Answers {ok: true, body} or {ok: false, kind, problems}; kind is "offline", "signed_out", "conflict",
+ * Send a verb's fields, [name, value] each. Answers {ok: true, body} or {ok: false, kind, problems}; kind is "offline", "signed_out", "conflict",
  * "refused" or "broken". Never throws.
  */
 export async function send(url, fields) {

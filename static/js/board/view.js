@@ -1,13 +1,14 @@
 // The ranking board on the page: keys, pointer and typing become actions on the desk (desk.js) and deliveries (deliver.js).
 // The server renders each task (templates/labeling/board_task.html); scripts only move what moves.
 
-import { giveUp, submit, undo } from "./deliver.js";
-import { bind, dispatch, focusCard, follow, now } from "./desk.js";
+import { ask, giveUp, submit, undo } from "./deliver.js";
+import { bind, dispatch, edited, focusCard, follow, now } from "./desk.js";
 import { watchDrags } from "./drag.js";
-import { unfold } from "./fold.js";
 import { readTyped } from "./notation.js";
 import { LETTERS } from "./order.js";
 import { board } from "./page.js";
+import { prefer, preference } from "./preferences.js";
+import { READING_COMMANDS, READING_KEYS } from "./reading.js";
 import { send, sweepDrafts } from "./save.js";
 
 const EXTEND_MS = 5 * 60 * 1000;
@@ -21,6 +22,14 @@ function open(name) {
   box.addEventListener("close", focusCard, { once: true });
 }
 
+/** The note about the task: to its field, which unfolds. */
+function note() {
+  const field = document.querySelector(".note textarea");
+  if (!field) return;
+  field.closest("details").open = true;
+  field.focus();
+}
+
 const commands = {
   submit,
   undo,
@@ -28,8 +37,12 @@ const commands = {
   flag: () => giveUp("flag"),
   guidelines: () => open("guidelines"),
   help: () => open("help"),
+  ask,
+  note,
+  questions: (event) => now.questions?.walk(event?.shiftKey ? -1 : 1),
   line: () => dispatch({ type: "toggleLine" }),
   rest: () => dispatch({ type: "toggleRest" }),
+  ...READING_COMMANDS,
 };
 
 // ── keys ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -49,13 +62,27 @@ const KEYS = {
   ">": { type: "below" },
 };
 const SIGNS = "=>|*?";
-const COMMAND_KEYS = { s: "skip", x: "flag", u: "guidelines", z: "undo", "?": "help", "|": "line", "*": "rest" };
+const COMMAND_KEYS = {
+  s: "skip", x: "flag", u: "guidelines", z: "undo", q: "questions", n: "note", k: "ask", "?": "help", "|": "line", "*": "rest",
+  ...READING_KEYS,
+}; // prettier-ignore
+const ALWAYS = new Set(["undo", ...Object.keys(READING_COMMANDS)]); // the others need their button
+const TYPED = "textarea, select, input:not([type=radio], [type=checkbox])";
 
 function onKey(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || document.querySelector("dialog[open]")) return;
+  if (event.isComposing || document.querySelector("dialog[open]")) return;
   const { target, key } = event;
-  if (target.matches("input:not([type=radio]), textarea, select")) {
-    if (key === "Escape") focusCard();
+  // On many keyboards | and others are signs of the AltGr key (Option on a Mac).
+  const composed = SIGNS.includes(key) && (event.altKey || event.getModifierState("AltGraph"));
+  if ((event.ctrlKey || event.metaKey || event.altKey) && !composed) {
+    if (key === "Enter" && !event.altKey && !event.repeat && target.matches("textarea")) submit();
+    return;
+  }
+  // Digits by their place on the keyboard: on a French one they need no shift here. Signs come first: there they share keys.
+  const digit = SIGNS.includes(key) || event.shiftKey ? null : /^(?:Digit|Numpad)([0-9])$/.exec(event.code)?.[1];
+  if (now.questions?.onKey(event, { digit, single: singleKeys() })) return;
+  if (target.matches(TYPED)) {
+    if (key === "Escape") focusCard({ force: true });
     return;
   }
   const onControl = target.matches("button, a, summary");
@@ -66,21 +93,19 @@ function onKey(event) {
   if (event.repeat && !key.startsWith("Arrow")) return;
   if (target.matches("[type=radio]") && key.startsWith("Arrow")) return; // moves within the radio buttons
   if (/^[\x20-\x7e]$/.test(key) && !singleKeys()) return;
-  // Digits by their place on the keyboard: on a French one they need no shift here. Signs come first: there they share keys.
-  const digit = SIGNS.includes(key) || event.shiftKey ? null : /^(?:Digit|Numpad)([0-9])$/.exec(event.code)?.[1];
   const item = key.length === 1 ? LETTERS.indexOf(key.toUpperCase()) : -1;
   let action = KEYS[key.length > 1 && event.shiftKey ? `shift ${key}` : key];
   if (item >= 0 && item < now.state?.items) action = { type: "focus", item };
   if (digit) action = digit === "0" ? { type: "unrank" } : { type: "rank", tier: Number(digit) };
   const command = COMMAND_KEYS[key.toLowerCase()];
   if (action && now.state) dispatch(action);
-  else if (command === "undo" || document.querySelector(`[data-do=${command}]`)) commands[command]();
+  else if (ALWAYS.has(command) || document.querySelector(`[data-do=${command}], [data-key=${command}]`)) commands[command](event);
   else return;
   event.preventDefault();
 }
 
 function singleKeys() {
-  return localStorage.getItem("peringkat:single-keys") !== "off";
+  return preference("single-keys", "on") !== "off";
 }
 
 board.addEventListener("keydown", onKey);
@@ -88,14 +113,15 @@ board.addEventListener("keydown", onKey);
 const singleKeysBox = document.getElementById("single-keys");
 singleKeysBox.checked = singleKeys();
 singleKeysBox.addEventListener("change", () => {
-  localStorage.setItem("peringkat:single-keys", singleKeysBox.checked ? "on" : "off");
+  prefer("single-keys", singleKeysBox.checked ? "on" : "off");
 });
 
 // ── pointer and typing ─────────────────────────────────────────────────────────────────────────────────────
 
 board.addEventListener("input", (event) => {
-  if (event.target.id !== "notation" || now.sending) return;
-  const order = readTyped(now.state.items);
+  if (!now.state) return;
+  if (event.target.id !== "notation") return edited();
+  const order = now.sending ? null : readTyped(now.state.items);
   if (order) dispatch({ type: "replace", order });
 });
 board.addEventListener("submit", (event) => {
@@ -105,6 +131,7 @@ board.addEventListener("submit", (event) => {
 board.addEventListener("change", (event) => {
   const card = event.target.closest(".ranks") && event.target.closest(".card");
   if (card) dispatch({ type: "rank", item: Number(card.dataset.item), tier: Number(event.target.value) });
+  else if (event.target.closest(".question")) edited();
 });
 board.addEventListener("focusin", (event) => {
   const card = event.target.closest(".card");
@@ -113,15 +140,6 @@ board.addEventListener("focusin", (event) => {
 document.addEventListener("click", (event) => {
   const name = event.target.closest("[data-do]")?.dataset.do;
   if (name && name !== "submit") commands[name]();
-  if (event.target.closest(".read-on")) {
-    unfold(event.target.closest(".card"));
-    focusCard();
-  }
-  const layout = event.target.closest("button[data-layout]")?.dataset.layout;
-  if (layout) {
-    setLayout(layout);
-    focusCard();
-  }
 });
 watchDrags(board, {
   enabled: () => Boolean(now.state) && !now.sending,
@@ -140,13 +158,6 @@ watchDrags(board, {
   },
 });
 
-function setLayout(layout) {
-  localStorage.setItem("peringkat:layout", layout);
-  board.dataset.layout = layout;
-  for (const each of document.querySelectorAll("button[data-layout]"))
-    each.setAttribute("aria-pressed", String(each.dataset.layout === layout));
-}
-
 // ── at work ────────────────────────────────────────────────────────────────────────────────────────────────
 
 let alive = false; // has the person done anything since the lease was last extended?
@@ -162,10 +173,12 @@ for (const sign of ["keydown", "pointerdown", "wheel", "scroll"])
 document.addEventListener("visibilitychange", () => now.draft?.clock.sign());
 setInterval(() => {
   // The lease goes on only while someone is at work.
-  if (now.task && alive) send(now.task.dataset.extendUrl, {});
+  if (now.task?.dataset.extendUrl && alive) send(now.task.dataset.extendUrl, []);
   alive = false;
 }, EXTEND_MS);
 
+board.addEventListener("board:task", async ({ detail: task }) => {
+  if (task?.dataset.asks) now.questions ??= await import("./questions.js");
+});
 sweepDrafts();
-setLayout(localStorage.getItem("peringkat:layout") ?? "rows");
 bind();

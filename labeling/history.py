@@ -1,0 +1,114 @@
+"""One's own rankings: what somebody said, when, and how it changed. Letters only, as their board showed them."""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Q, QuerySet, TextField
+from django.db.models.functions import Cast
+
+from labeling import questions, statements
+from labeling.models import Assignment, Project, Ranking
+from labeling.queries import as_shown
+from labeling.ranking import LETTERS, WeakOrder
+from people.models import User
+
+State = Assignment.State
+FINISHED = (State.SUBMITTED, State.SPARE, State.SKIPPED, State.FLAGGED)
+REVISABLE = (State.SUBMITTED, State.SPARE)
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One version of what was said. `answers`: what each question got, in the order of the questions, about each output and about the task."""
+
+    number: int
+    at: datetime
+    notation: str
+    comment: str
+    about_outputs: dict[str, list[tuple[str, str]]]
+    about_task: list[tuple[str, str]]
+    current: bool
+
+
+def turns(user: User, project: Project, *, search: str = "", state: str = "") -> QuerySet[Assignment]:
+    """One's own finished turns in a project, newest first. `search` looks into the prompts."""
+    found = (
+        Assignment.objects.filter(annotator=user, project=project, finished_at__isnull=False)
+        .select_related("task__prompt", "project")
+        .prefetch_related("rankings")
+        .order_by("-finished_at")
+    )
+    if state in FINISHED:
+        found = found.filter(state=state)
+    if search:
+        # The prompt is JSON: what is not ASCII stands there as escapes.
+        escaped = json.dumps(search)[1:-1]
+        text = found.annotate(prompt_text=Cast("task__prompt__content", TextField()))
+        found = text.filter(Q(prompt_text__icontains=search) | Q(prompt_text__icontains=escaped))
+    return found
+
+
+def own_turn(user: User, project: Project, pk: object) -> Assignment | None:
+    return turns(user, project).filter(pk=pk).first()
+
+
+def may_revise(assignment: Assignment) -> bool:
+    return assignment.state in REVISABLE and assignment.project.state != Project.State.ARCHIVED
+
+
+def notation(assignment: Assignment) -> str:
+    """What one says now, in the letters of one's board; "" of a turn without a ranking. Wants the rankings prefetched."""
+    current = next((ranking for ranking in assignment.rankings.all() if ranking.current), None)
+    return as_shown(assignment, current) if current else ""
+
+
+def revisions(assignment: Assignment) -> list[Revision]:
+    """All that was said about a task, newest first."""
+    asked = questions.read(assignment.project.questions)
+    return [_revision(assignment, ranking, asked) for ranking in assignment.rankings.order_by("-revision")]
+
+
+def outputs(assignment: Assignment) -> list[tuple[str, str]]:
+    """(letter, text), best first; those that the ranking does not name come last."""
+    texts = statements.texts(assignment.task_id)
+    items = [(LETTERS[item], texts[position]) for item, position in enumerate(assignment.display)]
+    said = notation(assignment)
+    if not said:
+        return items
+    order = WeakOrder.parse(said, items=len(items))
+    named = [item for tier in order.tiers for item in tier]
+    return [items[item] for item in [*named, *(item for item in range(len(items)) if item not in named)]]
+
+
+def answers_as_shown(assignment: Assignment, ranking: Ranking) -> dict[str, Any]:
+    """The answers stored with a ranking, by the letters of the board that its assignment showed."""
+    if not ranking.answers:
+        return {}
+    completions = statements.completions(assignment.task_id)
+    return questions.to_letters(ranking.answers, [completions[position] for position in assignment.display])
+
+
+def _revision(assignment: Assignment, ranking: Ranking, asked: list[questions.Question]) -> Revision:
+    answers = answers_as_shown(assignment, ranking)
+    return Revision(
+        number=ranking.revision,
+        at=ranking.created_at,
+        notation=as_shown(assignment, ranking),
+        comment=ranking.comment,
+        about_outputs={letter: _said(asked, values) for letter, values in answers.get("outputs", {}).items()},
+        about_task=_said(asked, answers.get("task", {})),
+        current=ranking.current,
+    )
+
+
+def _said(asked: list[questions.Question], values: dict[str, Any]) -> list[tuple[str, str]]:
+    """(title, what was answered). A question that is asked no more stands under its key."""
+    titles = {question.key: question.title for question in asked}
+    order = [*(key for key in titles if key in values), *(key for key in values if key not in titles)]
+    return [
+        (titles.get(key, key), ", ".join(value) if isinstance(value, list) else str(value))
+        for key in order
+        for value in [values[key]]
+    ]
