@@ -1,21 +1,19 @@
 """Questions of the pages of projects and data sets: lists, what comes next, progress, tasks, people, what a snapshot would hold."""
 
-import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from math import ceil
 
-from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum, TextField
-from django.db.models.functions import Cast, Coalesce, TruncDate
+from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce, TruncDate
 from django.utils import timezone
 
 from jobs.models import Job
 from jobs.queries import latest
 from labeling import places, queries
 from labeling.datasets import snapshot
-from labeling.models import Assignment, Completion, Dataset, Project, Ranking, Split, Task, TaskItem
-from labeling.ranking import LETTERS
+from labeling.models import Assignment, Dataset, Project, Ranking, Split, Task
 from people.models import AuditEntry, User
 from people.permissions import Right, can
 
@@ -136,33 +134,6 @@ def people_to_add(project: Project) -> QuerySet[User]:
     )
 
 
-# Tasks
-
-
-def tasks_of(project: Project, *, search: str = "", state: str = "", split: str = "") -> QuerySet[Task]:
-    """The project's tasks in the order they were made. `search` looks into prompts and outputs."""
-    found = project.tasks.select_related("prompt").order_by("pk")
-    if state == "ranked":
-        found = found.filter(submitted__gt=0)
-    elif state == "unranked":
-        found = found.filter(submitted=0)
-    elif state:
-        found = found.filter(state=state)
-    if split:
-        found = found.filter(prompt__split=split)
-    if search:
-        # SQLite keeps JSON with its letters escaped.
-        escaped = json.dumps(search)[1:-1]
-        items = TaskItem.objects.filter(task=OuterRef("pk"), completion__text__icontains=search)
-        found = found.annotate(prompt_text=Cast("prompt__content", TextField())).filter(
-            Q(prompt_text__icontains=search)
-            | Q(prompt_text__icontains=escaped)
-            | Q(prompt__external_id=search)
-            | Exists(items)
-        )
-    return found
-
-
 # What comes next
 
 
@@ -196,30 +167,6 @@ def steps(project: Project, counts: dict[str, int], newest: Dataset | None, *, t
 
 def last_ranking(project: Project) -> datetime | None:
     return Ranking.objects.filter(assignment__project=project).aggregate(at=Max("created_at"))["at"]
-
-
-# One task
-
-
-@dataclass(frozen=True)
-class TaskOutput:
-    """An output of a task with its canonical letter and who wrote it. Never for the board."""
-
-    letter: str
-    completion: Completion
-    duplicate_of: str | None  # the letter of the first output with the same text
-
-
-def outputs_of(task: Task) -> list[TaskOutput]:
-    items = task.items.select_related("completion__version__model")
-    return [
-        TaskOutput(
-            LETTERS[item.position],
-            item.completion,
-            None if item.duplicate_of is None else LETTERS[item.duplicate_of],
-        )
-        for item in items
-    ]
 
 
 # Data sets

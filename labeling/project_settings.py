@@ -1,5 +1,7 @@
 """The settings of a project, each described once: what it is called, what it does, and from when a change holds. Forms, REST and refusals read this."""
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from labeling import questions
-from labeling.models import Project
+from labeling.models import Project, Ranking
 
 AT_ONCE = gettext_lazy("at once")
 NEW_TASKS = gettext_lazy("for new tasks")
@@ -146,7 +148,8 @@ def problems_with(project: Project) -> list[str]:
         if getattr(project, name) == "":
             setattr(project, name, None)
     try:
-        project.full_clean(validate_unique=False, validate_constraints=False)
+        kept_by_the_queue = {field.name for field in Project._meta.fields} - SETTINGS.keys()
+        project.full_clean(exclude=kept_by_the_queue, validate_unique=False, validate_constraints=False)
     except ValidationError as error:
         for name, found in error.message_dict.items():
             label = SETTINGS[name].label if name in SETTINGS else name
@@ -173,3 +176,38 @@ def problems_with(project: Project) -> list[str]:
             % {"percent": project.gold_percent + project.repeat_percent}
         )
     return problems + questions.problems_with(project.questions)
+
+
+# Questions that people have answered
+
+
+def answered(project: Project) -> Counter[str]:
+    """How many rankings, old revisions too, hold an answer to each question, by key."""
+    found: Counter[str] = Counter()
+    with_answers = Ranking.objects.filter(assignment__project=project).exclude(answers={})
+    for answers in with_answers.values_list("answers", flat=True).iterator():
+        parts = [answers.get("task", {}), *answers.get("outputs", {}).values()]
+        found.update({key for part in parts for key in part})
+    return found
+
+
+def asks_otherwise(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether an answer to the one question would be no answer to the other."""
+    default = {"scope": questions.OUTPUT, "low": 1, "high": 7}
+    names = ["kind", "scope", *(["low", "high"] if after.get("kind") == "scale" else [])]
+    return any(before.get(name, default.get(name)) != after.get(name, default.get(name)) for name in names)
+
+
+def problems_with_new_questions(project: Project, before: list[dict]) -> list[str]:
+    """A question that was answered keeps its kind, scope and scale: under one key, all answers mean the same."""
+    old = {question["key"]: question for question in before}
+    changed = [each for each in project.questions if each["key"] in old and asks_otherwise(old[each["key"]], each)]
+    counts = answered(project) if changed else Counter()
+    return [
+        _(
+            "“%(title)s” has answers already, so it cannot ask in another way; give the changed question another key than “%(key)s”."
+        )
+        % {"title": each["title"], "key": each["key"]}
+        for each in changed
+        if counts[each["key"]]
+    ]

@@ -1,96 +1,132 @@
 """Forms of a project: its settings, who takes part."""
 
+from dataclasses import dataclass
+
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from labeling.models import Project
+from labeling.project_settings import AT_ONCE, SETTINGS, bounds
 from people.models import User
 
 
+@dataclass(frozen=True)
+class Group:
+    """Fields under one heading. Those that a newcomer need not see are folded, unless something in them is set or wrong."""
+
+    heading: object
+    about: object
+    fields: list[forms.BoundField]
+    folded: bool
+    open: bool
+
+
 class ProjectForm(forms.ModelForm):
+    """The settings of labeling.project_settings, in the units that people think in: minutes, percent."""
+
     lease_minutes = forms.IntegerField(
         label=_("Minutes a task is kept for one person"),
         min_value=1,
         max_value=7 * 24 * 60,
         initial=Project._meta.get_field("lease_seconds").default // 60,
-        help_text=_(
-            "Counted from their last activity; then the task is offered to others. A ranking that comes later is kept all the same."
-        ),
+        help_text=SETTINGS["lease_seconds"].hint,
+    )
+    gold_minimum_percent = forms.IntegerField(
+        label=_("Gold answers kept, at least, in percent"),
+        min_value=0,
+        max_value=100,
+        initial=round(100 * Project._meta.get_field("gold_minimum").default),
+        help_text=_("Who keeps less in their last gold tasks gets a pause and is told kindly. 0 pauses nobody."),
+    )
+    qualification_minimum_percent = forms.IntegerField(
+        label=_("Kept in the qualification, at least, in percent"),
+        min_value=0,
+        max_value=100,
+        initial=round(100 * Project._meta.get_field("qualification_minimum").default),
+        help_text=_("Who keeps less does not begin with the real tasks. It needs tasks marked as qualification."),
     )
 
     class Meta:
         model = Project
         fields = [
-            "name", "description", "guidelines",
-            "outputs_per_task", "overlap", "heldout_percent",
-            "allow_partial", "acceptability_line", "open_to_all",
+            "name", "description", "guidelines", "outputs_per_task", "overlap", "allow_partial", "acceptability_line", "open_to_all",
+            "overlap_max", "contested_below", "gold_percent", "repeat_percent", "shows_agreement",
+            "daily_goal", "content_warning", "random_percent", "heldout_percent",
         ]  # fmt: skip
-        labels = {
-            "name": _("Name"),
-            "description": _("What it is for"),
-            "guidelines": _("Guidelines for annotators"),
-            "outputs_per_task": _("Outputs per task"),
-            "overlap": _("People per task"),
-            "heldout_percent": _("Held-out prompts, in percent"),
-            "allow_partial": _("A ranking may leave outputs out"),
-            "acceptability_line": _("Ask where “good enough” ends"),
-            "open_to_all": _("Everyone who can sign in may rank"),
-        }
-        help_texts = {
-            "description": _("One or two sentences, shown in the list of projects."),
-            "guidelines": _(
-                "In Markdown; annotators open them with a key while they rank. Say what makes an output better, and when two are equal."
-            ),
-            "outputs_per_task": _(
-                "From 2 to 9. Four is a good start: one ranking of four says as much as six comparisons of two."
-            ),
-            "overlap": _(
-                "How many people rank the same task. With two or more you can see how far they agree, and how well a model could do at best."
-            ),
-            "heldout_percent": _(
-                "This share of the prompts is never trained on, so that models can be judged on it. Which prompts depends on their text alone."
-            ),
-            "allow_partial": _(
-                "“The best two of nine” then counts as an answer. Nothing is assumed about what is left out."
-            ),
-            "acceptability_line": _(
-                "Annotators may draw a line: outputs above it are good enough, those below are not."
-            ),
-            "open_to_all": _("Otherwise only the people you add to the project."),
-        }
+        labels = {name: setting.label for name, setting in SETTINGS.items()}
+        help_texts = {name: setting.hint for name, setting in SETTINGS.items()}
         widgets = {
             "description": forms.Textarea(attrs={"rows": 2}),
             "guidelines": forms.Textarea(attrs={"rows": 8}),
+            "content_warning": forms.Textarea(attrs={"rows": 3}),
+            "contested_below": forms.NumberInput(attrs={"step": "any"}),
         }
 
-    # Which fields stand under which heading.
+    # Heading, what it is about, fields, folded.
     GROUPS = [
-        (_("About"), ["name", "description", "guidelines"]),
-        (_("Tasks"), ["outputs_per_task", "overlap", "heldout_percent", "lease_minutes"]),
-        (_("Answers"), ["allow_partial", "acceptability_line"]),
-        (_("People"), ["open_to_all"]),
-    ]
+        (_("About"), "", ["name", "description", "guidelines"], False),
+        (_("Tasks"), "", ["outputs_per_task", "overlap"], False),
+        (_("Answers"), "", ["allow_partial", "acceptability_line"], False),
+        (_("People"), "", ["open_to_all"], False),
+        (
+            _("Ask more people where they disagree"),
+            _("Stop early where people agree, go on where they do not."),
+            ["overlap_max", "contested_below"],
+            True,
+        ),
+        (
+            _("Keep an eye on quality"),
+            _("Gold tasks, a qualification, repeated tasks."),
+            ["gold_percent", "gold_minimum_percent", "qualification_minimum_percent", "repeat_percent", "shows_agreement"],
+            True,
+        ),
+        (
+            _("Goals and warnings"),
+            _("What people see before they begin, and how much is hoped for in a day."),
+            ["daily_goal", "content_warning"],
+            True,
+        ),
+        (
+            _("Order, splits, time"),
+            _("Which prompts are kept for judging models, what comes first, how long a task is kept."),
+            ["heldout_percent", "random_percent", "lease_minutes"],
+            True,
+        ),
+    ]  # fmt: skip
+    # Fields in another unit than the setting: field: (setting, units of the setting in one of the field's).
+    UNITS = {
+        "lease_minutes": ("lease_seconds", 60),
+        "gold_minimum_percent": ("gold_minimum", 0.01),
+        "qualification_minimum_percent": ("qualification_minimum", 0.01),
+    }
 
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        if self.instance.pk:
-            self.fields["lease_minutes"].initial = max(1, round(self.instance.lease_seconds / 60))
-        for name in (
-            "outputs_per_task",
-            "overlap",
-            "heldout_percent",
-        ):  # the browser, too, knows the bounds of the model
-            for validator in Project._meta.get_field(name).validators:
-                if validator.code in {"min_value", "max_value"}:
-                    self.fields[name].widget.attrs[validator.code.removesuffix("_value")] = validator.limit_value
+        for name, (setting, unit) in self.UNITS.items():
+            if self.instance.pk:
+                self.fields[name].initial = round(getattr(self.instance, setting) / unit)
+        for name in self.Meta.fields:  # the browser, too, knows the bounds of the model
+            self.fields[name].widget.attrs |= bounds(name)
+        for name, field in self.fields.items():
+            field.holds = SETTINGS[self.UNITS.get(name, (name, 1))[0]].holds if self.instance.pk else AT_ONCE
+            field.holds_later = field.holds != AT_ONCE
 
-    def groups(self) -> list[tuple[str, list[forms.BoundField]]]:
-        return [(heading, [self[name] for name in names]) for heading, names in self.GROUPS]
+    def groups(self) -> list[Group]:
+        return [
+            Group(heading, about, fields := [self[name] for name in names], folded, any(map(self._is_telling, fields)))
+            for heading, about, names, folded in self.GROUPS
+        ]
+
+    def _is_telling(self, field: forms.BoundField) -> bool:
+        """Whether there is something to see: a value that somebody has set, or an error."""
+        name = self.UNITS.get(field.name, (field.name, 1))[0]
+        return bool(field.errors) or getattr(self.instance, name) != Project._meta.get_field(name).get_default()
 
     def settings(self) -> dict[str, object]:
         """The keyword arguments of create_project and change_project."""
         values = dict(self.cleaned_data)
-        values["lease_seconds"] = values.pop("lease_minutes") * 60
+        for name, (setting, unit) in self.UNITS.items():
+            values[setting] = values.pop(name) * unit if unit >= 1 else round(values.pop(name) * unit, 4)
         return values
 
 

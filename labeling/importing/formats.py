@@ -11,6 +11,16 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from labeling.files import BadRow, check_storable, messages_of, split_given, text_of
+from labeling.importing.columns import (
+    KnownAnswer,
+    Placing,
+    Problems,
+    answers_of,
+    known_answer_of,
+    placing_of,
+    seconds_of,
+    text_in,
+)
 from labeling.ranking import MAX_ITEMS, RankingError, WeakOrder
 from people.errors import Refusal
 
@@ -23,6 +33,9 @@ class Judgement:
 
     annotator: str
     order: WeakOrder
+    answers: dict = field(default_factory=dict)  # to the project's questions, by the letters of the row
+    comment: str = ""
+    seconds: float | None = None
 
 
 @dataclass
@@ -40,6 +53,8 @@ class Item:
     meta: dict = field(default_factory=dict)
     blanks: int = 0
     silent: int = 0
+    placing: Placing = field(default_factory=Placing)
+    known: KnownAnswer | None = None
 
 
 @dataclass(frozen=True)
@@ -80,35 +95,56 @@ def recognise(row: dict) -> Format:
 def rows_of_ours(row: dict) -> list[Item]:
     """{"prompt", "completions"?: [text or {"text", "source"}], "rankings"?: [{"annotator", "ranking"}], "id"?, "split"?}
 
-    Also the flat shape of CSV and of exports: completion_1 … completion_9 (source_1 …), and one "ranking" by one "annotator".
+    Also the flat shape of CSV and of exports: completion_1 … completion_9 (source_1 …), and one "ranking" by one "annotator". What else a row
+    may say about its task: labeling/importing/columns.py. All that is wrong with a row is told at once.
     """
+    problems = Problems()
     item = Item(
-        prompt=messages_of(row.get("prompt"), "prompt"),
-        completions=_completions(row),
-        external_id=_identifier(row),
-        split=split_given(row),
+        prompt=problems.attempt(messages_of, row.get("prompt"), "prompt", otherwise=""),
+        completions=problems.attempt(_completions, row, otherwise=[]),
+        external_id=problems.attempt(_identifier, row, otherwise=""),
+        split=problems.attempt(split_given, row, otherwise=None),
+        placing=placing_of(row, problems),
     )
-    _check_count(item)
+    problems.attempt(_check_count, item, otherwise=None)
+    if not problems.found:  # else nobody knows which outputs the letters mean
+        item.known = known_answer_of(row, len(item.completions), problems)
+        for one in problems.attempt(_rankings_given, row, otherwise=[]):
+            problems.attempt(_judge_by_ranking, item, one, otherwise=None)
+    if not item.completions and (item.placing.is_given or item.known):
+        problems.found.append(_("priority, batch and the like are about tasks; this row has no completions."))
+    problems.end()
+    return [item]
+
+
+def _rankings_given(row: dict) -> list[dict]:
     listed = row.get("rankings")
     if not isinstance(listed, list | None):
         raise BadRow(_("“rankings” must be a list."))
     given = list(listed or [])
     if "ranking" in row:
-        given.append({"annotator": row.get("annotator"), "ranking": row["ranking"]})
-    for one in given:
-        if not isinstance(one, dict) or not isinstance(one.get("ranking"), str):
-            raise BadRow(_("each of “rankings” needs a “ranking” such as A > B = C, and an “annotator”."))
-        if not item.completions:
-            raise BadRow(_("there is a ranking, but there are no completions."))
-        try:
-            order = WeakOrder.parse(one["ranking"], items=len(item.completions))
-        except RankingError as error:
-            raise BadRow(
-                _("ranking “%(ranking)s”: %(problem)s")
-                % {"ranking": one["ranking"], "problem": _(error.template) % error.params}
-            ) from None
-        _judge(item, _annotator(one.get("annotator")), order)
-    return [item]
+        given.append({key: row.get(key) for key in ("annotator", "ranking", "answers", "comment", "seconds")})
+    return given
+
+
+def _judge_by_ranking(item: Item, one: object) -> None:
+    if not isinstance(one, dict) or not isinstance(one.get("ranking"), str):
+        raise BadRow(_("each of “rankings” needs a “ranking” such as A > B = C, and an “annotator”."))
+    if not item.completions:
+        raise BadRow(_("there is a ranking, but there are no completions."))
+    try:
+        order = WeakOrder.parse(one["ranking"], items=len(item.completions))
+    except RankingError as error:
+        raise BadRow(
+            _("ranking “%(ranking)s”: %(problem)s")
+            % {"ranking": one["ranking"], "problem": _(error.template) % error.params}
+        ) from None
+    problems = Problems()
+    answers = problems.attempt(answers_of, one, otherwise={})
+    comment = problems.attempt(text_in, one, "comment", otherwise="")
+    seconds = problems.attempt(seconds_of, one, otherwise=None)
+    problems.end()
+    _judge(item, Judgement(_annotator(one.get("annotator")), order, answers, comment, seconds))
 
 
 def _completions(row: dict) -> list[tuple[str, str]]:
@@ -191,7 +227,7 @@ def finegrained(row: dict) -> list[Item]:
     order = WeakOrder.from_ranks([-won for won in wins])
     if any(order.compare(a, b) != value for (a, b), value in said.items()):
         raise BadRow(_("the judged pairs contradict each other; no ranking says them all."))
-    _judge(item, ANONYMOUS, order)
+    _judge(item, Judgement(ANONYMOUS, order))
     return [item]
 
 
@@ -238,13 +274,14 @@ def _judge_by_ranks(item: Item, annotator: str, ranks: Sequence[int | None]) -> 
         item.blanks += len(ranks)
         item.silent += 1
     else:
-        _judge(item, annotator, WeakOrder.from_ranks(ranks))
+        _judge(item, Judgement(annotator, WeakOrder.from_ranks(ranks)))
 
 
-def _judge(item: Item, annotator: str, order: WeakOrder) -> None:
+def _judge(item: Item, judgement: Judgement) -> None:
+    order = judgement.order
     item.blanks += len(order.unranked)
     if order.strict_pairs() or order.tied_pairs() or order.line is not None:
-        item.judgements.append(Judgement(annotator, order))
+        item.judgements.append(judgement)
     else:
         item.silent += 1
 

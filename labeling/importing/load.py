@@ -16,12 +16,13 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from labeling import sql
-from labeling.actions.collecting import one_transaction
+from labeling import questions, sql
+from labeling.actions.queue import one_transaction
 from labeling.actions.tasks import Added, NewTask, add_tasks, task_key
 from labeling.files import BadRow, Problem, refuse, rows
 from labeling.identity import digest_of
-from labeling.importing.formats import Format, Item, recognise
+from labeling.importing.fitting import Fitting
+from labeling.importing.formats import Format, Item, Judgement, recognise
 from labeling.importing.report import Report
 from labeling.models import Assignment, Project, Ranking, Task, TaskItem
 from labeling.ranking import WeakOrder
@@ -37,16 +38,23 @@ class Judged:
     """A judgement with its identity: `key` is the same whenever the same file is read again."""
 
     item: int  # index of its item in the batch
-    annotator: str
-    order: WeakOrder
+    judgement: Judgement
     key: str
+
+    @property
+    def annotator(self) -> str:
+        return self.judgement.annotator
+
+    @property
+    def order(self) -> WeakOrder:
+        return self.judgement.order
 
 
 def look(project: Project, path: Path, name: str | None = None, *, rows_at_most: int | None = None) -> Report:
     """What an import of the file would do; changes nothing. `rows_at_most` makes it a quick look at the file's beginning."""
     report = Report()
     reading = _Reading(project, report)
-    for batch in _batches(path, name, report, rows_at_most):
+    for batch in _batches(path, name, Fitting(project), report, rows_at_most):
         reading.take(batch)
     return report
 
@@ -74,10 +82,12 @@ def import_prompts(
     reading = _Reading(project, report)
     annotators: dict[str, User] = {}
     audit(actor, "project.import", project, file=name or path.name, sha256=_sha256(path), **found.as_json())
-    for batch in _batches(path, name, report):
+    fitting = Fitting(project)
+    for batch in _batches(path, name, fitting, report):
         judged = reading.take(batch)
         _know_annotators(project, {one.annotator for one in judged}, annotators)
-        _write(project=project, batch=batch, judged=judged, annotators=annotators)
+        fitting.make_batches(batch, actor)
+        _write(actor=actor, fitting=fitting, batch=batch, judged=judged, annotators=annotators)
         progress(report.rows, found.rows)
     return report
 
@@ -90,14 +100,16 @@ def _sha256(path: Path) -> str:
 # Reading
 
 
-def _batches(path: Path, name: str | None, report: Report, rows_at_most: int | None = None) -> Iterator[list[Item]]:
+def _batches(
+    path: Path, name: str | None, fitting: Fitting, report: Report, rows_at_most: int | None = None
+) -> Iterator[list[Item]]:
     """The file's items, some hundred at a time; counts rows and notes problems in the report."""
-    items = _items(path, name, report, rows_at_most)
+    items = _items(path, name, fitting, report, rows_at_most)
     while batch := list(islice(items, BATCH)):
         yield batch
 
 
-def _items(path: Path, name: str | None, report: Report, rows_at_most: int | None) -> Iterator[Item]:
+def _items(path: Path, name: str | None, fitting: Fitting, report: Report, rows_at_most: int | None) -> Iterator[Item]:
     format: Format | None = None
     for line, row in islice(rows(path, name), rows_at_most):
         report.rows += 1
@@ -110,7 +122,10 @@ def _items(path: Path, name: str | None, report: Report, rows_at_most: int | Non
         try:
             if missing := sorted(format.keys - row.keys()):
                 raise BadRow(_("there is no “%(key)s”.") % {"key": missing[0]})
-            yield from format.items(row)
+            items = format.items(row)
+            for item in items:
+                fitting.check(item)
+            yield from items
         except BadRow as error:
             report.problems.append(Problem(line, str(error)))
 
@@ -143,10 +158,8 @@ class _Reading:
                 said = _in_words_of_content(judgement.order, identities[number])
                 what = digest_of([self.project.pk, key, judgement.annotator, said])
                 self.said[what] += 1
-                judged.append(
-                    Judged(number, judgement.annotator, judgement.order, f"import {what[:48]} {self.said[what]}")
-                )
-                self._count_judgement(key, item, judgement.annotator, judgement.order)
+                judged.append(Judged(number, judgement, f"import {what[:48]} {self.said[what]}"))
+                self._count_judgement(key, item, judgement)
         known = set(
             Ranking.objects.filter(client_key__in=[one.key for one in judged]).values_list("client_key", flat=True)
         )
@@ -169,10 +182,14 @@ class _Reading:
         report.completions += len(item.completions)
         report.blanks += item.blanks
         report.silent += item.silent
+        report.placed += item.placing.is_given
+        report.known_answers += item.known is not None
         report.duplicated += len({text.strip() for text, _source in item.completions}) < len(item.completions)
 
-    def _count_judgement(self, key: str, item: Item, annotator: str, order: WeakOrder) -> None:
-        report = self.report
+    def _count_judgement(self, key: str, item: Item, judgement: Judgement) -> None:
+        report, annotator, order = self.report, judgement.annotator, judgement.order
+        report.answered += bool(judgement.answers)
+        report.commented += bool(judgement.comment)
         self.annotators.add(annotator)
         report.annotators = len(self.annotators)
         report.repeats += self.judged[key, annotator] > 0
@@ -199,16 +216,40 @@ def _in_words_of_content(order: WeakOrder, identities: Sequence[str]) -> list:
 
 
 @one_transaction
-def _write(*, project: Project, batch: Sequence[Item], judged: Sequence[Judged], annotators: dict[str, User]) -> None:
+def _write(
+    *, actor: User, fitting: Fitting, batch: Sequence[Item], judged: Sequence[Judged], annotators: dict[str, User]
+) -> None:
     added = add_tasks(
-        project,
+        fitting.project,
         [
-            NewTask(item.prompt, item.completions, external_id=item.external_id, split=item.split, meta=item.meta)
+            NewTask(
+                item.prompt,
+                item.completions,
+                external_id=item.external_id,
+                split=item.split,
+                place=fitting.place(item, actor),
+                meta=item.meta,
+            )
             for item in batch
         ],
     )
     if judged:
-        _write_rankings(project, added, judged, annotators)
+        _write_rankings(fitting.project, added, judged, annotators, fitting.asked)
+
+
+def add_known_answers(*, actor: User, project: Project, items: Sequence[Item]) -> None:
+    """Tasks with a known answer, as rows of an import name them, inside the verb that brings them. A Refusal names all that does not fit."""
+    fitting = Fitting(project)
+    problems = []
+    for number, item in enumerate(items, 1):
+        try:
+            fitting.check(item)
+        except BadRow as error:
+            problems.append(Problem(number, str(error)))
+    if problems:
+        raise refuse(problems)
+    fitting.make_batches(items, actor)
+    _write(actor=actor, fitting=fitting, batch=items, judged=[], annotators={})
 
 
 @transaction.atomic
@@ -234,7 +275,11 @@ def _username(project: Project, name: str) -> str:
 
 
 def _write_rankings(
-    project: Project, added: Sequence[Added], judged: Sequence[Judged], annotators: dict[str, User]
+    project: Project,
+    added: Sequence[Added],
+    judged: Sequence[Judged],
+    annotators: dict[str, User],
+    asked: Sequence[questions.Question],
 ) -> None:
     tasks = {one.task.pk: one.task for one in added if one.task is not None}
     tasks = {task.pk: task for task in Task.objects.select_for_update().filter(pk__in=tasks)}
@@ -284,13 +329,19 @@ def _write_rankings(
                 rest=[completions[item].pk for item in one.order.rest],
                 notation=str(one.order.relabel([canonical[task.pk][completion.pk] for completion in completions])),
                 client_key=one.key,
+                answers=questions.to_stored(
+                    questions.cleaned(asked, one.judgement.answers), [completion.pk for completion in completions]
+                ),
+                comment=one.judgement.comment,
+                seconds=one.judgement.seconds,
             )
         )
     for task in tasks.values():
         held = len(slots[task.pk])
         task.overlap = max(task.overlap, held)
-        task.free_slots = task.overlap - held
-        if task.state == Task.State.OPEN and task.submitted >= task.overlap:
+        task.free_slots = task.overlap - held if task.kind == Task.Kind.NORMAL else 0
+        is_normal = task.kind == Task.Kind.NORMAL  # one with a known answer is never complete: everybody may get it
+        if is_normal and task.state != Task.State.REVIEW and task.submitted >= task.overlap:
             task.state = Task.State.COMPLETE
         if task.state != Task.State.OPEN or not task.free_slots:
             task.position = None

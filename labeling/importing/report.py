@@ -24,10 +24,14 @@ class Report:
     rankings_known: int = 0
     annotators: int = 0
     repeats: int = 0  # a person's further judgements of a task that they had judged before
+    answered: int = 0  # rankings that come with answers to the project's questions
+    commented: int = 0
     with_ties: int = 0
     all_tied: int = 0
     blanks: int = 0  # outputs left blank by an annotator: they are not in the ranking, and said nothing about
     silent: int = 0  # judgements that say nothing at all: no ranking is stored
+    placed: int = 0  # rows that say who gets their task, when, in which batch, or a score
+    known_answers: int = 0  # rows whose task is gold, practice or qualification
     duplicated: int = 0  # rows in which a text stands more than once
     copies_apart: int = 0  # rankings that put copies of one text into different tiers
     problems: list[Problem] = field(default_factory=list)
@@ -88,6 +92,18 @@ class Report:
                     self.repeats,
                 ),
             ),
+            (
+                self.answered,
+                ngettext(
+                    "%(n)d ranking comes with answers to the questions.",
+                    "%(n)d rankings come with answers to the questions.",
+                    self.answered,
+                ),
+            ),
+            (
+                self.commented,
+                ngettext("%(n)d ranking comes with a comment.", "%(n)d rankings come with a comment.", self.commented),
+            ),
             (self.with_ties, ngettext("%(n)d ranking has ties.", "%(n)d rankings have ties.", self.with_ties)),
             (
                 self.all_tied,
@@ -109,6 +125,22 @@ class Report:
                     "%(n)d judgement says nothing; no ranking is stored for it.",
                     "%(n)d judgements say nothing; no rankings are stored for them.",
                     self.silent,
+                ),
+            ),
+            (
+                self.placed,
+                ngettext(
+                    "%(n)d row says who gets its task, when, or in which batch; a task that is there already stays where it is.",
+                    "%(n)d rows say who gets their tasks, when, or in which batch; tasks that are there already stay where they are.",
+                    self.placed,
+                ),
+            ),
+            (
+                self.known_answers,
+                ngettext(
+                    "%(n)d row holds a task with a known answer: gold, practice or qualification.",
+                    "%(n)d rows hold tasks with a known answer: gold, practice or qualification.",
+                    self.known_answers,
                 ),
             ),
             (

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from jobs.models import Job
 from labeling import actions, hooks, places, project_queries, queries
 from labeling.forms.projects import MembersForm
-from labeling.models import Project, Split, Task
+from labeling.models import Project
 from labeling.views.lists import filter_of, page_of, search_of
 from people.actions import add_person
 from people.errors import Refusal
@@ -37,20 +37,11 @@ def projects(request: HttpRequest) -> HttpResponse:
 @require_GET
 @requires(Right.SEE_PROJECTS, place=places.project)
 def project(request: HttpRequest, slug: str) -> HttpResponse:
-    """What to do next, how it goes, the tasks, the people."""
+    """What to do next, how it goes, the people."""
     project = get_object_or_404(Project, slug=slug)
     counts = queries.project_counts(project)
     snapshot = project.snapshots.first()
     used = snapshot is not None and hooks.uses([snapshot])[snapshot.pk] > 0
-    search = search_of(request)
-    state = filter_of(
-        request,
-        "state",
-        _("All tasks"),
-        [("unranked", _("not ranked yet")), ("ranked", _("ranked")), *Task.State.choices],
-    )
-    split = filter_of(request, "split", _("Both splits"), Split.choices)
-    tasks = project_queries.tasks_of(project, search=search, state=state.value, split=split.value)
     steps = project_queries.steps(project, counts, snapshot, trained=used)
     context = {
         "project": project,
@@ -65,9 +56,6 @@ def project(request: HttpRequest, slug: str) -> HttpResponse:
         "jobs": Job.objects.filter(
             subject=queries.subject_of(project), state__in=[Job.State.WAITING, Job.State.RUNNING]
         ),
-        "page": page_of(request, tasks),
-        "query": search,
-        "filters": [state, split],
     }
     return render(request, "labeling/project.html", context)
 

@@ -190,6 +190,9 @@ EVERYONE = {Role.ANNOTATOR, Role.RESEARCHER, Role.ADMIN}
 LEARNED = {Role.RESEARCHER, Role.ADMIN}
 ADDRESSES = [
     ("api-projects", "get", EVERYONE),
+    ("api-projects", "post", {Role.ADMIN}),
+    ("api-project", "get", LEARNED),
+    ("api-project", "patch", {Role.ADMIN}),
     ("api-claim", "post", EVERYONE),
     ("api-submit", "post", EVERYONE),
     ("api-revise", "post", EVERYONE),
@@ -216,21 +219,23 @@ def test_each_endpoint_is_listed_here():
     assert {pattern.name for pattern in urlpatterns} == {name for name, _method, _roles in ADDRESSES}
 
 
+def arguments(name, *, project, assignment, dataset) -> dict:
+    """What the address of an endpoint names, of these."""
+    from labeling.api_urls import urlpatterns
+
+    pattern = next(each.pattern for each in urlpatterns if each.name == name)
+    about = {"datasets": dataset.pk, "assignments": assignment.pk, "tasks": assignment.task_id}
+    found = {"slug": project.slug, "task": assignment.task_id, "pk": about.get(str(pattern).split("/")[0], 1)}
+    return {key: found[key] for key in pattern.converters}
+
+
 @pytest.mark.parametrize(("name", "method", "roles"), ADDRESSES)
 def test_each_endpoint_opens_for_its_roles_alone(name, method, roles, admin, project):
     worker = factories.user()
     assignment = factories.claim(worker, project)
     factories.submit(worker, assignment)
     dataset, _new = actions.freeze_snapshot(actor=admin, project=project)
-    if name in {"api-projects", "api-datasets"}:
-        arguments = []
-    elif name.startswith("api-dataset"):
-        arguments = [dataset.pk]
-    elif name in {"api-claim", "api-import", "api-sample", "api-snapshots", "api-turns"}:
-        arguments = [project.slug]
-    else:
-        arguments = [assignment.pk]
-    address = reverse(name, args=arguments)
+    address = reverse(name, kwargs=arguments(name, project=project, assignment=assignment, dataset=dataset))
     assert getattr(APIClient(), method)(address).status_code == 401
     for role in Role:
         answer = getattr(client_of(factories.user(role)), method)(address)

@@ -38,7 +38,7 @@ def test_from_a_new_project_to_imported_tasks(open_page, admin):
 
 
 def test_the_list_follows_what_is_typed_and_so_does_the_address(open_page, admin, ranked):
-    page = open_page(ranked.get_absolute_url(), admin)
+    page = open_page(reverse("project-tasks", args=[ranked.slug]), admin)
     page.fill("input[type=search]", "to 2")
     page.wait_for_function("document.querySelectorAll('#list tbody tr').length === 1")
     assert "q=to+2" in page.url or "q=to%202" in page.url
@@ -104,7 +104,9 @@ def test_every_page_fits_a_phone(open_page, admin, ranked):
     snapshot, _new = actions.freeze_snapshot(actor=admin, project=ranked)
     of_project = [
         "project",
+        "project-tasks",
         "project-settings",
+        "project-questions",
         "project-members",
         "project-import",
         "project-sample",

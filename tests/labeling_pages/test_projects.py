@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from labeling import actions
 from labeling.actions.tasks import NewTask, add_tasks
+from labeling.forms.projects import ProjectForm
 from labeling.importing.load import import_prompts
 from labeling.models import Project
 from models_registry.models import Kind, Model, Version
@@ -16,7 +17,12 @@ from tests.labeling_pages.conftest import signed_in
 
 pytestmark = pytest.mark.django_db
 
-DEFAULTS = {"outputs_per_task": 4, "overlap": 1, "heldout_percent": 20, "lease_minutes": 30}
+# What the form of a new project holds when nobody has touched it.
+DEFAULTS = {
+    name: value
+    for name in ProjectForm().fields
+    if not ((value := ProjectForm()[name].value()) is False or value in (None, ""))
+}
 
 
 def current_step(response) -> str:
@@ -171,24 +177,28 @@ def test_whoever_came_with_an_import_is_named_as_in_the_file(page, admin, said, 
 # Tasks
 
 
+def tasks_of(project: Project) -> str:
+    return reverse("project-tasks", args=[project.slug])
+
+
 def test_tasks_are_searched_and_filtered(page, said):
     project, annotator = factories.project(tasks=3), factories.user()
     factories.submit(annotator, factories.claim(annotator, project))
-    overview = project.get_absolute_url()
-    every = said(page.get(overview))
+    address = tasks_of(project)
+    every = said(page.get(address))
     assert all(f"Prompt {number}" in every for number in range(3))
-    assert "Prompt 0" not in said(page.get(overview, {"state": "unranked"}))
-    ranked = said(page.get(overview, {"state": "ranked"}))
+    assert "Prompt 0" not in said(page.get(address, {"state": "unranked"}))
+    ranked = said(page.get(address, {"state": "ranked"}))
     assert "Prompt 0 complete 1 of 1 4 train" in ranked
     assert "Prompt 1" not in ranked
-    assert "Prompt 2 open" in said(page.get(overview, {"q": "answer c to 2"}))  # in an output
-    assert "No task fits" in said(page.get(overview, {"split": "heldout"}))
+    assert "Prompt 2 open" in said(page.get(address, {"q": "answer c to 2"}))  # in an output
+    assert "No task fits" in said(page.get(address, {"split": "heldout"}))
 
 
 def test_tasks_are_found_by_words_that_are_not_ascii(page, said):
     project = factories.project()
     add_tasks(project, [NewTask("Apa itu kopi tubruk? Größe", [("a", ""), ("b", "")]), factories.task(1)])
-    text = said(page.get(project.get_absolute_url(), {"q": "Größe"}))
+    text = said(page.get(tasks_of(project), {"q": "Größe"}))
     assert "kopi" in text
     assert "Prompt 1" not in text
 

@@ -1,0 +1,181 @@
+"""Questions about the tasks of a project: which ones fit a filter, in which order, how far their rankings agree, one with its outputs."""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any
+
+from django.contrib.auth.models import Group
+from django.db.models import Exists, F, OuterRef, Q, QuerySet, TextField
+from django.db.models.functions import Cast
+from django.utils.translation import gettext as _
+
+from labeling import lanes
+from labeling.models import Assignment, Completion, Project, Ranking, Task, TaskItem
+from labeling.ranking import LETTERS, WeakOrder
+from labeling.statistics import contested
+from people.models import User
+
+
+@dataclass(frozen=True)
+class Fits:
+    """Which tasks are meant: what the filters of the list say, or a program; "" means any. `owner` is a lane without its mark, or "all"."""
+
+    search: str = ""
+    state: str = ""  # a Task.State, "ranked" or "unranked"
+    split: str = ""
+    batch: str = ""  # its id, or "none"
+    kind: str = ""
+    priority: str = ""
+    owner: str = ""
+    sensitive: str = ""  # "yes" or "no"
+    contested: str = ""  # "yes": went on to more people because its rankings disagree
+
+    @classmethod
+    def of(cls, said: Mapping[str, str]) -> "Fits":
+        return cls(**{field.name: str(said.get(field.name, "")).strip() for field in fields(cls)})
+
+    @property
+    def everything(self) -> bool:
+        return self == Fits()
+
+
+def tasks_of(project: Project, fits: Fits) -> QuerySet[Task]:
+    """The project's tasks in the order they were made. A filter that makes no sense fits nothing."""
+    found = project.tasks.order_by("pk")
+    if fits.state == "ranked":
+        found = found.filter(submitted__gt=0)
+    elif fits.state == "unranked":
+        found = found.filter(submitted=0)
+    elif fits.state:
+        found = found.filter(state=fits.state)
+    if fits.split:
+        found = found.filter(prompt__split=fits.split)
+    if fits.batch:
+        found = found.filter(batch=None) if fits.batch == "none" else _equal(found, "batch", fits.batch)
+    if fits.kind:
+        found = found.filter(kind=fits.kind)
+    if fits.priority:
+        found = _equal(found, "priority", fits.priority)
+    if fits.owner:
+        owner = "" if fits.owner == "all" else fits.owner
+        found = found.filter(lane__in=[owner, owner + lanes.SENSITIVE])
+    if fits.sensitive:
+        found = found.filter(sensitive=fits.sensitive == "yes")
+    if fits.contested:
+        found = found.filter(extra__gt=0)
+    return _with_words(found, fits.search) if fits.search else found
+
+
+def _equal(found: QuerySet[Task], name: str, value: str) -> QuerySet[Task]:
+    return found.filter(**{name: int(value)}) if value.lstrip("-").isdigit() else found.none()
+
+
+def _with_words(found: QuerySet[Task], search: str) -> QuerySet[Task]:
+    """In prompts and outputs, or the id of the prompt."""
+    escaped = json.dumps(search)[1:-1]  # SQLite keeps JSON with its letters escaped
+    items = TaskItem.objects.filter(task=OuterRef("pk"), completion__text__icontains=search)
+    return found.annotate(prompt_text=Cast("prompt__content", TextField())).filter(
+        Q(prompt_text__icontains=search)
+        | Q(prompt_text__icontains=escaped)
+        | Q(prompt__external_id=search)
+        | Exists(items)
+    )
+
+
+SORTS = {
+    "made": ["pk"],
+    "queue": [F("position").asc(nulls_last=True), "pk"],
+    "score": [F("score").desc(nulls_last=True), "pk"],
+    "priority": ["-priority", F("position").asc(nulls_last=True), "pk"],
+    "rankings": ["-submitted", "pk"],
+}
+
+
+def in_order(project: Project, found: QuerySet[Task], sort: str) -> QuerySet[Task] | list[Task]:
+    """Tasks in an order that people choose. By agreement: those that disagree most first, those without two rankings last."""
+    if sort != "agreement":
+        return found.order_by(*SORTS.get(sort, SORTS["made"]))
+    ids = list(found.order_by("pk").values_list("pk", flat=True))
+    known = agreements(project, None if len(ids) > 900 else ids)
+    ids.sort(key=lambda pk: (pk not in known, known.get(pk, 0.0)))
+    return _InOrder(project, ids)  # type: ignore[return-value]
+
+
+class _InOrder:
+    """Ids in an order that no database knows, for a paginator: the tasks themselves are fetched page by page."""
+
+    def __init__(self, project: Project, ids: list[int]) -> None:
+        self.project, self.ids = project, ids
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, part: slice) -> list[Task]:
+        wanted = self.ids[part]
+        tasks = self.project.tasks.select_related("prompt", "batch").in_bulk(wanted)
+        return [tasks[pk] for pk in wanted if pk in tasks]
+
+
+def agreements(project: Project, tasks: Iterable[int] | None = None) -> dict[int, float]:
+    """How far the rankings of each task agree (mean pairwise tau-x of those that count), where two or more speak of the same outputs."""
+    said = Ranking.objects.filter(
+        current=True, assignment__project=project, assignment__slot__isnull=False, assignment__repeat=0
+    )
+    said = said.filter(assignment__state=Assignment.State.SUBMITTED).order_by()
+    if tasks is not None:
+        said = said.filter(assignment__task__in=list(tasks))
+    of_task: dict[tuple[int, int], list[str]] = defaultdict(list)
+    for task, size, notation in said.values_list("assignment__task", "assignment__task__size", "notation"):
+        of_task[task, size].append(notation)
+    known = {
+        task: _agreement(size, tuple(sorted(all_of))) for (task, size), all_of in of_task.items() if len(all_of) > 1
+    }
+    return {task: agreement for task, agreement in known.items() if agreement is not None}
+
+
+@lru_cache(maxsize=4096)
+def _agreement(size: int, notations: tuple[str, ...]) -> float | None:
+    return contested.agreement_of([WeakOrder.parse(notation, items=size) for notation in notations])
+
+
+# Whose a task is
+
+
+def owners(project: Project) -> dict[str, str]:
+    """The people and groups that have tasks of their own, by lane without mark: who it is in words."""
+    return {owner: name_of_owner(owner) for owner in sorted({lanes.owner_of(lane) for lane in project.lanes} - {""})}
+
+
+def name_of_owner(owner: str) -> str:
+    kind, pk = owner[:1], owner[1:]
+    found: Any = (User if kind == "u" else Group).objects.filter(pk=int(pk) if pk.isdigit() else 0).first()
+    if found is None:
+        return _("somebody who is gone")
+    return _("group %(name)s") % {"name": found.name} if kind == "g" else str(found)
+
+
+# One task
+
+
+@dataclass(frozen=True)
+class TaskOutput:
+    """An output of a task with its canonical letter and who wrote it. Never for the board."""
+
+    letter: str
+    completion: Completion
+    duplicate_of: str | None  # the letter of the first output with the same text
+
+
+def outputs_of(task: Task) -> list[TaskOutput]:
+    items = task.items.select_related("completion__version__model")
+    return [
+        TaskOutput(
+            LETTERS[item.position],
+            item.completion,
+            None if item.duplicate_of is None else LETTERS[item.duplicate_of],
+        )
+        for item in items
+    ]
