@@ -1,18 +1,22 @@
 """Questions about projects, tasks and rankings. Nothing here changes anything."""
 
 from itertools import chain
+from statistics import fmean
 from typing import TypedDict
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
-from labeling import statements
+from labeling import questions, statements
 from labeling.lanes import cursor_key, lanes_for
-from labeling.models import Assignment, Desk, Membership, Project, Ranking, Task
+from labeling.models import Assignment, Batch, Desk, Membership, Project, Ranking, Task
 from labeling.ranking import LETTERS, WeakOrder
 from people.models import Role, User
 from people.permissions import Right, can
 
+ROUNDED = (0, 10, 20, 50, 100)
+COMPARED, COMPARED_AT_LEAST = 50, 5  # own rankings that are held against those of others
 COUNT_AHEAD = 100  # tasks ahead of a person are counted up to here: a desk must not grow slower with its project
 
 
@@ -25,6 +29,18 @@ class Progress(TypedDict):
     today: int
     done: int
     available: int
+    rounded: bool  # `available` is rounded up: where gold tasks are mixed in, an exact count would tell them
+
+
+class Standing(TypedDict):
+    """Where somebody stands in a project: what the board says beside a task, or instead of one."""
+
+    stage: str  # "practice", "qualification" or "working"
+    paused: str  # "" or a Desk.Pause: they get no tasks
+    goal: int | None  # rankings a day
+    agreement: float | None  # with others, -1 to 1, where the project shows it and there is enough to say
+    warning: str  # what the project warns about, if they have not answered yet whether they take sensitive tasks
+    takes_sensitive: bool
 
 
 class Options(TypedDict):
@@ -32,8 +48,8 @@ class Options(TypedDict):
     line: bool
 
 
-class BoardState(TypedDict):
-    """All that the board may know: letters, never who wrote what."""
+class BoardState(Standing):
+    """All that the board may know: letters, never who wrote what. A gold task and a repeat look like any other."""
 
     assignment: str
     project: str
@@ -42,7 +58,12 @@ class BoardState(TypedDict):
     progress: Progress
     options: Options
     ranking: str
+    comment: str
+    answers: dict
     lease_until: str
+    questions: list
+    round: str
+    sensitive: bool
 
 
 # Who may take part
@@ -54,9 +75,12 @@ def memberships_of(user: User) -> QuerySet[Membership]:
 
 def may_take(user: User, project: Project, *, member: bool) -> bool:
     """May `user`, who is a `member` or not, be given tasks of `project` now?"""
-    if project.state != Project.State.OPEN or not can(user, Right.RANK):
-        return False
-    return member or project.open_to_all or can(user, Right.MANAGE_PROJECTS)
+    return project.state == Project.State.OPEN and takes_part(user, project, member=member)
+
+
+def takes_part(user: User, project: Project, *, member: bool) -> bool:
+    """Is `project`, whatever its state, one in which `user` ranks?"""
+    return can(user, Right.RANK) and (member or project.open_to_all or can(user, Right.MANAGE_PROJECTS))
 
 
 def may_take_from(user: User, desk: Desk, project: Project, lane: str) -> bool:
@@ -89,8 +113,11 @@ def may_rank_task(user: User, task: Task) -> bool:
     mine = task.assignments.filter(annotator=user, repeat=0).first()
     if mine and mine.state == Assignment.State.CLAIMED:
         return may_rank(user, task.project)
-    is_free = task.state == Task.State.OPEN and task.free_slots > 0
-    return is_free and (not mine or mine.state == Assignment.State.EXPIRED) and may_rank(user, task.project)
+    if task.state != Task.State.OPEN or not task.free_slots or (mine and mine.state != Assignment.State.EXPIRED):
+        return False
+    desk = _desk(user.pk, task.project)
+    is_theirs = not desk.paused_because and may_take_from(user, desk, task.project, task.lane)
+    return is_theirs and may_rank(user, task.project)
 
 
 def subject_of(project: Project) -> str:
@@ -107,19 +134,39 @@ def board_state(assignment: Assignment) -> BoardState:
     `ranking` is what the person said before, in the board's letters, if the task was called back ("" if not). `available` counts the tasks
     ahead of them, up to COUNT_AHEAD.
     """
-    project, task = assignment.project, assignment.task
+    project, task, annotator = assignment.project, assignment.task, assignment.annotator_id
     texts = statements.texts(task.pk)
     before = assignment.rankings.order_by("-revision").first() if assignment.revisions else None
+    desk = _desk(annotator, project)
+    stages = (Task.Kind.PRACTICE, Task.Kind.QUALIFICATION)
     return {
         "assignment": str(assignment.pk),
         "project": project.slug,
         "prompt": task.prompt.content,
         "outputs": [{"letter": LETTERS[i], "text": texts[position]} for i, position in enumerate(assignment.display)],
-        "progress": progress(assignment.annotator_id, project),
+        "progress": _progress(desk, annotator, project),
         "options": {"partial": project.allow_partial, "line": project.acceptability_line},
         "ranking": as_shown(assignment, before) if before else "",
+        "comment": before.comment if before else "",
+        "answers": answers_as_shown(assignment, before) if before and before.answers else {},
         "lease_until": assignment.lease_until.isoformat() if assignment.lease_until else "",
+        "questions": project.questions,
+        "round": _round(assignment),
+        "sensitive": task.sensitive,
+        **_standing(desk, annotator, project),
+        "stage": task.kind if task.kind in stages else Desk.Stage.WORKING,
     }
+
+
+def _round(assignment: Assignment) -> str:
+    """The batch that the person works in. A turn aside is told to be of the one they were in before, as the next one would be."""
+    batch = assignment.task.batch_id
+    if assignment.aside and assignment.task.kind in (Task.Kind.NORMAL, Task.Kind.GOLD):
+        last = Assignment.objects.filter(
+            annotator=assignment.annotator_id, project=assignment.project_id, aside=False, finished_at__isnull=False
+        ).order_by("-finished_at")
+        batch = last.values_list("task__batch", flat=True).first()
+    return Batch.objects.values_list("name", flat=True).get(pk=batch) if batch else ""
 
 
 def as_shown(assignment: Assignment, ranking: Ranking) -> str:
@@ -129,18 +176,68 @@ def as_shown(assignment: Assignment, ranking: Ranking) -> str:
     return str(WeakOrder.parse(ranking.notation, items=len(display)).relabel(letter_of))
 
 
+def answers_as_shown(assignment: Assignment, ranking: Ranking) -> dict:
+    """Stored answers by the letters of the board."""
+    completions = statements.completions(assignment.task_id)
+    return questions.to_letters(ranking.answers, [completions[position] for position in assignment.display])
+
+
 def progress(annotator_id: int, project: Project) -> Progress:
-    desk = statements.desk(annotator_id, project.pk, lock=False) or Desk()
+    return _progress(_desk(annotator_id, project), annotator_id, project)
+
+
+def standing(annotator_id: int, project: Project) -> Standing:
+    return _standing(_desk(annotator_id, project), annotator_id, project)
+
+
+def _desk(annotator_id: int, project: Project) -> Desk:
+    return statements.desk(annotator_id, project.pk, lock=False) or Desk()
+
+
+def _progress(desk: Desk, annotator_id: int, project: Project) -> Progress:
     available = 0
     for lane in chain.from_iterable(lanes_for(annotator_id, desk, project)):
         for priority in project.priorities:
             behind = desk.cursors.get(cursor_key(lane, priority), 0)
             available += statements.waiting(project.pk, lane, priority, behind, COUNT_AHEAD - available)
+    rounded = bool(project.repeat_percent or (project.gold_percent and Task.Kind.GOLD in project.known_kinds))
     return {
         "today": desk.done_that_day if desk.day == timezone.localdate() else 0,
         "done": desk.done,
-        "available": available,
+        "available": next(step for step in ROUNDED if available <= step) if rounded else available,
+        "rounded": rounded,
     }
+
+
+def _standing(desk: Desk, annotator_id: int, project: Project) -> Standing:
+    return {
+        "stage": desk.stage if desk.stage in (Desk.Stage.PRACTICE, Desk.Stage.QUALIFICATION) else Desk.Stage.WORKING,
+        "paused": desk.paused_because,
+        "goal": desk.daily_goal or project.daily_goal,
+        "agreement": agreement_with_others(annotator_id, project) if project.shows_agreement else None,
+        "warning": project.content_warning if desk.warned_at is None else "",
+        "takes_sensitive": desk.takes_sensitive,
+    }
+
+
+def agreement_with_others(annotator_id: int, project: Project) -> float | None:
+    """Mean tau-x between somebody's last rankings and those of others on the same tasks; None while there are too few."""
+    current = Ranking.objects.filter(
+        current=True,
+        assignment__project=project,
+        assignment__state=Assignment.State.SUBMITTED,
+        assignment__aside=False,
+        assignment__repeat=0,
+    )
+    mine = current.filter(assignment__annotator=annotator_id).order_by("-assignment__finished_at")
+    own = dict(mine.values_list("assignment__task", "notation")[:COMPARED])
+    others = current.filter(assignment__task__in=own).exclude(assignment__annotator=annotator_id)
+    found = []
+    for task, notation, size in others.values_list("assignment__task", "notation", "assignment__task__size"):
+        agreed = WeakOrder.parse(own[task], items=size).tau_x(WeakOrder.parse(notation, items=size))
+        if agreed is not None:
+            found.append(agreed)
+    return round(fmean(found), 2) if len(found) >= COMPARED_AT_LEAST else None
 
 
 def history(user: User, project: Project) -> QuerySet[Assignment]:
@@ -156,15 +253,19 @@ def history(user: User, project: Project) -> QuerySet[Assignment]:
 
 
 def project_counts(project: Project) -> dict[str, int]:
-    """What a project's page says in figures. `wanted` is the number of rankings its overlap asks for."""
+    """What a project's page says in figures. `wanted` is the number of rankings its overlap asks for. Tasks with a known answer and turns aside
+    are no part of it.
+    """
+    normal = Q(kind=Task.Kind.NORMAL)
     tasks = project.tasks.aggregate(
-        tasks=Count("pk"),
-        complete=Count("pk", filter=Q(state=Task.State.COMPLETE)),
-        review=Count("pk", filter=Q(state=Task.State.REVIEW)),
+        tasks=Count("pk", filter=normal),
+        complete=Count("pk", filter=normal & Q(state=Task.State.COMPLETE)),
+        review=Count("pk", filter=normal & Q(state=Task.State.REVIEW)),
+        held=Count("pk", filter=normal & Q(state=Task.State.HELD)),
         wanted=Sum("overlap", default=0),
         rankings=Sum("submitted", default=0),
     )
-    turns = project.assignments.aggregate(
+    turns = project.assignments.filter(aside=False).aggregate(
         claimed=Count("pk", filter=Q(state=Assignment.State.CLAIMED)),
         spare=Count("pk", filter=Q(state=Assignment.State.SPARE)),
         skipped=Count("pk", filter=Q(state=Assignment.State.SKIPPED)),
@@ -174,3 +275,18 @@ def project_counts(project: Project) -> dict[str, int]:
         ),
     )
     return {"prompts": project.prompts.count(), **tasks, **turns}
+
+
+def batches(project: Project) -> QuerySet[Batch]:
+    """The rounds of a project with their progress: `size` tasks, `complete` of them, `ranked` of `wanted` rankings."""
+    tasks = Task.objects.filter(batch=OuterRef("pk"), kind=Task.Kind.NORMAL).order_by().values("batch")
+    figures = {
+        "size": Count("pk"),
+        "complete": Count("pk", filter=Q(state=Task.State.COMPLETE)),
+        "review": Count("pk", filter=Q(state=Task.State.REVIEW)),
+        "ranked": Sum("submitted"),
+        "wanted": Sum("overlap"),
+    }
+    return project.batches.annotate(
+        **{name: Coalesce(Subquery(tasks.annotate(n=figure).values("n")), 0) for name, figure in figures.items()}
+    ).order_by("pk")

@@ -1,0 +1,131 @@
+"""Who gets tasks, how many people, and how soon: lanes, overlap, priorities. Many tasks at a time; they join the queue anew."""
+
+from collections.abc import Iterable
+
+from django.contrib.auth.models import Group
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
+from django.utils.translation import gettext as _
+
+from labeling import queries
+from labeling.actions.queue import chunks, in_queue_order, one_transaction, rejoin
+from labeling.lanes import SENSITIVE, lane_of, owner_of
+from labeling.models import Membership, Project, Task
+from people.errors import Refusal
+from people.models import User, audit
+from people.permissions import Right, check
+
+LEAST_PRIORITY, GREATEST_PRIORITY = -1000, 1000
+MOST_PEOPLE = 100  # as of Project.overlap
+NAMED_AT_MOST = 20  # problems, and tasks in an audit row
+
+
+@one_transaction
+def set_priority(*, actor: User, project: Project, tasks: Iterable[int], priority: int) -> int:
+    """Tasks of a higher priority come before all of a lower one. `tasks`: their ids. Returns how many there are."""
+    check(actor, Right.MANAGE_PROJECTS, place=project)
+    if not LEAST_PRIORITY <= priority <= GREATEST_PRIORITY:
+        raise Refusal(
+            _("The priority must be a whole number from %(least)s to %(most)s.")
+            % {"least": LEAST_PRIORITY, "most": GREATEST_PRIORITY}
+        )
+    chosen = chosen_tasks(project, tasks)
+    rejoin(project, chosen, priority=priority)
+    audit(actor, "tasks.priority", project, priority=priority, **named(chosen))
+    return len(chosen)
+
+
+@one_transaction
+def set_overlap(*, actor: User, project: Project, tasks: Iterable[int], overlap: int) -> int:
+    """How many people rank each of these tasks. What is held or ranked already is never taken away. Returns how many tasks there are."""
+    check(actor, Right.MANAGE_PROJECTS, place=project)
+    if not 1 <= overlap <= MOST_PEOPLE:
+        raise Refusal(_("The overlap must be a whole number from 1 to %(most)s.") % {"most": MOST_PEOPLE})
+    chosen = chosen_tasks(project, tasks)
+    _only_normal(project, chosen)
+    held = F("overlap") - F("free_slots")
+    wanted = Greatest(Value(overlap), held)
+    rejoin(project, chosen, overlap=wanted, free_slots=wanted - held, extra=0)
+    audit(actor, "tasks.overlap", project, overlap=overlap, **named(chosen))
+    return len(chosen)
+
+
+@one_transaction
+def assign_tasks(*, actor: User, project: Project, tasks: Iterable[int], to: User | Group | None) -> int:
+    """Give tasks to one person or one group, before all others of their priority; or, with None, back to everybody. Returns how many.
+
+    Who holds one of them already goes on with it.
+    """
+    check(actor, Right.MANAGE_PROJECTS, place=project)
+    if isinstance(to, User):
+        member = Membership.objects.filter(project=project, user=to).exists()
+        if not queries.takes_part(to, project, member=member):
+            raise Refusal(_("%(name)s does not take part in this project; add them first.") % {"name": to})
+    chosen = chosen_tasks(project, tasks)
+    marked = project.tasks.filter(sensitive=True)
+    sensitive = {pk for chunk in chunks(chosen) for pk in marked.filter(pk__in=chunk).values_list("pk", flat=True)}
+    for is_sensitive in (False, True):
+        part = [pk for pk in chosen if (pk in sensitive) == is_sensitive]
+        if part:
+            rejoin(project, part, lane=lane_of(to, sensitive=is_sensitive))
+    kind = "person" if isinstance(to, User) else "group"
+    audit(actor, "tasks.assign", project, to={kind: to.pk, "name": str(to)} if to else None, **named(chosen))
+    return len(chosen)
+
+
+@one_transaction
+def set_sensitive(*, actor: User, project: Project, tasks: Iterable[int], sensitive: bool) -> int:
+    """Tasks that only those get who take sensitive ones; or not any more. Returns how many there are."""
+    check(actor, Right.MANAGE_PROJECTS, place=project)
+    chosen = chosen_tasks(project, tasks)
+    other = project.tasks.filter(sensitive=not sensitive)
+    lane_of_task = {
+        pk: lane for chunk in chunks(chosen) for pk, lane in other.filter(pk__in=chunk).values_list("pk", "lane")
+    }
+    changed = [pk for pk in chosen if pk in lane_of_task]
+    by_owner: dict[str, list[int]] = {}
+    for pk in changed:
+        by_owner.setdefault(owner_of(lane_of_task[pk]), []).append(pk)
+    for owner, part in by_owner.items():
+        rejoin(project, part, lane=owner + SENSITIVE if sensitive else owner, sensitive=sensitive)
+    audit(actor, "tasks.sensitive", project, sensitive=sensitive, **named(changed))
+    return len(chosen)
+
+
+def chosen_tasks(project: Project, tasks: Iterable[int]) -> list[int]:
+    """The tasks that are meant, as they stand in the queue; a Refusal names those that are not there."""
+    asked = list(dict.fromkeys(tasks))
+    if not asked:
+        raise Refusal(_("Choose at least one task."))
+    found = in_queue_order(project, asked)
+    if len(found) < len(asked):
+        missing = sorted(set(asked) - set(found))
+        raise Refusal(at_most(_("Task %(task)s does not belong to this project.") % {"task": pk} for pk in missing))
+    return found
+
+
+def at_most(problems: Iterable[str]) -> list[str]:
+    """The first problems, and how many more there are."""
+    problems = list(problems)
+    more = len(problems) - NAMED_AT_MOST
+    return problems[:NAMED_AT_MOST] + ([_("… and %(n)s more.") % {"n": more}] if more > 0 else [])
+
+
+def named(tasks: list[int]) -> dict[str, object]:
+    """For an audit row: how many tasks, and which if they are few."""
+    return {"count": len(tasks)} | ({"tasks": tasks} if len(tasks) <= NAMED_AT_MOST else {})
+
+
+def _only_normal(project: Project, tasks: list[int]) -> None:
+    known = [
+        pk
+        for chunk in chunks(tasks)
+        for pk in project.tasks.filter(pk__in=chunk).exclude(kind=Task.Kind.NORMAL).values_list("pk", flat=True)
+    ]
+    if known:
+        raise Refusal(
+            at_most(
+                _("The answer to task %(task)s is known; everybody may get it, so it has no overlap.") % {"task": pk}
+                for pk in known
+            )
+        )

@@ -1,0 +1,69 @@
+"""Tasks with a known answer: set, changed, and made ordinary tasks again."""
+
+from django.utils.translation import gettext as _
+
+from labeling.actions.queue import know_again, one_transaction, rejoin, settle
+from labeling.constraints import ConstraintError, Constraints
+from labeling.models import GoldAnswer, Task
+from people.errors import Refusal
+from people.models import User, audit
+from people.permissions import Right, check
+
+MOST_CHARACTERS = GoldAnswer._meta.get_field("constraints").max_length
+MOST_OF_EXPLANATION = 5000
+
+
+@one_transaction
+def set_gold(*, actor: User, task: Task, kind: str, constraints: str, explanation: str = "") -> GoldAnswer:
+    """What is known about the order of a task's outputs (canonical letters), which makes it a gold, practice or qualification task.
+
+    It leaves the queue: free slots are given up, what was ranked stays and counts, and who holds it goes on. Setting it again changes the answer for
+    turns to come; scores that were given stay.
+    """
+    check(actor, Right.MANAGE_PROJECTS, place=task.project)
+    task = _locked(task)
+    problems = []
+    if kind not in Task.Kind.values or kind == Task.Kind.NORMAL:
+        problems.append(_("Choose what the task is for: gold, practice or qualification."))
+    try:
+        read = Constraints.parse(constraints, items=task.size)
+    except ConstraintError as error:
+        problems.append(_(error.template) % error.params)
+    else:
+        if len(str(read)) > MOST_CHARACTERS:
+            problems.append(_("This asks for too much; at most %(n)s characters.") % {"n": MOST_CHARACTERS})
+    if len(explanation) > MOST_OF_EXPLANATION:
+        problems.append(_("The explanation is too long; at most %(n)s characters.") % {"n": MOST_OF_EXPLANATION})
+    if problems:
+        raise Refusal(problems)
+    before, task.kind = task.kind, kind
+    task.overlap -= task.free_slots
+    task.free_slots = task.extra = 0
+    settle(task)
+    task.save(update_fields=["kind"])
+    answer, _new = GoldAnswer.objects.update_or_create(
+        task=task,
+        defaults={"constraints": str(read), "explanation": explanation.strip(), "set_by": actor},
+    )
+    know_again(task.project)
+    audit(actor, "task.gold", task, kind=kind, before=before, constraints=answer.constraints)
+    return answer
+
+
+@one_transaction
+def unset_gold(*, actor: User, task: Task) -> Task:
+    """An ordinary task again, which joins the queue. Turns that were given aside stay aside: who had one does not get the task again."""
+    check(actor, Right.MANAGE_PROJECTS, place=task.project)
+    task = _locked(task)
+    if task.kind != Task.Kind.NORMAL:
+        project, before, held = task.project, task.kind, task.overlap
+        GoldAnswer.objects.filter(task=task).delete()
+        overlap = max(project.overlap, held)
+        rejoin(project, [task.pk], kind=Task.Kind.NORMAL, overlap=overlap, free_slots=overlap - held)
+        task.refresh_from_db()
+        audit(actor, "task.not_gold", task, before=before)
+    return task
+
+
+def _locked(task: Task) -> Task:
+    return Task.objects.select_for_update(of=("self",)).select_related("project").get(pk=task.pk)

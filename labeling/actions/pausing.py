@@ -1,0 +1,97 @@
+"""Who works in a project: paused and resumed, let in without the qualification, asked to try it again, warned about what is in it."""
+
+from django.db import transaction
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+from labeling.actions.aside import pause
+from labeling.models import Desk, Project
+from people import notices
+from people.errors import Refusal
+from people.models import User, audit
+from people.permissions import Right, check
+
+RESUMED = gettext_noop("%(project)s: you can go on ranking. Welcome back.")
+LET_IN = gettext_noop("%(project)s: you can begin ranking. Welcome.")
+TRY_AGAIN = gettext_noop("%(project)s: please try the qualification once more; practice tasks come first.")
+
+
+@transaction.atomic
+def pause_desk(*, actor: User, project: Project, person: User) -> Desk:
+    """`person` gets no further tasks of this project; what they hold they may finish. They are told."""
+    check(actor, Right.MANAGE_PROJECTS, place=project)
+    desk = _desk(project, person)
+    if not desk.paused_because:
+        pause(desk, person, project, Desk.Pause.ADMIN, timezone.now())
+        desk.save()
+        audit(actor, "desk.pause", desk, project=project.pk, person=person.pk, name=str(person))
+    return desk
+
+
+@transaction.atomic
+def resume_desk(*, actor: User, project: Project, person: User) -> Desk:
+    """`person` goes on; their gold tasks are counted anew. After a qualification: `let_in` or `let_try_again`."""
+    check(actor, Right.MANAGE_PROJECTS, place=project)
+    desk = _desk(project, person)
+    if desk.paused_because == Desk.Pause.QUALIFICATION:
+        raise Refusal(
+            _("%(name)s did not pass the qualification: let them in all the same, or let them try again.")
+            % {"name": person},
+            status=409,
+        )
+    if desk.paused_because:
+        before = desk.paused_because
+        desk.gold_scores = []
+        _go_on(desk, RESUMED)
+        audit(actor, "desk.resume", desk, project=project.pk, person=person.pk, name=str(person), was=before)
+    return desk
+
+
+@transaction.atomic
+def let_in(*, actor: User, project: Project, person: User) -> Desk:
+    """`person` gets real tasks, whatever they have done of practice and qualification."""
+    check(actor, Right.MANAGE_PROJECTS, place=project)
+    desk = _desk(project, person)
+    if desk.stage != Desk.Stage.WORKING or desk.paused_because == Desk.Pause.QUALIFICATION:
+        before, desk.stage = desk.stage, Desk.Stage.WORKING
+        _go_on(desk, LET_IN)
+        audit(actor, "desk.let_in", desk, project=project.pk, person=person.pk, name=str(person), was=before)
+    return desk
+
+
+@transaction.atomic
+def let_try_again(*, actor: User, project: Project, person: User) -> Desk:
+    """`person` goes through practice and qualification once more, from the beginning."""
+    check(actor, Right.MANAGE_PROJECTS, place=project)
+    desk = _desk(project, person)
+    desk.stage, desk.attempt = Desk.Stage.PRACTICE, desk.attempt + 1
+    _go_on(desk, TRY_AGAIN)
+    audit(
+        actor, "desk.try_again", desk, project=project.pk, person=person.pk, name=str(person), attempt=desk.attempt + 1
+    )
+    return desk
+
+
+@transaction.atomic
+def accept_warning(*, actor: User, project: Project, takes_sensitive: bool) -> Desk:
+    """`actor` has read what a project warns about, and takes sensitive tasks or leaves them out. Can be changed at any time."""
+    check(actor, Right.RANK, place=project)
+    desk = _desk(project, actor)
+    desk.warned_at, desk.takes_sensitive = timezone.now(), takes_sensitive
+    desk.save(update_fields=["warned_at", "takes_sensitive"])
+    audit(actor, "desk.warned", desk, project=project.pk, takes_sensitive=takes_sensitive)
+    return desk
+
+
+def _desk(project: Project, person: User) -> Desk:
+    desk, _new = Desk.objects.select_for_update().get_or_create(project=project, annotator=person)
+    return desk
+
+
+def _go_on(desk: Desk, told: str) -> None:
+    desk.paused_because, desk.paused_at = "", None
+    desk.save()
+    address = reverse("rank-project", args=[desk.project.slug])
+    notices.tell(person=desk.annotator, text=told, address=address, project=desk.project.name)
