@@ -10,7 +10,7 @@ from django.db.models.functions import Cast
 
 from labeling import questions, statements
 from labeling.models import Assignment, Project, Ranking
-from labeling.queries import as_shown
+from labeling.queries import answers_as_shown, as_shown
 from labeling.ranking import LETTERS, WeakOrder
 from people.models import User
 
@@ -82,16 +82,8 @@ def outputs(assignment: Assignment) -> list[tuple[str, str]]:
     return [items[item] for item in [*named, *(item for item in range(len(items)) if item not in named)]]
 
 
-def answers_as_shown(assignment: Assignment, ranking: Ranking) -> dict[str, Any]:
-    """The answers stored with a ranking, by the letters of the board that its assignment showed."""
-    if not ranking.answers:
-        return {}
-    completions = statements.completions(assignment.task_id)
-    return questions.to_letters(ranking.answers, [completions[position] for position in assignment.display])
-
-
 def _revision(assignment: Assignment, ranking: Ranking, asked: list[questions.Question]) -> Revision:
-    answers = answers_as_shown(assignment, ranking)
+    answers = answers_as_shown(assignment, ranking) if ranking.answers else {}
     return Revision(
         number=ranking.revision,
         at=ranking.created_at,

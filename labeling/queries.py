@@ -220,6 +220,17 @@ def _standing(desk: Desk, annotator_id: int, project: Project) -> Standing:
     }
 
 
+def way(assignment: Assignment) -> tuple[int, int]:
+    """On the way to the real tasks: which of how many practice or qualification tasks this one is."""
+    kind = assignment.task.kind
+    turns = Assignment.objects.filter(
+        project=assignment.project_id, annotator=assignment.annotator_id, task__kind=kind, repeat=assignment.repeat
+    )
+    done = turns.filter(finished_at__isnull=False).exclude(pk=assignment.pk).count()
+    all_tasks = Task.objects.filter(project=assignment.project_id, kind=kind, state=Task.State.OPEN).count()
+    return done + 1, max(all_tasks, done + 1)
+
+
 def agreement_with_others(annotator_id: int, project: Project) -> float | None:
     """Mean tau-x between somebody's last rankings and those of others on the same tasks; None while there are too few."""
     current = Ranking.objects.filter(

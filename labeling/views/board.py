@@ -8,20 +8,35 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryD
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from labeling import actions, history, queries, questions, reading
-from labeling.models import Assignment, Project
-from labeling.ranking import MESSAGES
+from labeling import actions, queries, questions, reading
+from labeling.actions.aside import Feedback
+from labeling.models import Assignment, Desk, Project
+from labeling.views.board_texts import board_texts
 from people.errors import Refusal
 from people.models import User
 from people.permissions import Right, requires
 
 # The modules of the board's script in static/js/board, beside view.js: those that every board loads at once, and those that it loads when needed.
-PRELOADED = ("deliver", "desk", "drag", "fold", "notation", "order", "page", "preferences", "reading", "save", "tiers")
+PRELOADED = (
+    "deliver",
+    "desk",
+    "drag",
+    "fold",
+    "notation",
+    "order",
+    "pace",
+    "page",
+    "preferences",
+    "reading",
+    "save",
+    "tiers",
+)
 ON_DEMAND = ("compare", "diff", "find", "questions")
 
 
@@ -41,10 +56,35 @@ def rank(request: HttpRequest) -> HttpResponse:
 @never_cache
 def board(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(Project, slug=slug)
+    if project.content_warning and queries.standing(request.user.pk, project)["warning"]:
+        _check_taking_part(request, project)
+        return redirect("rank-warning", slug)
     assignment = actions.claim_task(actor=request.user, project=project)
-    if assignment is None and project.state == Project.State.OPEN and not queries.may_rank(request.user, project):
-        raise Http404
+    if assignment is None:
+        _check_taking_part(request, project)
     return show(request, project, assignment)
+
+
+@requires(Right.RANK)
+@never_cache
+def warning(request: HttpRequest, slug: str) -> HttpResponse:
+    """What a project warns about, before the first task and whenever somebody wants to read it again or change their mind."""
+    project = get_object_or_404(Project, slug=slug)
+    _check_taking_part(request, project)
+    if request.method == "POST":
+        actions.accept_warning(
+            actor=request.user, project=project, takes_sensitive=request.POST.get("sensitive") == "take"
+        )
+        return redirect("rank-project", slug)
+    if not project.content_warning:
+        return redirect("rank-project", slug)
+    standing = queries.standing(request.user.pk, project)
+    return render(request, "labeling/board_warning.html", {"project": project, "standing": standing})
+
+
+def _check_taking_part(request: HttpRequest, project: Project) -> None:
+    if project.state == Project.State.OPEN and not queries.may_rank(request.user, project):
+        raise Http404
 
 
 def show(request: HttpRequest, project: Project, assignment: Assignment | None, *, revising: str = "") -> HttpResponse:
@@ -52,7 +92,7 @@ def show(request: HttpRequest, project: Project, assignment: Assignment | None, 
     context = {
         **_task_context(request, project, assignment),
         "revising": revising,
-        "texts": _texts(),
+        "texts": board_texts(),
         "modules": PRELOADED + ON_DEMAND,
         "preloaded": PRELOADED,
         "flags": Assignment.Flag.choices,
@@ -100,14 +140,26 @@ def turn(request: HttpRequest, assignment: str, verb: str) -> HttpResponse:
             raise Http404
     if verb == "revise" and "from_history" in data:
         return _back_to_history(request, outcome)
-    can_undo = verb != "revise" and outcome.assignment.state != Assignment.State.SPARE
-    return _answer(request, outcome.assignment.project, outcome.next, undo=assignment if can_undo else "")
+    # What somebody has heard about cannot be called back.
+    can_undo = verb != "revise" and not outcome.feedback and outcome.assignment.state != Assignment.State.SPARE
+    project = outcome.assignment.project
+    return _answer(request, project, outcome.next, undo=assignment if can_undo else "", feedback=outcome.feedback)
 
 
-def _answer(request: HttpRequest, project: Project, following: Assignment | None, undo: str = "") -> HttpResponse:
+def _answer(
+    request: HttpRequest,
+    project: Project,
+    following: Assignment | None,
+    *,
+    undo: str = "",
+    feedback: Feedback | None = None,
+) -> HttpResponse:
+    """The next task. `undo`: the turn that can be called back; `feedback`: of the practice task before."""
     if request.get_preferred_type(["text/html", "application/json"]) != "application/json":
+        for sentence in _in_words(feedback) if feedback else []:
+            messages.info(request, sentence)
         return redirect("rank-project", project.slug)
-    context = _task_context(request, project, following)
+    context = {**_task_context(request, project, following), "feedback": feedback}
     return JsonResponse(
         {
             "html": render_to_string("labeling/board_task.html", context, request),
@@ -141,6 +193,7 @@ def _task_context(request: HttpRequest, project: Project, assignment: Assignment
     state = queries.board_state(assignment) if assignment else None
     asked = questions.read(project.questions) if state else []
     progress = state["progress"] if state else queries.progress(request.user.pk, project)
+    standing = state or queries.standing(request.user.pk, project)
     turns = reading.turns(state["prompt"]) if state else None
     return {
         "project": project,
@@ -148,22 +201,22 @@ def _task_context(request: HttpRequest, project: Project, assignment: Assignment
         "questions": asked,
         "about_outputs": [question for question in asked if question.scope == questions.OUTPUT],
         "about_task": [question for question in asked if question.scope == questions.TASK],
-        "said": _said(assignment) if assignment else "[]",
+        "said": json.dumps(_beside(state)) if state else "[]",
         "turns": [{**turn, "who": _who(turn["role"])} for turn in turns] if turns else None,
         "direction": reading.direction(state["prompt"]) if state else "",
         "ranks": range(1, len(state["outputs"]) + 1) if state else [],
-        "progress": _progress_text(progress),
+        "progress": _figures(progress, standing, state["round"] if state else ""),
+        "standing": standing,
+        "way": queries.way(assignment) if state and state["stage"] != Desk.Stage.WORKING else None,
+        "whom_to_ask": queries.admins_of(project)[:3] if standing["paused"] else [],
         "client_key": secrets.token_hex(16),  # for the form without script
     }
 
 
-def _said(assignment: Assignment) -> str:
-    """Of a task that was called back or is revised: the fields of the form that said something beside the ranking, as JSON."""
-    before = assignment.rankings.order_by("-revision").first() if assignment.revisions else None
-    if before is None:
-        return "[]"
-    fields = questions.to_fields(history.answers_as_shown(assignment, before))
-    return json.dumps([*fields, ("comment", before.comment)] if before.comment else fields)
+def _beside(state: queries.BoardState) -> list[tuple[str, str]]:
+    """Of a task that was called back or is revised: the fields of the form that said something beside the ranking."""
+    fields = questions.to_fields(state["answers"])
+    return [*fields, ("comment", state["comment"])] if state["comment"] else fields
 
 
 def _who(role: str) -> str:
@@ -171,11 +224,32 @@ def _who(role: str) -> str:
     return names.get(role, role)
 
 
-def _progress_text(progress: queries.Progress) -> str:
-    today = ngettext("%(n)s ranked today", "%(n)s ranked today", progress["today"]) % {"n": progress["today"]}
-    if progress["available"] >= queries.COUNT_AHEAD:
-        return _("%(today)s · more than %(n)s waiting") % {"today": today, "n": queries.COUNT_AHEAD - 1}
-    return _("%(today)s · %(n)s waiting") % {"today": today, "n": progress["available"]}
+def _in_words(feedback: Feedback) -> list[str]:
+    said = (
+        [_("Not kept: %(constraints)s.") % {"constraints": ", ".join(feedback.violated)}] if feedback.violated else []
+    )
+    return [*(said or [_("As expected.")]), *([feedback.explanation] if feedback.explanation else [])]
+
+
+def _figures(progress: queries.Progress, standing: queries.Standing, round: str) -> str:
+    """How far somebody is, in a line: today, what waits, the round, how far they agree with others."""
+    n, goal = progress["today"], standing["goal"]
+    if goal:
+        figures = [_("%(n)s of %(goal)s today") % {"n": n, "goal": goal}]
+    else:
+        figures = [ngettext("%(n)s ranked today", "%(n)s ranked today", n) % {"n": n}]
+    waiting = progress["available"]
+    if waiting >= queries.COUNT_AHEAD:
+        figures.append(_("more than %(n)s waiting") % {"n": queries.COUNT_AHEAD - 1})
+    elif progress["rounded"] and waiting:
+        figures.append(_("up to %(n)s waiting") % {"n": waiting})
+    else:
+        figures.append(_("%(n)s waiting") % {"n": waiting})
+    if round:
+        figures.append(round)
+    if standing["agreement"] is not None:
+        figures.append(_("agreement with others %(n)s") % {"n": number_format(standing["agreement"], 2)})
+    return " · ".join(figures)
 
 
 def _seconds(text: str) -> float | None:
@@ -183,60 +257,3 @@ def _seconds(text: str) -> float | None:
         return float(text) if text else None
     except ValueError:
         raise Refusal(_("The time must be a number of seconds, 0 or more.")) from None
-
-
-def _texts() -> dict[str, object]:
-    """What the script says to people, translated here where all other texts are."""
-    return {
-        "errors": {code: _(template) for code, template in MESSAGES.items()},
-        "ordinals": [
-            _("first"), _("second"), _("third"), _("fourth"), _("fifth"), _("sixth"), _("seventh"), _("eighth"), _("ninth"),
-        ],
-        "short_ordinals": [
-            _("1st"), _("2nd"), _("3rd"), _("4th"), _("5th"), _("6th"), _("7th"), _("8th"), _("9th"),
-        ],
-        "and": _("and"),
-        "placed": _("%(letter)s %(ordinal)s"),
-        "placed_tied": _("%(letter)s %(ordinal)s, tied with %(others)s"),
-        "unranked": _("%(letter)s not ranked"),
-        "line_drawn": _("Good enough: %(letters)s"),
-        "line_none": _("Good enough: none"),
-        "line_removed": _("No line"),
-        "rest_on": _("The outputs that are not ranked are worse than all that are"),
-        "rest_off": _("Nothing is said about the outputs that are not ranked"),
-        "unanswered": _("Not answered yet: %(question)s."),
-        "unanswered_about": _("Not answered yet: %(question)s, for %(letters)s."),
-        "all_answered": _("All questions are answered."),
-        "checked": _("chosen"),
-        "unchecked": _("not chosen"),
-        "not_asked": _("Not sent: the server cannot be reached. Your question is kept here."),
-        "undone": _("Step undone"),
-        "nothing_to_undo": _("There is nothing to undo"),
-        "draft": _("Your draft is back."),
-        "unstored": _("This ranking was not stored yet; submit it again."),
-        "start_here": _("Press a digit, drag letters here, or type the order below"),
-        "start_here_by_touch": _("Tap a rank, or drag"),
-        "unranked_label": _("not ranked"),
-        "good_enough": _("good enough"),
-        "rest_label": _("the rest"),
-        "missing": _("Not ranked yet: %(letters)s."),
-        "nothing_said": _("Nothing is ranked yet."),
-        "fix_typing": _("The typed order cannot be read yet; mend it or clear it."),
-        "unread": _("You have not read %(letters)s to the end. Submit all the same?"),
-        "submit": _("Submit"),
-        "saving": _("Saving …"),
-        "stored": _("Stored: %(ranking)s"),
-        "skipped": _("Skipped"),
-        "flagged": _("Flagged"),
-        "undo": _("Undo"),
-        "called_back": _("Your last task is back."),
-        "new_task": _("Next task. %(progress)s"),
-        "all_done": _("All done."),
-        "offline": _("Not saved: the server cannot be reached. Your ranking is kept here, also if you close the page."),
-        "signed_out": _("Not saved: you are signed out. Your ranking is kept here. Sign in in the new tab, then try again."),
-        "broken": _("Not saved: the server met an error. Your ranking is kept here; try again in a moment."),
-        "retry": _("Try again"),
-        "sign_in": _("Sign in"),
-        "revise": _("Replace it by this ranking"),
-        "next": _("Go to the next task"),
-    }  # fmt: skip

@@ -6,6 +6,7 @@ import { unfold, unread } from "./fold.js";
 import { cannotBeRead } from "./notation.js";
 import { format } from "./order.js";
 import { announce, board, button, clearProblem, element, filled, find, showProblem, showToast, texts } from "./page.js";
+import { count } from "./pace.js";
 import { send } from "./save.js";
 
 const UNDO_MS = 10000;
@@ -61,6 +62,7 @@ async function deliver(url, fields, { done, again, ranking = null, keepDraft = f
   board.removeAttribute("aria-busy");
   now.sending = false;
   if (!answer.ok) return explain(answer, { fields, again, ranking });
+  if (ranking) count(now.draft.clock.seconds);
   if (!keepDraft) now.draft?.forget();
   if (answer.body.go) return location.assign(answer.body.go);
   show(answer.body);

@@ -34,6 +34,9 @@ export function bind() {
   }
   board.dispatchEvent(new CustomEvent("board:task", { detail: now.task }));
   if (now.task) focusCard({ force: true });
+  const feedback = find("#feedback"); // how the practice task before went
+  feedback?.showModal();
+  feedback?.addEventListener("close", () => focusCard({ force: true }), { once: true });
 }
 
 function takeUp(task) {

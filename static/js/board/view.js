@@ -7,6 +7,7 @@ import { watchDrags } from "./drag.js";
 import { readTyped } from "./notation.js";
 import { LETTERS } from "./order.js";
 import { board } from "./page.js";
+import { showPace } from "./pace.js";
 import { prefer, preference } from "./preferences.js";
 import { READING_COMMANDS, READING_KEYS } from "./reading.js";
 import { send, sweepDrafts } from "./save.js";
@@ -181,4 +182,5 @@ board.addEventListener("board:task", async ({ detail: task }) => {
   if (task?.dataset.asks) now.questions ??= await import("./questions.js");
 });
 sweepDrafts();
+showPace();
 bind();
