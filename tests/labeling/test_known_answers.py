@@ -1,0 +1,438 @@
+"""Tasks with a known answer and repeats: practice, qualification, gold mixed in unseen, who falls behind is paused kindly."""
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from labeling import actions, queries
+from labeling.actions import aside
+from labeling.actions.tasks import Known, Place, add_tasks
+from labeling.constraints import Constraints
+from labeling.models import Assignment, Desk, Project, Ranking, Task
+from people.errors import Refusal
+from people.models import AuditEntry, Notice
+from tests import factories
+
+State, Kind, Stage = Assignment.State, Task.Kind, Desk.Stage
+pytestmark = pytest.mark.django_db
+BEST_TO_WORST = "A > B > C > D"
+
+
+def add_known(project: Project, count: int, kind: str = Kind.GOLD, text: str = BEST_TO_WORST, first: int = 1000) -> None:
+    place = Place(known=Known(kind, Constraints.parse(text, items=4), "A is the only one that answers."))
+    add_tasks(project, [factories.task(first + n, place=place) for n in range(count)])
+    project.refresh_from_db()
+
+
+def shown(assignment: Assignment, canonical: str) -> str:
+    """A ranking in canonical letters as this board shows it."""
+    return queries.as_shown(assignment, Ranking(notation=canonical))
+
+
+def answer(person, assignment, canonical=BEST_TO_WORST):
+    return factories.submit(person, assignment, shown(assignment, canonical))
+
+
+def work_through(person, project, canonical=BEST_TO_WORST, turns=None) -> list[Assignment]:
+    done, assignment = [], actions.claim_task(actor=person, project=project)
+    while assignment and (turns is None or len(done) < turns):
+        outcome = answer(person, assignment, canonical)
+        done.append(outcome.assignment)
+        assignment = outcome.next
+    return done
+
+
+def desk_of(person, project) -> Desk:
+    return Desk.objects.get(annotator=person, project=project)
+
+
+def let_leases_end(project) -> None:
+    claimed = Assignment.objects.filter(project=project, state=State.CLAIMED)
+    claimed.update(lease_until=timezone.now() - timedelta(seconds=1))
+    actions.expire_leases(project=project)
+
+
+@pytest.fixture
+def ana():
+    return factories.user()
+
+
+# Made and unmade
+
+
+def test_a_task_with_a_known_answer_stands_in_no_queue(ana):
+    project = factories.project(tasks=2, gold_percent=0)
+    task = project.tasks.first()
+    actions.set_gold(actor=factories.admin(), task=task, kind="gold", constraints="a > b", explanation=" Because. ")
+    task.refresh_from_db()
+    assert (task.kind, task.state, task.position, task.overlap, task.free_slots) == ("gold", "open", None, 0, 0)
+    assert (task.gold_answer.constraints, task.gold_answer.explanation) == ("A > B", "Because.")
+    project.refresh_from_db()
+    assert project.known_kinds == ["gold"]
+    assert [turn.task_id for turn in work_through(ana, project)] == [project.tasks.last().pk]
+    counts = queries.project_counts(project)
+    assert (counts["tasks"], counts["wanted"], counts["rankings"], counts["complete"]) == (1, 1, 1, 1)
+
+
+def test_what_was_ranked_and_is_held_stays_when_a_task_becomes_gold_and_ordinary_again(ana):
+    project = factories.project(tasks=1, overlap=3, gold_percent=0)
+    task, ben, admin = project.tasks.get(), factories.user(), factories.admin()
+    answer(ana, factories.claim(ana, project))
+    held = factories.claim(ben, project)
+    actions.set_gold(actor=admin, task=task, kind="gold", constraints=BEST_TO_WORST)
+    task.refresh_from_db()
+    assert (task.overlap, task.free_slots, task.submitted) == (2, 0, 1)
+    outcome = answer(ben, held)
+    assert (outcome.assignment.state, outcome.assignment.aside, outcome.assignment.slot) == (State.SUBMITTED, False, 2)
+    task.refresh_from_db()
+    assert (task.state, task.submitted) == ("open", 2)
+    task = actions.unset_gold(actor=admin, task=task)
+    assert (task.kind, task.overlap, task.free_slots, task.state) == ("normal", 3, 1, "open")
+    project.refresh_from_db()
+    assert project.known_kinds == []
+    assert factories.claim(factories.user(), project).task_id == task.pk
+
+
+def test_who_leaves_a_task_that_became_gold_meanwhile_leaves_no_slot_behind(ana):
+    project = factories.project(tasks=1, gold_percent=0)
+    held = factories.claim(ana, project)
+    task = project.tasks.get()
+    actions.set_gold(actor=factories.admin(), task=task, kind="gold", constraints=BEST_TO_WORST)
+    actions.skip_task(actor=ana, assignment=held, reason="cannot judge")
+    task.refresh_from_db()
+    assert (task.overlap, task.free_slots, task.state, task.position) == (0, 0, "open", None)
+
+
+def test_what_cannot_be_an_answer_is_refused_with_all_reasons(ana):
+    project = factories.project(tasks=1)
+    task = project.tasks.get()
+    with pytest.raises(Refusal) as caught:
+        actions.set_gold(
+            actor=factories.admin(), task=task, kind="normal", constraints="A > E", explanation="x" * 6000
+        )
+    assert len(caught.value.problems) == 3
+    with pytest.raises(Refusal, match="No ranking can keep"):
+        actions.set_gold(actor=factories.admin(), task=task, kind="gold", constraints="A > B, B > A")
+    for verb in (
+        lambda: actions.set_gold(actor=ana, task=task, kind="gold", constraints="A > B"),
+        lambda: actions.unset_gold(actor=ana, task=task),
+    ):
+        with pytest.raises(Refusal) as caught:
+            verb()
+        assert caught.value.status == 403
+
+
+# Mixed in, unseen
+
+
+def test_gold_tasks_come_about_as_often_as_the_project_wants_and_never_twice(ana):
+    project = factories.project(tasks=120, gold_percent=25)
+    add_known(project, 60)
+    done = work_through(ana, project)
+    gold = [turn for turn in done if turn.aside]
+    assert 24 <= len(gold) <= 58  # 40 expected
+    assert max(Counter(turn.task_id for turn in done).values()) == 1
+    gaps = Counter(b - a for a, b in zip(*[[i for i, t in enumerate(done) if t.aside][k:] for k in (0, 1)], strict=False))
+    assert len(gaps) >= 4  # drawn, not counted
+    assert {turn.state for turn in gold} == {State.SUBMITTED}
+    assert {turn.slot for turn in gold} == {None}
+    assert all(turn.gold_score == 1 for turn in gold)
+
+
+def test_a_gold_task_looks_like_any_other(ana, settings):
+    """Board payload, outcome and figures have the same shape, and say nothing of kind, slot or score."""
+    project = factories.project(tasks=40, gold_percent=50, questions=[])
+    add_known(project, 40)
+    states = {False: [], True: []}
+    assignment = factories.claim(ana, project)
+    for _ in range(30):
+        states[assignment.aside].append(queries.board_state(assignment))
+        outcome = answer(ana, assignment)
+        assert outcome.feedback is None
+        assignment = outcome.next
+    assert min(len(of_kind) for of_kind in states.values()) >= 5
+
+    def shape(value):
+        if isinstance(value, dict):
+            return {key: shape(each) for key, each in value.items()}
+        return [shape(each) for each in value] if isinstance(value, list) else type(value).__name__
+
+    everything = states[False] + states[True]
+    assert all(shape(state) == shape(everything[0]) for state in everything)
+    varies = {"assignment", "prompt", "outputs", "progress", "lease_until"}
+    fixed = [{key: value for key, value in state.items() if key not in varies} for state in everything]
+    assert all(state == fixed[0] for state in fixed)
+    assert all("gold" not in str(state).lower() for state in everything)
+    # The figures go on alike: one more done each time, and no exact count of what waits.
+    done = sorted(state["progress"]["done"] for state in everything)
+    assert done == list(range(30))
+    assert {state["progress"]["available"] for state in everything} <= set(queries.ROUNDED)
+
+
+def test_who_has_nothing_left_to_rank_gets_no_gold_task_either(ana):
+    project = factories.project(tasks=3, gold_percent=50)
+    add_known(project, 20)
+    work_through(ana, project)
+    for _ in range(10):
+        assert actions.claim_task(actor=ana, project=project) is None
+
+
+def test_the_round_of_a_gold_task_is_the_one_that_people_are_in(ana):
+    project = factories.project(tasks=20, gold_percent=50)
+    admin = factories.admin()
+    batch = actions.create_batch(actor=admin, project=project, name="Round 2")
+    actions.put_in_batch(actor=admin, project=project, tasks=project.tasks.values_list("pk", flat=True), batch=batch)
+    add_known(project, 20)
+    first = factories.claim(ana, project)
+    Desk.objects.update(until_gold=1)
+    gold = answer(ana, first).next if not first.aside else first
+    assert gold.aside
+    if not first.aside:
+        assert queries.board_state(gold)["round"] == queries.board_state(first)["round"] == "Round 2"
+
+
+def test_a_gold_turn_counts_for_nothing_but_the_persons_own_figures(ana):
+    project = factories.project(tasks=10, overlap=2, gold_percent=50)
+    add_known(project, 10)
+    done = work_through(ana, project)
+    aside_turns = [turn for turn in done if turn.aside]
+    assert aside_turns
+    counts = queries.project_counts(project)
+    assert (counts["rankings"], counts["wanted"], counts["tasks"]) == (10, 20, 10)
+    assert queries.progress(ana.pk, project)["done"] == len(done)
+    assert all(task.free_slots + task.assignments.filter(slot__isnull=False).count() == task.overlap for task in project.tasks.all())
+
+
+def test_skip_flag_lease_and_undo_of_a_gold_turn_touch_no_slot(ana):
+    project = factories.project(tasks=30, gold_percent=50)
+    add_known(project, 5)
+
+    def next_gold(person):
+        let_leases_end(project)
+        Desk.objects.filter(annotator=person).update(until_gold=1)
+        turn = factories.claim(person, project)
+        assert turn.aside
+        return turn
+
+    factories.claim(ana, project)
+    skipped = next_gold(ana)
+    actions.skip_task(actor=ana, assignment=skipped, reason="no idea")
+    assert actions.undo(actor=ana, assignment=skipped).state == State.CLAIMED
+    following = answer(ana, skipped, "D > C > B > A").next
+    assert desk_of(ana, project).gold_scores == [0]
+    actions.undo(actor=ana, assignment=skipped)
+    assert desk_of(ana, project).gold_scores == []
+    following.refresh_from_db()
+    assert following.state == State.EXPIRED
+    assert answer(ana, skipped).assignment.gold_score == 1
+    assert desk_of(ana, project).gold_scores == [1]
+    skipped.refresh_from_db()
+    assert (skipped.slot, skipped.aside, skipped.revisions) == (None, True, 2)
+
+    late = next_gold(ana)
+    let_leases_end(project)
+    late.refresh_from_db()
+    assert late.state == State.EXPIRED
+    outcome = answer(ana, late)  # late, and kept: never spare
+    assert (outcome.assignment.state, outcome.assignment.gold_score) == (State.SUBMITTED, 1)
+
+    # Two people's flags take a gold task out, too.
+    task = Task.objects.filter(kind=Kind.GOLD).exclude(assignments__annotator=ana).first()
+    Task.objects.filter(kind=Kind.GOLD).exclude(pk=task.pk).update(state=Task.State.HELD)
+    for person in (ana, factories.user()):
+        actions.claim_task(actor=person, project=project)
+        flagged = next_gold(person)
+        assert flagged.task_id == task.pk
+        actions.flag_task(actor=person, assignment=flagged, flag="garbled")
+    task.refresh_from_db()
+    assert (task.state, task.free_slots) == (Task.State.REVIEW, 0)
+
+
+def test_a_gold_turn_can_be_revised_and_keeps_the_score_of_the_first_answer(ana):
+    project = factories.project(tasks=5, gold_percent=50)
+    add_known(project, 5)
+    gold = next(turn for turn in work_through(ana, project, "D > C > B > A", turns=4) if turn.aside)
+    outcome = actions.revise_ranking(
+        actor=ana, assignment=gold, notation=shown(gold, BEST_TO_WORST), client_key="better"
+    )
+    assert outcome.ranking.revision == 2
+    gold.refresh_from_db()
+    assert gold.gold_score == 0
+
+
+def test_sensitive_tasks_with_a_known_answer_go_to_who_takes_such(ana):
+    project = factories.project(tasks=3)
+    add_known(project, 1, Kind.PRACTICE)
+    actions.set_sensitive(
+        actor=factories.admin(), project=project, tasks=[project.tasks.get(kind="practice").pk], sensitive=True
+    )
+    project.refresh_from_db()
+    actions.accept_warning(actor=ana, project=project, takes_sensitive=False)
+    assert factories.claim(ana, project).task.kind == Kind.NORMAL
+    ben = factories.user()
+    assert factories.claim(ben, project).task.kind == Kind.PRACTICE
+
+
+# Falling behind
+
+
+def test_a_falling_annotator_is_paused_and_told_kindly_and_goes_on_when_an_admin_says_so(ana):
+    admin = factories.admin()
+    project = factories.project(tasks=60, gold_percent=50, gold_minimum=0.7)
+    add_known(project, 30)
+    done = work_through(ana, project, "D > C > B > A")
+    gold = [turn for turn in done if turn.aside]
+    assert len(gold) == aside.GOLD_AT_LEAST
+    desk = desk_of(ana, project)
+    assert (desk.paused_because, desk.gold_scores) == ("gold", [0.0] * 5)
+    assert actions.claim_task(actor=ana, project=project) is None
+    assert queries.standing(ana.pk, project)["paused"] == "gold"
+    [told] = Notice.objects.filter(person=ana)
+    assert "please pause" in str(told)
+    assert Notice.objects.filter(person=admin, text__contains="was paused").count() == 1
+    with pytest.raises(Refusal, match="heard how it went"):
+        actions.undo(actor=ana, assignment=done[-1])
+
+    with pytest.raises(Refusal) as caught:
+        actions.resume_desk(actor=ana, project=project, person=ana)
+    assert caught.value.status == 403
+    actions.resume_desk(actor=admin, project=project, person=ana)
+    assert desk_of(ana, project).gold_scores == []
+    assert factories.claim(ana, project)
+    assert Notice.objects.filter(person=ana, text__contains="Welcome back").exists()
+
+
+def test_who_does_well_is_never_paused_and_only_the_last_gold_tasks_count(ana):
+    project = factories.project(tasks=100, gold_percent=50, gold_minimum=0.7)
+    add_known(project, 60)
+    work_through(ana, project, turns=60)
+    desk = desk_of(ana, project)
+    assert desk.paused_because == ""
+    assert desk.gold_scores == [1.0] * aside.GOLD_WINDOW
+    work_through(ana, project, "D > C > B > A")
+    desk.refresh_from_db()
+    assert desk.paused_because == "gold"
+    assert desk.gold_scores.count(0.0) == 4  # 6 of 10 are too few
+
+
+def test_an_admin_pauses_a_desk_and_what_is_held_is_finished(ana):
+    project = factories.project(tasks=3)
+    held = factories.claim(ana, project)
+    actions.pause_desk(actor=factories.admin(), project=project, person=ana)
+    assert factories.claim(ana, project) == held
+    assert factories.submit(ana, held).next is None
+    with pytest.raises(Refusal, match="no tasks of this project now"):
+        actions.claim_this_task(actor=ana, task=project.tasks.last())
+
+
+# Practice, then qualification, then work
+
+
+def test_from_practice_with_feedback_over_the_qualification_to_the_real_tasks(ana):
+    project = factories.project(tasks=4, gold_percent=0)
+    add_known(project, 2, Kind.PRACTICE, "A > B, C >= D", first=100)
+    add_known(project, 2, Kind.QUALIFICATION, first=200)
+    assignment = factories.claim(ana, project)
+    assert queries.board_state(assignment)["stage"] == "practice"
+    outcome = answer(ana, assignment, "B > A > C > D")
+    letter = queries.as_shown(assignment, Ranking(notation="A > B"))
+    assert outcome.feedback.violated == [letter]
+    assert outcome.feedback.score == 0.5
+    assert outcome.feedback.explanation == "A is the only one that answers."
+    repeated = answer(ana, assignment, "B > A > C > D")
+    assert (repeated.repeated, repeated.feedback) == (True, outcome.feedback)
+    with pytest.raises(Refusal, match="heard how it went"):
+        actions.undo(actor=ana, assignment=assignment)
+
+    assert answer(ana, outcome.next).feedback.violated == []
+    third = factories.claim(ana, project)
+    assert queries.board_state(third)["stage"] == "qualification"
+    outcome = answer(ana, third, "D > C > B > A")
+    assert outcome.feedback is None
+    actions.undo(actor=ana, assignment=third)  # nothing was told yet
+    fourth = answer(ana, third).next
+    outcome = answer(ana, fourth)
+    assert desk_of(ana, project).stage == Stage.WORKING
+    assert (outcome.next.task.kind, outcome.next.aside) == (Kind.NORMAL, False)
+    assert queries.board_state(outcome.next)["stage"] == "working"
+    with pytest.raises(Refusal, match="heard how it went"):
+        actions.undo(actor=ana, assignment=fourth)
+    assert len(work_through(ana, project)) == 4
+
+
+def test_who_fails_the_qualification_waits_for_an_admin_who_lets_them_try_again(ana):
+    admin = factories.admin()
+    project = factories.project(tasks=2, gold_percent=0, qualification_minimum=0.8)
+    add_known(project, 1, Kind.PRACTICE, first=100)
+    add_known(project, 2, Kind.QUALIFICATION, first=200)
+    done = work_through(ana, project, "D > C > B > A")
+    assert [turn.task.kind for turn in done] == ["practice", "qualification", "qualification"]
+    assert desk_of(ana, project).paused_because == "qualification"
+    assert actions.claim_task(actor=ana, project=project) is None
+    assert Notice.objects.filter(person=admin, text__contains="did not pass").exists()
+    with pytest.raises(Refusal, match="let them in"):
+        actions.resume_desk(actor=admin, project=project, person=ana)
+
+    actions.let_try_again(actor=admin, project=project, person=ana)
+    again = work_through(ana, project)
+    assert [(turn.task.kind, turn.repeat) for turn in again] == [
+        ("practice", 1), ("qualification", 1), ("qualification", 1), ("normal", 0), ("normal", 0),
+    ]  # fmt: skip
+    ben = factories.user()
+    work_through(ben, project, "D > C > B > A")
+    actions.let_in(actor=admin, project=project, person=ben)
+    assert desk_of(ben, project).stage == Stage.WORKING
+    verbs = set(AuditEntry.objects.filter(verb__startswith="desk.").values_list("verb", flat=True))
+    assert verbs == {"desk.try_again", "desk.let_in"}
+
+
+def test_to_skip_the_qualification_is_not_to_pass_it(ana):
+    project = factories.project(tasks=2, gold_percent=0)
+    add_known(project, 1, Kind.QUALIFICATION)
+    outcome = actions.skip_task(actor=ana, assignment=factories.claim(ana, project), reason="too hard")
+    assert outcome.next is None
+    assert desk_of(ana, project).paused_because == "qualification"
+
+
+def test_who_works_already_is_not_sent_back_to_practice(ana):
+    project = factories.project(tasks=4, overlap=3, gold_percent=0)
+    following = answer(ana, factories.claim(ana, project)).next
+    veteran = factories.user()  # of a time when desks knew no stages
+    answer(veteran, factories.claim(veteran, project))
+    Desk.objects.filter(annotator=veteran).update(stage=Stage.NEW)
+    let_leases_end(project)
+    add_known(project, 1, Kind.PRACTICE)
+    assert answer(ana, following).next.task.kind == Kind.NORMAL
+    assert desk_of(veteran, project).stage == Stage.NEW
+    assert factories.claim(veteran, project).task.kind == Kind.NORMAL
+    assert factories.claim(factories.user(), project).task.kind == Kind.PRACTICE
+
+
+def test_nobody_passes_by_practice_before_they_have_answered_the_warning(ana):
+    project = factories.project(tasks=2, gold_percent=0, content_warning="Violence.")
+    add_known(project, 1, Kind.PRACTICE)
+    practice = project.tasks.get(kind="practice")
+    actions.set_sensitive(actor=factories.admin(), project=project, tasks=[practice.pk], sensitive=True)
+    assert actions.claim_task(actor=ana, project=project) is None
+    assert queries.standing(ana.pk, project)["warning"] == "Violence."
+    actions.accept_warning(actor=ana, project=project, takes_sensitive=True)
+    assert factories.claim(ana, project).task_id == practice.pk
+    assert queries.standing(ana.pk, project)["warning"] == ""
+
+
+# Repeats
+
+
+def test_a_task_of_ones_own_comes_again_after_a_while_and_only_once(ana):
+    project = factories.project(tasks=120, repeat_percent=20, overlap=1)
+    done = work_through(ana, project)
+    again = [(place, turn) for place, turn in enumerate(done) if turn.repeat]
+    assert 8 <= len(again) <= 45  # about 24 of those that can come
+    assert {turn.repeat for _place, turn in again} == {1}
+    assert len({turn.task_id for _place, turn in again}) == len(again)
+    first = {turn.task_id: place for place, turn in enumerate(done) if not turn.repeat}
+    assert all(place - first[turn.task_id] > aside.REPEAT_BEHIND for place, turn in again)
+    assert all((turn.aside, turn.slot, turn.gold_score) == (True, None, None) for _place, turn in again)
+    assert queries.project_counts(project)["rankings"] == 120
