@@ -1,0 +1,250 @@
+"""Questions of review: which tasks are contested, flagged or asked about, what everybody said about one, and the talk about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import combinations
+
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+
+from labeling.models import Adjudication, Assignment, Comment, Project, Ranking, Task
+from labeling.quality import Quality
+from labeling.ranking import LETTERS, WeakOrder
+from labeling.statistics.consensus import Consensus, consensus
+from labeling.statistics.contested import agreement_of
+from labeling.task_queries import Fits, tasks_of
+from people.models import User
+
+State = Assignment.State
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which tasks to list. `show`: "" (contested and not decided yet), "shared" (all that several people ranked), "flagged", "asked", "decided"."""
+
+    show: str = ""
+    size: str = ""
+    batch: str = ""
+    slices: Mapping[str, str] = field(default_factory=dict)  # of the prompts' imports
+    search: str = ""
+
+
+@dataclass(frozen=True)
+class Contested:
+    """A line of the list. `agreement`: mean τ-x, None where fewer than two people said something about the same pair."""
+
+    task: Task
+    agreement: float | None
+    rankings: int
+    flags: int
+    questions: int  # open ones
+    decided: bool
+
+
+def _found(project: Project, wanted: Wanted) -> QuerySet[Task]:
+    found = tasks_of(project, Fits(search=wanted.search, batch=wanted.batch, kind=Task.Kind.NORMAL))
+    if wanted.size:
+        found = found.filter(size=wanted.size)
+    for name, value in wanted.slices.items():
+        # An import's columns hold texts or numbers; the address holds texts.
+        values: list[object] = [value] + ([int(value)] if value.lstrip("-").isdigit() else [])
+        found = found.filter(Q(*((f"prompt__meta__{name}", each) for each in values), _connector=Q.OR))
+    if wanted.show == "flagged":
+        flagged = Assignment.objects.filter(task=OuterRef("pk"), state=State.FLAGGED)
+        found = found.filter(Q(state=Task.State.REVIEW) | Exists(flagged))
+    elif wanted.show == "asked":
+        found = found.filter(Exists(open_questions().filter(task=OuterRef("pk"))))
+    elif wanted.show in ("decided", ""):
+        decided = Exists(Adjudication.objects.filter(task=OuterRef("pk"), current=True))
+        found = found.filter(decided) if wanted.show else found.exclude(decided)
+    return found
+
+
+def in_order(project: Project, wanted: Wanted) -> list[int]:
+    """The keys of the tasks that are wanted, those that people agree about least first."""
+    agreed = Quality(project)["tasks"]
+    keys = list(_found(project, wanted).order_by("pk").values_list("pk", flat=True))
+    if wanted.show in ("", "shared"):
+        keys = [key for key in keys if str(key) in agreed]
+    if wanted.show == "":
+        below = project.contested_below
+        keys = [key for key in keys if (agreement := agreed[str(key)][0]) is not None and agreement < below]
+    worst_first = {key: agreed.get(str(key), [None])[0] for key in keys}
+    return sorted(keys, key=lambda key: (worst_first[key] is None, worst_first[key] or 0.0, key))
+
+
+def lines(project: Project, keys: list[int]) -> list[Contested]:
+    """The lines of these tasks, in this order."""
+    agreed = Quality(project)["tasks"]
+    tasks = project.tasks.select_related("prompt", "batch").in_bulk(keys)
+    flags = _counted(Assignment.objects.filter(task__in=keys, state=State.FLAGGED))
+    questions = _counted(open_questions().filter(task__in=keys))
+    decided = set(Adjudication.objects.filter(task__in=keys, current=True).values_list("task", flat=True))
+    return [
+        Contested(
+            task=tasks[key],
+            agreement=agreed.get(str(key), [None])[0],
+            rankings=tasks[key].submitted,
+            flags=flags.get(key, 0),
+            questions=questions.get(key, 0),
+            decided=key in decided,
+        )
+        for key in keys
+        if key in tasks
+    ]
+
+
+def _counted(rows: QuerySet) -> dict[int, int]:
+    return dict(rows.order_by().values_list("task").annotate(n=Count("pk")))
+
+
+def counts(project: Project) -> dict[str, int]:
+    """How many tasks wait for a reviewer, by `Wanted.show` ("contested" for "")."""
+    return {
+        show or "contested": _found(project, Wanted(show)).count() if show else len(in_order(project, Wanted()))
+        for show in ("", "flagged", "asked", "decided")
+    }
+
+
+def slices(project: Project) -> dict[str, list[str]]:
+    """The names and values by which prompts can be told apart, as their import gave them."""
+    own = {"K", "round", "chosen", "source"}
+    return {name: list(values) for name, values in Quality(project)["slices"].items() if name not in own}
+
+
+# One task
+
+
+@dataclass(frozen=True)
+class Said:
+    """One person's current ranking of a task. `places`: the place of each output, canonical, "" where they say nothing."""
+
+    ranking: Ranking
+    turn: Assignment
+    order: WeakOrder
+    places: list[str]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What people say about the output of the row against that of the column. `share`: of those who say something, for better."""
+
+    better: int
+    tied: int
+    worse: int
+    contested: bool
+
+    @property
+    def any(self) -> bool:
+        return bool(self.better or self.tied or self.worse)
+
+
+@dataclass(frozen=True)
+class Review:
+    """All there is to decide about a task. `votes` is None where nobody has ranked it."""
+
+    said: list[Said]
+    repeats: list[Said]
+    agreement: float | None
+    consensus: Consensus | None
+    votes: list[tuple[str, list[Cell | None]]]
+    contested: list[str]  # "B, D": pairs of letters
+    between: list[tuple[str, str, float | None]]  # two people and their τ-x
+    apart: list[bool]  # by output: do people put it into different places?
+
+
+def review_of(task: Task) -> Review:
+    rankings = (
+        Ranking.objects.filter(
+            assignment__task=task, current=True, assignment__state__in=[State.SUBMITTED, State.SPARE]
+        )
+        .select_related("assignment__annotator")
+        .order_by("assignment__repeat", "pk")
+    )
+    everything = [_said(ranking, task) for ranking in rankings]
+    said = [each for each in everything if not each.turn.repeat]
+    orders = [each.order for each in said]
+    found = consensus(orders) if orders else None
+    return Review(
+        said=said,
+        repeats=[each for each in everything if each.turn.repeat],
+        agreement=agreement_of(orders),
+        consensus=found,
+        votes=_votes(found) if found else [],
+        contested=[f"{LETTERS[a]}, {LETTERS[b]}" for a, b in found.contested] if found else [],
+        between=[
+            (str(one.turn.annotator), str(other.turn.annotator), one.order.tau_x(other.order))
+            for one, other in combinations(said, 2)
+        ],
+        apart=[len({each.places[item] for each in said} - {""}) > 1 for item in range(task.size)],
+    )
+
+
+def _said(ranking: Ranking, task: Task) -> Said:
+    order = WeakOrder.parse(ranking.notation, items=task.size)
+    ranks = order.ranks()
+    return Said(ranking, ranking.assignment, order, ["" if rank is None else str(rank) for rank in ranks])
+
+
+def _votes(found: Consensus) -> list[tuple[str, list[Cell | None]]]:
+    votes, contested = found.votes, set(found.contested)
+    return [
+        (
+            LETTERS[a],
+            [
+                None
+                if a == b
+                else Cell(
+                    int(votes.better[a][b]),
+                    int(votes.tied[a][b]),
+                    int(votes.better[b][a]),
+                    (min(a, b), max(a, b)) in contested,
+                )
+                for b in range(votes.items)
+            ],
+        )
+        for a in range(votes.items)
+    ]
+
+
+# The talk
+
+
+@dataclass(frozen=True)
+class Thread:
+    """A question with its answers, or a remark. `letters`: of the asker's board, e.g. "A = C": their A is our C; "" where they are the same."""
+
+    comment: Comment
+    answers: list[Comment]
+    letters: str = ""
+
+
+def open_questions() -> QuerySet[Comment]:
+    return Comment.objects.filter(is_question=True, resolved_at=None)
+
+
+def talk(task: Task) -> list[Thread]:
+    """All that was said about a task, for reviewers."""
+    comments = list(task.comments.select_related("author", "resolved_by"))
+    displays = dict(task.assignments.filter(repeat=0).values_list("annotator", "display"))
+    return [
+        Thread(
+            comment,
+            [each for each in comments if each.answers_id == comment.pk],
+            _letters(displays.get(comment.author_id, [])) if comment.is_question else "",
+        )
+        for comment in comments
+        if comment.answers_id is None
+    ]
+
+
+def own_talk(user: User, task: Task) -> list[Thread]:
+    """What somebody asked about a task, and what they were answered. Nothing of what others said about it."""
+    asked = list(task.comments.filter(author=user, is_question=True))
+    answers = list(Comment.objects.filter(answers__in=asked).select_related("author").order_by("created_at", "pk"))
+    return [Thread(each, [one for one in answers if one.answers_id == each.pk]) for each in asked]
+
+
+def _letters(display: list[int]) -> str:
+    if display == sorted(display):
+        return ""
+    return ", ".join(f"{LETTERS[shown]} = {LETTERS[position]}" for shown, position in enumerate(display))

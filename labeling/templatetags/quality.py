@@ -1,0 +1,57 @@
+"""How figures of the quality page are written: values with their intervals, and the reason where there is none."""
+
+from django import template
+from django.utils.formats import number_format
+from django.utils.translation import gettext
+
+register = template.Library()
+NOTHING = "–"
+
+
+@register.filter
+def percent(value: float | None) -> str:
+    return NOTHING if value is None else f"{number_format(value * 100, 0 if abs(value) >= 0.1 or not value else 1)} %"
+
+
+@register.filter
+def two(value: float | None) -> str:
+    return NOTHING if value is None else number_format(value, 2)
+
+
+@register.filter
+def interval(figure: dict | None, kind: str = "two") -> str:
+    """ "0.61–0.66", or nothing where there is no interval."""
+    if not figure or figure["low"] is None:
+        return ""
+    if kind == "percent":
+        return f"{number_format(figure['low'] * 100, 0)}–{number_format(figure['high'] * 100, 0)} %"
+    between = " … " if figure["low"] < 0 or figure["high"] < 0 else "–"
+    return f"{number_format(figure['low'], 2)}{between}{number_format(figure['high'], 2)}"
+
+
+@register.filter
+def why(figure: dict | None) -> str:
+    """Why a figure has no value, or no interval, in the reader's language."""
+    return told(figure["why"]) if figure and figure.get("why") else ""
+
+
+@register.filter
+def told(message: dict | None) -> str:
+    return gettext(message["text"]) % message["params"] if message else ""
+
+
+@register.inclusion_tag("labeling/parts/figure.html")
+def figure(found: dict | None, label: str, kind: str = "two", says: str = "") -> dict:
+    """A large figure with its interval, what it is called, and what it says in plain words."""
+    return {"figure": found, "label": label, "kind": kind, "says": says}
+
+
+@register.inclusion_tag("labeling/parts/cell.html")
+def cell(found: dict | None, kind: str = "two") -> dict:
+    """A figure in a table: the value, and its interval small behind it."""
+    return {"figure": found, "kind": kind}
+
+
+@register.filter
+def get(mapping: dict | None, key: object) -> object:
+    return mapping.get(key) if mapping else None
