@@ -1,4 +1,4 @@
-"""The statements of the board, written out (labeling/sql.py says why): what a claim, a submit and the next task's page run.
+"""The statements of the board, written out (people/sql.py says why): what a claim, a submit and the next task's page run.
 
 Each is one look-up by an index; none grows with the number of tasks or of rankings.
 """
@@ -8,8 +8,8 @@ from uuid import UUID
 
 from django.db import connection
 
-from labeling import sql
 from labeling.models import Assignment, Batch, Completion, Desk, Membership, Project, Prompt, Task, TaskItem
+from people import sql
 from people.models import User
 
 ASSIGNMENT, BATCH, COMPLETION, DESK, MEMBERSHIP, PROJECT, PROMPT, TASK, ITEM = (

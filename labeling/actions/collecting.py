@@ -21,13 +21,14 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from labeling import queries, questions, sql, statements
+from labeling import queries, questions, statements
 from labeling.actions import aside
 from labeling.actions.notation import parse_order, problems_of
 from labeling.actions.queue import adapt, free_number, give_back, one_transaction, settle, take_slot
 from labeling.lanes import cursor_key, lanes_for
 from labeling.models import Assignment, Desk, Project, Ranking, Task
 from labeling.ranking import WeakOrder
+from people import sql
 from people.errors import Refusal
 from people.models import User, audit
 from people.permissions import Right, check

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 
 from django.utils.translation import gettext as _
 
-from labeling import sql, statements
+from labeling import statements
 from labeling.actions.assigning import at_most
 from labeling.actions.queue import chunks, mix, one_transaction, queue_places
 from labeling.models import Project, Task
+from people import sql
 from people.errors import Refusal
 from people.models import User, audit
 from people.permissions import Right, check

@@ -9,11 +9,12 @@ from typing import TypeVar
 from django.db import OperationalError, connection, transaction
 from django.db.models import Case, F, Value, When
 
-from labeling import sql, statements
+from labeling import statements
 from labeling.lanes import EVERYBODY
 from labeling.models import Assignment, Batch, Project, Ranking, Task
 from labeling.ranking import WeakOrder
 from labeling.statistics import contested
+from people import sql
 
 FLAGS_THAT_CLOSE = 2
 AT_ONCE = 1000  # rows a statement: far below what a database takes as parameters

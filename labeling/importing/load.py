@@ -16,7 +16,7 @@ from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from labeling import questions, sql
+from labeling import questions
 from labeling.actions.queue import one_transaction
 from labeling.actions.tasks import Added, NewTask, add_tasks, task_key
 from labeling.files import BadRow, Problem, refuse, rows
@@ -26,6 +26,7 @@ from labeling.importing.formats import Format, Item, Judgement, recognise
 from labeling.importing.report import Report
 from labeling.models import Assignment, Project, Ranking, Task, TaskItem
 from labeling.ranking import WeakOrder
+from people import sql
 from people.errors import Refusal
 from people.models import User, audit
 from people.permissions import Right, check

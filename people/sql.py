@@ -1,4 +1,4 @@
-"""Rows in and out by plain SQL, for the few statements that the board runs all day (labeling/statements.py).
+"""Rows in and out by plain SQL, for the few statements that run at every turn of the board (labeling/statements.py, people/sessions.py).
 
 Building a query through the ORM costs about ten times what the database needs to run it, and on SQLite all of that time counts
 twice: it is spent inside the one write transaction. What is hot is therefore written out as SQL, for SQLite and PostgreSQL alike; fields,
