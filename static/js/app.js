@@ -159,8 +159,17 @@ document.addEventListener("htmx:afterSwap", () => {
 document.addEventListener("htmx:beforeRequest", (event) => {
   if (!event.detail.requestConfig.triggeringEvent && event.target.querySelector("select:focus")) event.preventDefault();
 });
-// What scrolls sideways and holds nothing that the Tab key stops at is a stop itself.
-document.addEventListener("htmx:load", (event) => {
-  for (const part of event.target.querySelectorAll?.(".scroll") ?? [])
-    if (part.scrollWidth > part.clientWidth && !part.querySelector(REACHABLE)) part.tabIndex = 0;
-});
+// What scrolls by itself and holds nothing that the Tab key stops at is a stop itself.
+function makeReachable(root) {
+  for (const part of root.querySelectorAll?.(".scroll, .chart, .log, pre, div.choices, .tabs") ?? []) {
+    const scrolls = part.scrollWidth > part.clientWidth || (part.scrollHeight > part.clientHeight && getComputedStyle(part).overflowY !== "visible");
+    if (!scrolls || part.querySelector(REACHABLE)) {
+      if (part.dataset.stop) part.removeAttribute("tabindex");
+    } else if (!part.hasAttribute("tabindex")) {
+      part.tabIndex = 0;
+      part.dataset.stop = "1";
+    }
+  }
+}
+document.addEventListener("htmx:load", (event) => makeReachable(event.target));
+addEventListener("resize", () => makeReachable(document));
