@@ -18,6 +18,7 @@ def table(model: type[models.Model]) -> str:
     return connection.ops.quote_name(model._meta.db_table)
 
 
+@cache
 def columns(model: type[models.Model], alias: str) -> str:
     """All columns of a model, for a SELECT; `instance` reads them."""
     return ", ".join(f"{alias}.{connection.ops.quote_name(field.column)}" for field in model._meta.concrete_fields)
@@ -45,6 +46,12 @@ def _reading(model: type[models.Model], vendor: str) -> tuple[list[str], list[tu
         for convert in [*connection.ops.get_db_converters(expression), *field.get_db_converters(connection)]:
             converters.append((place, convert, expression))
     return [field.attname for field in fields], converters
+
+
+def first(model: type[Row], condition: str, parameters: Sequence) -> Row | None:
+    """The first instance for which a condition on its own columns holds."""
+    found = fetch(f"SELECT {columns(model, 'a')} FROM {table(model)} a WHERE {condition} LIMIT 1", parameters)
+    return instance(model, found[0]) if found else None
 
 
 def fetch(sql: str, parameters: Sequence) -> list[tuple]:
