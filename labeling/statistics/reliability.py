@@ -139,8 +139,8 @@ def _fit(answers: _Answers, people: int) -> _Fitted:
         values = _improved(values, counts.reshape(people, 3, NODES), spread * points, typical)
         typical = float(values[present, 1].mean())
         spread = float(np.sqrt((weighted @ (spread * points) ** 2).sum() / answers.weight.sum()))
-        # Only scale times d is seen: let 1 be the mean scale.
-        unit = max(0.1, float(values[present, 0].mean()))
+        # Only scale times d is seen: what unit suits the scales' prior best? EM alone would take hundreds of rounds to get there.
+        unit = float((values[present, 0] ** 2).sum() / max(0.1, values[present, 0].sum()))
         values[:, 0] /= unit
         spread *= unit
         if np.abs(np.r_[values[:, 0], spread] - before).max() < 1e-3:
