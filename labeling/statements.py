@@ -82,7 +82,7 @@ def known_answer(project: int, annotator: int, kind: str, *, repeat: int, sensit
         " WHERE t.project_id = %s AND t.kind = %s AND NOT (t.kind = 'normal') AND t.state = 'open'"
         f"{'' if sensitive else ' AND NOT t.sensitive'}"
         f" AND COALESCE((SELECT m.state {mine} t.id), 'expired') = 'expired'"
-        f" ORDER BY {'RANDOM()' if kind == Task.Kind.GOLD else 't.id'} LIMIT 1) AS a JOIN {PROMPT} b ON b.id = a.prompt_id",
+        f" ORDER BY {'RANDOM()' if kind == Task.Kind.GOLD else 't.priority DESC, t.id'} LIMIT 1) AS a JOIN {PROMPT} b ON b.id = a.prompt_id",
         [annotator, repeat, project, kind, annotator, repeat],
     )
     if not found:

@@ -16,7 +16,7 @@ from labeling import lanes
 from labeling.models import Assignment, Completion, Project, Ranking, Task, TaskItem
 from labeling.ranking import LETTERS, WeakOrder
 from labeling.statistics import contested
-from people.models import User
+from people.models import Role, User
 
 
 @dataclass(frozen=True)
@@ -142,6 +142,15 @@ def _agreement(size: int, notations: tuple[str, ...]) -> float | None:
 
 
 # Whose a task is
+
+
+def who_takes_part(project: Project) -> QuerySet[User]:
+    """Those to whom tasks can be given."""
+    found = User.objects.filter(is_active=True).order_by("username")
+    if project.open_to_all:
+        return found
+    members = project.memberships.filter(user=OuterRef("pk"))
+    return found.filter(Q(role=Role.ADMIN) | Q(is_superuser=True) | Exists(members))
 
 
 def owners(project: Project) -> dict[str, str]:

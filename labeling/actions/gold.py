@@ -1,10 +1,13 @@
 """Tasks with a known answer: set, changed, and made ordinary tasks again."""
 
+from collections.abc import Sequence
+
 from django.utils.translation import gettext as _
 
+from labeling.actions.assigning import GREATEST_PRIORITY, chosen_tasks, named
 from labeling.actions.queue import know_again, one_transaction, rejoin, settle
 from labeling.constraints import ConstraintError, Constraints
-from labeling.models import GoldAnswer, Task
+from labeling.models import GoldAnswer, Project, Task
 from people.errors import Refusal
 from people.models import User, audit
 from people.permissions import Right, check
@@ -63,6 +66,21 @@ def unset_gold(*, actor: User, task: Task) -> Task:
         task.refresh_from_db()
         audit(actor, "task.not_gold", task, before=before)
     return task
+
+
+@one_transaction
+def order_known(*, actor: User, project: Project, tasks: Sequence[int]) -> int:
+    """In which order people meet practice or qualification tasks: by their priorities, which nothing else uses. Returns how many there are."""
+    check(actor, Right.MANAGE_PROJECTS, place=project)
+    chosen = chosen_tasks(project, tasks)
+    if project.tasks.filter(pk__in=chosen, kind__in=[Task.Kind.NORMAL, Task.Kind.GOLD]).exists():
+        raise Refusal(_("Only practice and qualification tasks come in an order."))
+    if len(chosen) > GREATEST_PRIORITY:
+        raise Refusal(_("At most %(n)s tasks can be put in an order.") % {"n": GREATEST_PRIORITY})
+    for priority, pk in enumerate(reversed(list(dict.fromkeys(tasks))), 1):
+        project.tasks.filter(pk=pk).update(priority=priority)
+    audit(actor, "tasks.order", project, **named(list(tasks)))
+    return len(chosen)
 
 
 def _locked(task: Task) -> Task:

@@ -1,14 +1,19 @@
 """Pages of tasks, for those who may see behind them: the list with its filters, and one task."""
 
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from labeling import actions, lanes, places, queries, task_queries
-from labeling.models import Assignment, Project, Split, Task
+from labeling import actions, known_queries, lanes, places, queries, task_queries
+from labeling.forms.tasks import ChangeForm, KnownForm
+from labeling.models import Assignment, GoldAnswer, Project, Split, Task
+from labeling.views.known import looked_at
 from labeling.views.lists import Filter, filter_of, page_of, search_of
-from people.permissions import Right, requires
+from people.errors import Refusal
+from people.permissions import Right, can, requires
 
 
 @require_GET
@@ -37,9 +42,29 @@ def tasks(request: HttpRequest, slug: str) -> HttpResponse:
         "query": fits.search,
         "filters": [*filters, sort],
         "matching": page.paginator.count,
-        "all_of_them": fits.everything,
+        "change": ChangeForm(project=project),
     }
     return render(request, "labeling/tasks.html", context)
+
+
+@require_POST
+@requires(Right.MANAGE_PROJECTS, place=places.project)
+def change(request: HttpRequest, slug: str) -> HttpResponse:
+    """Change the tasks that were ticked, or all that fit the filters in the address."""
+    project = get_object_or_404(Project, slug=slug)
+    if request.POST.get("which") == "all":
+        fits = fits_of(request, filters_of(request, project, used_by(project)))
+        chosen = list(task_queries.tasks_of(project, fits).values_list("pk", flat=True))
+    else:
+        chosen = [int(pk) for pk in request.POST.getlist("tasks") if pk.isdigit()]
+    form = ChangeForm(request.POST, project=project)
+    if not form.is_valid():
+        raise Refusal(
+            [f"{form.fields[name].label}: {problem}" for name, found in form.errors.items() for problem in found]
+        )
+    messages.success(request, form.carry_out(request.POST.get("do", ""), actor=request.user, tasks=chosen))
+    address = reverse("project-tasks", args=[project.slug])
+    return redirect(f"{address}?{request.GET.urlencode()}" if request.GET else address)
 
 
 def used_by(project: Project) -> dict:
@@ -104,16 +129,26 @@ def sorts_of(used: dict) -> list[tuple[str, str]]:
 def task(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """A task as annotators never see it: who wrote what, and what everyone said."""
     project = get_object_or_404(Project, slug=slug)
-    task = get_object_or_404(project.tasks.select_related("prompt"), pk=pk)
+    task = get_object_or_404(project.tasks.select_related("prompt", "batch"), pk=pk)
     turns = (
         task.assignments.exclude(state=Assignment.State.EXPIRED)
         .select_related("annotator")
         .prefetch_related("rankings")
         .order_by("finished_at", "claimed_at")
     )
+    suggestions = suggested_answers(task) if can(request.user, Right.MANAGE_PROJECTS, project) else []
+    filled = next((text for name, _words, text in suggestions if name == request.GET.get("answer")), "")
+    initial = {"constraints": filled}
+    if answer := GoldAnswer.objects.filter(task=task).first():
+        initial = {"kind": task.kind, "constraints": filled or answer.constraints, "explanation": answer.explanation}
     context = {
         "project": project,
         "task": task,
+        "for_whom": task_queries.name_of_owner(owner) if (owner := lanes.owner_of(task.lane)) else "",
+        "known": KnownForm(initial=initial),
+        "filled": filled,
+        "suggestions": suggestions,
+        **looked_at(task, initial["constraints"]),
         "outputs": task_queries.outputs_of(task),
         "turns": turns,
         "can_rank_it": queries.may_rank_task(request.user, task),
@@ -121,6 +156,16 @@ def task(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "after": project.tasks.filter(pk__gt=task.pk).order_by("pk").first(),
     }
     return render(request, "labeling/task.html", context)
+
+
+def suggested_answers(task: Task) -> list[tuple[str, str, str]]:
+    """(name in the address, in words, constraints) of what might be known: what a reviewer decided, what people say together."""
+    said = [
+        ("decided", _("what was decided:"), known_queries.order_decided(task)),
+        ("consensus", _("the consensus:"), known_queries.order_said(task)),
+    ]
+    found = [(name, words, known_queries.as_constraints(order)) for name, words, order in said if order]
+    return [each for each in found if each[2]]
 
 
 @require_POST

@@ -1,0 +1,147 @@
+"""Forms about many tasks at once, and about what is known of one task's answer."""
+
+from django import forms
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from labeling import actions
+from labeling.lanes import lane_of
+from labeling.models import Batch, Project, Task
+from labeling.project_settings import SETTINGS
+from labeling.task_queries import who_takes_part
+from people.errors import Refusal
+from people.models import User
+
+
+class ChangeForm(forms.Form):
+    """What to do with the tasks that were chosen: each button of the form is one verb, and reads its own fields alone."""
+
+    to = forms.ChoiceField(label=gettext_lazy("Give to"), required=False)
+    priority = forms.IntegerField(label=gettext_lazy("Priority"), required=False)
+    overlap = forms.IntegerField(label=gettext_lazy("People per task"), required=False)
+    batch = forms.ChoiceField(label=gettext_lazy("Batch"), required=False)
+    new_batch = forms.CharField(label=gettext_lazy("Or a new one"), required=False)
+    sensitive = forms.ChoiceField(
+        label=gettext_lazy("Sensitive"),
+        choices=[
+            ("yes", gettext_lazy("only for those who take sensitive tasks")),
+            ("no", gettext_lazy("for everybody")),
+        ],
+        required=False,
+    )
+
+    def __init__(self, *args, project: Project, **kwargs) -> None:
+        super().__init__(*args, auto_id="change_%s", **kwargs)
+        self.project = project
+        people = [(lane_of(person), str(person)) for person in who_takes_part(project)]
+        groups = [
+            (lane_of(group), _("group %(name)s") % {"name": group.name}) for group in Group.objects.order_by("name")
+        ]
+        self.fields["to"].choices = [("", _("everybody")), *groups, *people]
+        self.fields["batch"].choices = [
+            ("", _("in no batch")),
+            *((batch.pk, batch.name) for batch in project.batches.all()),
+        ]
+        self.fields["overlap"].initial, self.fields["priority"].initial = project.overlap, 0
+        for field in self.fields.values():
+            field.unmarked = True
+
+    def carry_out(self, do: str, *, actor: User, tasks: list[int]) -> str:
+        """Call the verb; the sentence says what was done."""
+        verbs = {
+            "assign": self._assign,
+            "priority": self._priority,
+            "overlap": self._overlap,
+            "batch": self._batch,
+            "sensitive": self._sensitive,
+        }
+        if do not in verbs:
+            raise Refusal(_("Choose what to do with these tasks."))
+        return verbs[do]({"actor": actor, "project": self.project, "tasks": tasks})
+
+    def _assign(self, which: dict) -> str:
+        to = self.cleaned_data["to"]
+        whom = None if not to else (User if to[0] == "u" else Group).objects.get(pk=to[1:])
+        count = actions.assign_tasks(**which, to=whom)
+        name = dict(self.fields["to"].choices)[to]
+        return _("%(n)d tasks are for %(name)s now.") % {"n": count, "name": name}
+
+    def _priority(self, which: dict) -> str:
+        priority = self._number("priority")
+        count = actions.set_priority(**which, priority=priority)
+        return _("%(n)d tasks have priority %(priority)d now.") % {"n": count, "priority": priority}
+
+    def _overlap(self, which: dict) -> str:
+        overlap = self._number("overlap")
+        count = actions.set_overlap(**which, overlap=overlap)
+        return _("%(n)d tasks go to %(people)d people each now; rankings that are there already stay.") % {
+            "n": count,
+            "people": overlap,
+        }
+
+    def _batch(self, which: dict) -> str:
+        chosen, name = self.cleaned_data["batch"], self.cleaned_data["new_batch"].strip()
+        if chosen and name:
+            raise Refusal(_("Choose a batch or name a new one, not both."))
+        if name:
+            with transaction.atomic():
+                batch = actions.create_batch(actor=which["actor"], project=self.project, name=name)
+                count = actions.put_in_batch(**which, batch=batch)
+        else:
+            batch = Batch.objects.get(pk=chosen, project=self.project) if chosen else None
+            count = actions.put_in_batch(**which, batch=batch)
+        if batch is None:
+            return _("%(n)d tasks are in no batch now.") % {"n": count}
+        return _("%(n)d tasks are in the batch “%(batch)s” now.") % {"n": count, "batch": batch.name}
+
+    def _sensitive(self, which: dict) -> str:
+        sensitive = self.cleaned_data["sensitive"] == "yes"
+        count = actions.set_sensitive(**which, sensitive=sensitive)
+        if sensitive:
+            return _("%(n)d tasks are marked as sensitive now.") % {"n": count}
+        return _("%(n)d tasks are not sensitive now.") % {"n": count}
+
+    def _number(self, name: str) -> int:
+        value = self.cleaned_data[name]
+        if value is None:
+            raise Refusal(_("%(field)s: write a whole number.") % {"field": self.fields[name].label})
+        return value
+
+
+class KnownForm(forms.Form):
+    """What is known about a task's answer: labeling.constraints reads the notation."""
+
+    kind = forms.ChoiceField(
+        label=gettext_lazy("What the task is for"),
+        choices=[(kind, label) for kind, label in Task.Kind.choices if kind != Task.Kind.NORMAL],
+        initial=Task.Kind.GOLD,
+    )
+    constraints = forms.CharField(
+        label=gettext_lazy("What a good ranking keeps"),
+        widget=forms.TextInput(
+            attrs={"class": "mono", "spellcheck": "false", "autocomplete": "off", "autocapitalize": "characters"}
+        ),
+        help_text=gettext_lazy(
+            "A > D: A must beat D. B >= C: B may not lose to C, a tie is allowed. B = C: they must tie. With commas between; a whole ranking is fine too."
+        ),
+        required=False,
+    )
+    explanation = forms.CharField(
+        label=gettext_lazy("Why it is so"),
+        widget=forms.Textarea(attrs={"rows": 3}),
+        required=False,
+        help_text=gettext_lazy("Shown after a practice task. For gold and qualification tasks it is a note for you."),
+    )
+
+
+class OrderForm(forms.Form):
+    """The random share of a queue that goes by scores."""
+
+    random_percent = forms.IntegerField(
+        label=SETTINGS["random_percent"].label,
+        help_text=SETTINGS["random_percent"].hint,
+        min_value=0,
+        max_value=100,
+    )

@@ -1,0 +1,106 @@
+"""Pages of tasks with a known answer: the list with results, and the form on a task's page that says what is known."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from labeling import actions, known_queries, places
+from labeling.constraints import ConstraintError, Constraints
+from labeling.forms.tasks import KnownForm
+from labeling.models import Desk, Project, Task
+from labeling.views.lists import posted
+from people.errors import Refusal
+from people.permissions import Right, requires
+
+Kind = Task.Kind
+
+
+@require_GET
+@requires(Right.SEE_PROJECTS, place=places.project)
+def known(request: HttpRequest, slug: str) -> HttpResponse:
+    """All tasks with a known answer, how often it was kept and by whom."""
+    project = get_object_or_404(Project, slug=slug)
+    by_kind = known_queries.known_tasks(project)
+    about = {
+        Kind.GOLD: (
+            _("Gold"),
+            _("Mixed in among the others; nobody can tell which they are. Who keeps too little of them gets a pause."),
+        ),
+        Kind.PRACTICE: (_("Practice"), _("The first tasks that somebody gets, in this order. They see at once what was known, and why.")),
+        Kind.QUALIFICATION: (_("Qualification"), _("Come after practice, without feedback. Who keeps enough of them goes on to the real tasks.")),
+    }  # fmt: skip
+    context = {
+        "project": project,
+        "tab": "tasks",
+        "part": "known",
+        "kinds": [(kind, *words, by_kind.get(kind, [])) for kind, words in about.items() if by_kind.get(kind)],
+        "unused": _unused(project, by_kind),
+        "held_back": project.desks.exclude(paused_because="").select_related("annotator").order_by("-paused_at"),
+        "on_the_way": project.desks.filter(
+            stage__in=[Desk.Stage.PRACTICE, Desk.Stage.QUALIFICATION], paused_because=""
+        ).count(),
+    }
+    return render(request, "labeling/known.html", context)
+
+
+def _unused(project: Project, by_kind: dict) -> list[str]:
+    """Settings that wait for tasks, and tasks that wait for settings."""
+    said = []
+    if by_kind.get(Kind.GOLD) and not project.gold_percent:
+        said.append(_("There are gold tasks, but the settings mix in none of them: 0 percent."))
+    return said
+
+
+@require_POST
+@requires(Right.MANAGE_PROJECTS, place=places.project)
+def order(request: HttpRequest, slug: str) -> HttpResponse:
+    """Move a practice or qualification task up or down: `move` is up:ID or down:ID."""
+    project = get_object_or_404(Project, slug=slug)
+    way, _sign, pk = request.POST.get("move", "").partition(":")
+    moved = get_object_or_404(project.tasks, pk=int(pk) if pk.isdigit() else 0)
+    tasks = [known.task.pk for known in known_queries.known_tasks(project).get(moved.kind, [])]
+    at = tasks.index(moved.pk)
+    tasks.insert(max(0, at + (1 if way == "down" else -1)), tasks.pop(at))
+    actions.order_known(actor=request.user, project=project, tasks=tasks)
+    return redirect("project-known", project.slug)
+
+
+@require_POST
+@requires(Right.MANAGE_PROJECTS, place=places.project)
+def say(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """Say what is known about a task, or (`unset`) make it an ordinary one again."""
+    task = get_object_or_404(Task, project__slug=slug, pk=pk)
+    if "unset" in request.POST:
+        actions.unset_gold(actor=request.user, task=task)
+        messages.success(request, _("The task is an ordinary one again and waits in the queue."))
+        return redirect(
+            "project-known" if request.POST["unset"] == "list" else "project-task",
+            *([slug] if request.POST["unset"] == "list" else [slug, pk]),
+        )
+    form = KnownForm(*posted(request))
+    if not form.is_valid():
+        raise Refusal([problem for found in form.errors.values() for problem in found])
+    actions.set_gold(actor=request.user, task=task, **form.cleaned_data)
+    messages.success(request, _("The answer is kept. The task is in the list of known answers now."))
+    return redirect("project-task", slug, pk)
+
+
+@require_GET
+@requires(Right.MANAGE_PROJECTS, place=places.project)
+def look(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
+    """What the constraints that are being typed say, in words, or where they go wrong."""
+    task = get_object_or_404(Task, project__slug=slug, pk=pk)
+    return render(request, "labeling/parts/constraints_look.html", looked_at(task, request.GET.get("constraints", "")))
+
+
+def looked_at(task: Task, text: str) -> dict:
+    if not text.strip():
+        return {}
+    try:
+        constraints = Constraints.parse(text, items=task.size)
+    except ConstraintError as error:
+        return {"error": _(error.template) % error.params}
+    kept, of = known_queries.kept_by_rankings(task, constraints)
+    return {"demands": known_queries.in_letters(constraints.each), "kept": kept, "of": of}

@@ -1,0 +1,89 @@
+"""The page of the queue's order: by arrival or by score, the random share, scores from a file."""
+
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import Count, Max, Min, Q
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods
+
+from labeling import actions, places, scores, uploads
+from labeling.actions.ordering import order_by_arrival, order_by_score, set_scores
+from labeling.forms.filling import ImportForm
+from labeling.forms.tasks import OrderForm
+from labeling.models import Project, Task
+from people.errors import Refusal
+from people.permissions import Right, requires
+
+EXAMPLE = '{"task": 1, "score": 0.83}\n{"task": 2, "score": 0.12}\n'
+
+
+@require_http_methods(["GET", "POST"])
+@requires(Right.MANAGE_PROJECTS, place=places.project)
+def order(request: HttpRequest, slug: str) -> HttpResponse:
+    project = get_object_or_404(Project, slug=slug)
+    do = request.POST.get("do", "")
+    upload = ImportForm(request.POST, request.FILES) if do == "scores" else ImportForm()
+    form = OrderForm(request.POST if do == "share" else None, initial={"random_percent": project.random_percent})
+    problems: list[str] = []
+    try:
+        if do == "score":
+            waiting = order_by_score(actor=request.user, project=project)
+            messages.success(request, _("Tasks with the highest score come first now; %(n)d wait.") % {"n": waiting})
+        elif do == "arrival":
+            waiting = order_by_arrival(actor=request.user, project=project)
+            messages.success(request, _("Tasks come in the order in which they arrived; %(n)d wait.") % {"n": waiting})
+        elif do == "share" and form.is_valid():
+            with transaction.atomic():
+                changed = actions.change_project(actor=request.user, project=project, **form.cleaned_data)
+                if changed.active_order:  # the share that is there was drawn with the old one
+                    order_by_score(actor=request.user, project=changed)
+            messages.success(request, _("The random share is saved."))
+        elif do == "scores" and upload.is_valid():
+            count = _take_scores(request, project, upload)
+            messages.success(request, _("%(n)d tasks have a score now, and the highest come first.") % {"n": count})
+        if do and form.is_valid() | (do != "share") and not (do == "scores" and upload.errors):
+            return redirect("project-order", slug)
+    except Refusal as refusal:
+        problems = list(refusal.problems)
+    waits = Q(position__isnull=False)
+    figures = project.tasks.aggregate(
+        waiting=Count("pk", filter=waits),
+        scored=Count("pk", filter=waits & Q(score__isnull=False)),
+        at_random=Count("pk", filter=waits & Q(chosen=Task.Chosen.RANDOM)),
+        lowest=Min("score"),
+        highest=Max("score"),
+    )
+    context = {
+        "project": project,
+        "tab": "tasks",
+        "part": "order",
+        "form": form,
+        "upload": upload,
+        "example": EXAMPLE,
+        "figures": figures,
+        "problems": problems,
+    }
+    return render(request, "labeling/order.html", context, status=400 if do else 200)
+
+
+def _take_scores(request: HttpRequest, project: Project, form: ImportForm) -> int:
+    kept = uploads.keep(request.user, *form.content())
+    try:
+        found = scores.read_scores(project, kept.path, kept.name)
+    finally:
+        uploads.discard(kept)
+    return set_scores(actor=request.user, project=project, scores=found)
+
+
+@require_GET
+@requires(Right.MANAGE_PROJECTS, place=places.project)
+def to_score(request: HttpRequest, slug: str) -> HttpResponse:
+    """The tasks that wait, as JSON lines, for a model that scores them elsewhere."""
+    project = get_object_or_404(Project, slug=slug)
+    return StreamingHttpResponse(
+        scores.tasks_to_score(project),
+        content_type="application/x-ndjson",
+        headers={"Content-Disposition": f'attachment; filename="{project.slug}-tasks.jsonl"'},
+    )
