@@ -126,6 +126,7 @@ board.addEventListener("input", (event) => {
   if (order) dispatch({ type: "replace", order });
 });
 board.addEventListener("submit", (event) => {
+  if (event.target.id !== "desk-form") return;
   event.preventDefault();
   submit();
 });

@@ -1,0 +1,119 @@
+"""One's own rankings: listed, searched, read again and revised; the old version stays."""
+
+import re
+
+import pytest
+
+from labeling import actions
+from labeling.actions.tasks import NewTask, add_tasks
+from labeling.models import Ranking
+from labeling.questions import PRESETS
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+QUALITY = PRESETS["quality"].definition()
+
+
+@pytest.fixture
+def annotator():
+    return factories.user()
+
+
+@pytest.fixture
+def project():
+    made = factories.project(outputs=2)
+    prompts = [
+        "Where is the library?",
+        "Di mana perpustakaan? Où est-elle, à côté?",
+        [{"role": "user", "content": "Turn"}],
+    ]
+    add_tasks(made, [NewTask(prompt, [("left", "a"), ("right", "b")]) for prompt in prompts])
+    made.refresh_from_db()
+    return made
+
+
+def page_of(client, annotator, path: str) -> str:
+    client.force_login(annotator)
+    answer = client.get(path)
+    assert answer.status_code == 200
+    return answer.content.decode()
+
+
+def test_it_lists_what_one_said_newest_first_in_the_letters_of_the_board(client, annotator, project):
+    first = factories.claim(annotator, project)
+    second = factories.submit(annotator, first, "B > A").next
+    third = actions.skip_task(actor=annotator, assignment=second, reason="not my field").next
+    factories.submit(annotator, third, "A = B")
+    page = page_of(client, annotator, f"/rank/{project.slug}/history/")
+    assert re.findall(r'class="mono nowrap">([^<]+)<', page) == ["A = B", "B &gt; A"]
+    assert page.index("A = B") < page.index("not my field") < page.index("B &gt; A")
+
+    theirs = factories.user()
+    assert "not ranked anything here yet" in page_of(client, theirs, f"/rank/{project.slug}/history/")
+    client.force_login(theirs)
+    for tail in ("", "revise/"):
+        assert client.get(f"/rank/{project.slug}/history/{first.pk}/{tail}").status_code == 404
+
+
+def test_it_is_searched_in_any_script_and_filtered(client, annotator, project):
+    assignment = factories.claim(annotator, project)
+    while assignment:
+        assignment = factories.submit(annotator, assignment, "A > B").next
+    found = page_of(client, annotator, f"/rank/{project.slug}/history/?q=côté")
+    assert "Di mana perpustakaan" in found
+    assert "Where is the library" not in found
+    assert "No task fits" in page_of(client, annotator, f"/rank/{project.slug}/history/?state=skipped")
+
+
+def test_a_gold_task_looks_like_any_other_and_no_page_tells_who_wrote_what(client, annotator, project):
+    first = factories.claim(annotator, project)
+    factories.submit(annotator, first, "B > A")
+    project.tasks.filter(pk=first.task_id).update(kind="gold", state="complete", position=None, free_slots=0)
+    for tail in ("", f"{first.pk}/", f"{first.pk}/revise/"):
+        page = page_of(client, annotator, f"/rank/{project.slug}/history/{tail}")
+        assert "gold" not in page.lower().replace("marigold", "")
+        for source in ('"a"', "source", "version_id"):
+            assert source not in page
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_a_revision_starts_from_what_was_said_and_keeps_it(open_page, annotator):
+    project = factories.project(tasks=2, questions=QUALITY)
+    first = factories.claim(annotator, project)
+    actions.submit_ranking(
+        actor=annotator,
+        assignment=first,
+        notation="A > B = C > D",
+        client_key="k",
+        comment="first thought",
+        answers={"outputs": {letter: {"quality": number} for number, letter in enumerate("ABCD", start=1)}},
+    )
+    page = open_page(f"/rank/{project.slug}/history/", annotator)
+    page.click("tbody a")
+    page.click("text=Revise")
+    page.wait_for_selector(".card[data-focused]")
+    assert page.input_value("#notation") == "A > B = C > D"
+    assert page.input_value("[name=comment]") == "first thought"
+    assert page.locator("[data-do=skip], [data-do=flag]").count() == 0
+    page.wait_for_function(
+        "() => performance.getEntriesByName(new URL('/static/js/board/questions.js', location)).length"
+    )
+    page.keyboard.press("d")
+    page.keyboard.press("1")
+    page.keyboard.press("d")
+    for key in ["q", "7", "Enter"]:
+        page.keyboard.press(key)
+    page.wait_for_selector("text=Stored: A = D > B = C")
+    panels = page.locator("article:has(h2)")
+    assert [line.strip() for line in panels.locator("h2").all_inner_texts()] == ["A = D > B = C", "A > B = C > D"]
+    assert "D · Overall quality\n7" in panels.nth(0).inner_text()
+    assert "D · Overall quality\n4" in panels.nth(1).inner_text()
+    assert "replaced" in panels.nth(1).inner_text()
+    rankings = Ranking.objects.filter(assignment=first).order_by("revision")
+    assert [(ranking.revision, ranking.current, ranking.comment) for ranking in rankings] == [
+        (1, False, "first thought"),
+        (2, True, "first thought"),
+    ]
+    assert annotator.assignments.get(state="claimed").pk != first.pk  # what one holds meanwhile stays

@@ -1,0 +1,245 @@
+"""Questions beside the ranking: as data, and as people answer them at the board, hands on the keyboard."""
+
+import pytest
+
+from labeling import questions
+from labeling.models import Assignment, Ranking
+from labeling.queries import answers_as_shown
+from labeling.questions import PRESETS
+from tests import factories
+from tests.board.test_keeping import next_submit, rank
+from tests.board.test_ranking import open_board, present, stored, wait_for_next
+from tests.conftest import PHONE
+
+QUALITY = PRESETS["quality"].definition()
+FLAWS = [
+    {
+        "key": "flaws",
+        "kind": "checks",
+        "title": "Flaws",
+        "options": ["made up", "rude", "too long"],
+    }
+]
+IDEAL = PRESETS["ideal"].definition()
+SURE = [
+    {"key": "sure", "scope": "task", "kind": "choice", "title": "Sure?", "options": ["yes", "no"], "required": True}
+]
+ALL = [*QUALITY, *FLAWS, *IDEAL, *SURE]
+
+
+def answers(annotator) -> dict:
+    """What was stored last, by the letters that the board showed."""
+    assignment = Assignment.objects.filter(annotator=annotator, finished_at__isnull=False).latest("finished_at")
+    return answers_as_shown(assignment, assignment.rankings.get(current=True))
+
+
+def chosen(page, letter: str, key: str = "quality") -> list[str]:
+    return page.eval_on_selector_all(
+        f"[name='answer.{letter}.{key}']:checked", "fields => fields.map(field => field.value)"
+    )
+
+
+# As data
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_presets_are_sound(preset):
+    definition = preset.definition()
+    assert questions.problems_with(definition) == []
+    assert [question.as_json() for question in questions.read(definition)] == definition
+
+
+def test_all_that_is_wrong_with_a_definition_is_said_at_once():
+    problems = questions.problems_with(
+        [
+            {"key": "ok", "kind": "text", "title": "Fine"},
+            {"key": "ok", "kind": "scale", "title": "Twice", "low": 3, "high": 3, "colour": "red"},
+            {"key": "Not a key", "kind": "choice", "title": " ", "options": ["same", "same"], "scope": "page"},
+            "no object",
+        ]
+    )
+    said = "\n".join(problems)
+    for wrong in (
+        "2: another question has the key",
+        "2: a scale goes up",
+        "2: unknown fields: colour",
+        "3: the key",
+        "3: it needs a title",
+    ):
+        assert f"Question {wrong}" in said
+    assert "3: no option may stand there twice" in said
+    assert "3: scope must be one of" in said
+    assert "Question 4: it must be an object" in said
+    assert "Question 1" not in said
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"outputs": {"A": {"quality": 8}}}, "Overall quality (A): choose a whole number from 1 to 7."),
+        ({"outputs": {"A": {"quality": True}}}, "Overall quality (A): choose a whole number"),
+        ({"outputs": {"A": {"quality": 7}, "C": {"quality": 1}}}, "There is no output C"),
+        ({"outputs": {"B": {"flaws": ["rude", "ugly"]}}}, "Flaws (B): choose among the options."),
+        ({"task": {"ideal": "x" * 20_001}}, "write at most 20000 characters"),
+        ({"task": {"quality": 3}}, "quality: the project does not ask this."),
+        ({"sides": {}}, "must be an object"),
+        ([], "must be an object"),
+        ({"outputs": {"A": {"quality": 7}}}, "Not answered yet: Overall quality, for B."),
+        ({"outputs": {"A": {"quality": 7}, "B": {"quality": 1}}}, "Not answered yet: Sure?."),
+    ],
+)
+def test_answers_that_do_not_fit_are_named(given, says):
+    assert any(says in problem for problem in questions.check(questions.read(ALL), given, 2))
+
+
+def test_of_a_partial_ranking_only_what_it_names_must_be_answered():
+    given = {"outputs": {"B": {"quality": 2}}, "task": {"sure": "yes"}}
+    assert questions.check(questions.read(ALL), given, 9, asked=[1]) == []
+
+
+def test_answers_go_through_forms_and_the_database_and_come_back_the_same():
+    asked = questions.read(ALL)
+    given = {
+        "outputs": {"B": {"quality": 7, "flaws": ["made up", "too long"]}, "A": {"quality": 1}},
+        "task": {"ideal": "Better.\nMuch."},
+    }
+    fields: dict[str, list[str]] = {}
+    for name, value in questions.to_fields(given):
+        fields.setdefault(name, []).append(value)
+    fields["answer.A.flaws"] = [""]
+    read = questions.from_fields(asked, fields | {"ranking": ["A > B"]})
+    assert read == given
+    shown = [42, 17]
+    assert questions.to_stored(read, shown)["outputs"] == {"17": given["outputs"]["B"], "42": {"quality": 1}}
+    assert questions.to_letters(questions.to_stored(read, shown), shown) == given
+
+
+def test_answers_that_say_nothing_are_not_stored():
+    asked = questions.read(ALL)
+    given = {
+        "outputs": {"A": {"flaws": ["too long", "made up"], "quality": None}, "B": {"flaws": []}},
+        "task": {"ideal": " "},
+    }
+    assert questions.cleaned(asked, given) == {"outputs": {"A": {"flaws": ["made up", "too long"]}}}
+
+
+# At the board
+
+
+@pytest.fixture
+def annotator(db):
+    return factories.user()
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_digits_answer_where_q_leads_and_rank_where_escape_leads_back(open_page, annotator):
+    page = open_board(open_page, annotator, factories.project(tasks=2, questions=ALL))
+    before = present(page)
+    page.wait_for_function(
+        "() => performance.getEntriesByName(new URL('/static/js/board/questions.js', location)).length"
+    )
+    rank(page)
+    page.keyboard.press("a")
+    for key in ["q", "6", "5", "7", "Escape"]:
+        page.keyboard.press(key)
+    assert page.input_value("#notation") == "C > B = D > A"  # none of these ranked
+    assert [chosen(page, letter) for letter in "ABCD"] == [["6"], ["5"], ["7"], []]
+    assert page.evaluate("document.activeElement.dataset.item") == "3"
+
+    page.keyboard.press("Enter")
+    said = page.inner_text("#problem")
+    assert "Not answered yet: Overall quality, for D." in said
+    assert "Not answered yet: Sure?." in said
+    assert page.evaluate("document.activeElement.name") == "answer.D.quality"  # and that is where one is now
+    page.keyboard.press("3")  # goes on to the next that waits: the one about the task
+    assert page.evaluate("document.activeElement.name") == "answer.task.sure"
+    page.keyboard.press("1")
+    assert page.inner_text("#problem") == ""
+    assert page.text_content("#announce") == "All questions are answered."
+
+    page.keyboard.press("a")
+    for key in ["q", "q", "1", "3", "q"]:  # the folded one opens when it is reached; digits tick
+        page.keyboard.press(key)
+    assert chosen(page, "A", "flaws") == ["made up", "too long"]
+    page.keyboard.press("n")
+    page.keyboard.type("a 1st note")
+    page.keyboard.press("Control+Enter")
+    wait_for_next(page, before)
+    assert stored(annotator) == ["C > B = D > A"]
+    assert Ranking.objects.get().comment == "a 1st note"
+    assert answers(annotator) == {
+        "outputs": {
+            "A": {"quality": 6, "flaws": ["made up", "too long"]},
+            "B": {"quality": 5},
+            "C": {"quality": 7},
+            "D": {"quality": 3},
+        },
+        "task": {"sure": "yes"},
+    }
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_answers_survive_a_lost_save_a_reload_and_undo(open_page, annotator):
+    page = open_board(
+        open_page, annotator, factories.project(tasks=2, outputs=2, questions=[*QUALITY, *FLAWS, *IDEAL])
+    )
+    before = present(page)
+    page.wait_for_function(
+        "() => performance.getEntriesByName(new URL('/static/js/board/questions.js', location)).length"
+    )
+    for key in ["1", "2", "a", "q", "4", "5"]:
+        page.keyboard.press(key)
+    page.click("text=What would the ideal answer be?")
+    page.fill("[name='answer.task.ideal']", "Shorter.")
+    next_submit(page, lambda route: route.abort())
+    page.click("[data-do=submit]")
+    page.wait_for_selector("#problem .btn")
+    page.reload()
+    page.wait_for_selector("#problem p")
+    assert [chosen(page, letter) for letter in "AB"] == [["4"], ["5"]]
+    assert page.input_value("[name='answer.task.ideal']") == "Shorter."
+    assert page.is_visible("[name='answer.task.ideal']")  # what says something is not folded
+    page.click("[data-do=submit]")
+    wait_for_next(page, before)
+    said = answers(annotator)
+    assert said == {"outputs": {"A": {"quality": 4}, "B": {"quality": 5}}, "task": {"ideal": "Shorter."}}
+    assert [chosen(page, letter) for letter in "AB"] == [[], []]  # the next task begins empty
+
+    page.keyboard.press("z")
+    page.wait_for_selector(f"#task[data-assignment='{before}']")
+    assert [chosen(page, letter) for letter in "AB"] == [["4"], ["5"]]
+    assert page.input_value("[name='answer.task.ideal']") == "Shorter."
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_questions_by_touch_at_360_pixels_and_a_rewrite_begins_with_its_output(open_page, annotator):
+    better = [{"key": "better", "kind": "rewrite", "title": "Better", "required": True}]
+    phone = {**PHONE, "viewport": {"width": 360, "height": 740}}
+    page = open_board(
+        open_page, annotator, factories.project(tasks=2, outputs=2, questions=[*QUALITY, *better]), **phone
+    )
+    before = present(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    for place, letter in enumerate("AB"):
+        page.locator(f".card[data-item='{place}'] .ranks label").nth(place).tap()
+        page.locator(f"[name='answer.{letter}.quality'][value='{place + 3}']").tap()
+        page.locator(f".card[data-item='{place}'] [data-begin]").tap()
+        assert page.input_value(f"[name='answer.{letter}.better']").startswith("Answer ")
+    page.tap("[data-do=submit]")
+    wait_for_next(page, before)
+    said = answers(annotator)["outputs"]
+    assert (said["A"]["quality"], said["B"]["quality"]) == (3, 4)
+    assert said["A"]["better"] != said["B"]["better"]
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_a_board_without_questions_loads_nothing_for_them(open_page, annotator):
+    page = open_board(open_page, annotator, factories.project(tasks=1))
+    loaded = page.evaluate("performance.getEntriesByType('resource').map(each => each.name)")
+    assert not [name for name in loaded if "questions" in name]
+    page.keyboard.press("q")
+    assert page.evaluate("document.activeElement.dataset.item") == "0"

@@ -1,0 +1,142 @@
+"""What the board says beside the tasks: practice with feedback, qualification, warnings, pauses, goals, questions to those who run the project."""
+
+import pytest
+
+from labeling.actions import accept_warning
+from labeling.actions.tasks import Known, Place, add_tasks
+from labeling.constraints import Constraints
+from labeling.models import Comment, Desk
+from tests import factories
+from tests.board.test_ranking import open_board, present, stored, wait_for_next
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def annotator():
+    return factories.user()
+
+
+def known(number: int, kind: str, answer: str, explanation: str = ""):
+    made = Known(kind, Constraints.parse(answer, items=4), explanation)
+    return factories.task(number, place=Place(known=made))
+
+
+def letter_of(page, answer: str) -> str:
+    """The letter under which the board shows "Answer X to …"."""
+    texts = page.locator(".card .reading").all_inner_texts()
+    return "ABCD"[next(place for place, text in enumerate(texts) if f"Answer {answer} " in text)]
+
+
+def rank_first(page, letter: str) -> None:
+    others = [each for each in "ABCD" if each != letter]
+    page.fill("#notation", f"{letter} > {' = '.join(others)}")
+    page.press("#notation", "Enter")
+
+
+def test_practice_says_what_it_is_and_how_it_went_before_the_next_task(open_page, annotator):
+    project = factories.project(tasks=2)
+    add_tasks(
+        project,
+        [
+            known(90, "practice", "A > B, A > C", "A *answers*."),
+            known(91, "practice", "D >= A"),
+            known(92, "qualification", "B > A"),
+        ],
+    )
+    page = open_board(open_page, annotator, project)
+    assert "Practice 1 of 2" in page.inner_text(".stage")
+    first, wrong, right = present(page), letter_of(page, "B"), letter_of(page, "A")
+    rank_first(page, wrong)
+    page.wait_for_selector("#feedback[open]")
+    said = page.inner_text("#feedback")
+    assert "Not quite as expected" in said
+    assert f"{right} > {wrong}" in said
+    assert page.inner_html("#feedback em") == "answers"
+    page.keyboard.press("1")  # not meant for the next task, which lies below already
+    assert present(page) != first
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#feedback:not([open])", state="attached")
+    assert page.input_value("#notation") == ""
+    assert page.evaluate("document.activeElement.dataset.item") == "0"
+    assert page.locator("#toast button").count() == 0  # what one has heard about is not called back
+
+    assert "Practice 2 of 2" in page.inner_text(".stage")
+    second = present(page)
+    rank_first(page, letter_of(page, "D"))
+    page.wait_for_selector("#feedback[open] >> text=As expected")
+    page.keyboard.press("Enter")
+    assert present(page) != second
+    assert "Qualification 1 of 1" in page.inner_text(".stage")
+    third = present(page)
+    rank_first(page, letter_of(page, "B"))
+    wait_for_next(page, third)
+    assert page.locator("#feedback, .stage").count() == 0  # a real one
+    assert "2 waiting" not in page.inner_text("#progress")
+
+
+def test_a_pause_is_told_kindly_and_loses_nothing(open_page, annotator):
+    project = factories.project(tasks=3)
+    page = open_board(open_page, annotator, project)
+    Desk.objects.filter(annotator=annotator).update(paused_because="gold")
+    rank_first(page, "C")  # the task in hand may be finished
+    page.wait_for_selector(".task-none")
+    said = page.inner_text("#task")
+    assert "Time for a pause" in said
+    assert "All that you ranked is stored" in said
+    assert project.created_by.username in said
+    assert stored(annotator) == ["C > A = B = D"]
+
+
+def test_a_content_warning_comes_first_and_the_choice_can_be_changed(open_page, annotator):
+    project = factories.project(content_warning="Some texts are **cruel**.")
+    add_tasks(project, [factories.task(1), factories.task(2, place=Place(lane="!", sensitive=True))])
+    page = open_page(f"/rank/{project.slug}/", annotator)
+    assert page.inner_text(".prose strong") == "cruel"
+    assert annotator.assignments.count() == 0  # nothing is taken before
+    page.click("text=Leave sensitive ones out")
+    page.wait_for_selector(".card[data-focused]")
+    rank_first(page, "A")
+    page.wait_for_selector(".task-none")
+    assert Desk.objects.get(annotator=annotator).takes_sensitive is False
+
+    accept_warning(actor=annotator, project=project, takes_sensitive=True)
+    page.reload()
+    page.wait_for_selector(".card[data-focused]")
+    page.keyboard.press("?")
+    page.click("#help >> text=Content warning")
+    assert "At present you take sensitive tasks" in page.inner_text("main")
+
+
+def test_goal_pace_and_round_stand_in_the_head(open_page, annotator):
+    project = factories.project(tasks=5, daily_goal=40)
+    page = open_board(open_page, annotator, project)
+    assert page.inner_text(".figures") == "0 of 40 today · 4 waiting"
+    for _ in range(3):
+        before = present(page)
+        rank_first(page, "A")
+        wait_for_next(page, before)
+    head = page.inner_text(".figures")
+    assert head.startswith("3 of 40 today · 1 waiting · ")
+    assert head.endswith(" an hour")
+
+
+def test_a_question_goes_to_those_who_run_the_project_and_the_ranking_stays(open_page, annotator):
+    project = factories.project(tasks=1)
+    page = open_board(open_page, annotator, project)
+    page.keyboard.press("2")
+    page.keyboard.press("k")
+    page.fill("#ask-text", "May a joke win?")
+    page.route("**/ask/", lambda route: route.abort())
+    page.click("#ask .primary")
+    page.wait_for_selector("#problem .btn")
+    assert "Not sent" in page.inner_text("#problem")
+    page.unroute("**/ask/")
+    page.click("#problem .btn")
+    assert page.input_value("#ask-text") == "May a joke win?"  # kept
+    page.click("#ask .primary")
+    page.wait_for_selector("#toast >> text=on its way")
+    assert Comment.objects.get().text == "May a joke win?"
+    assert Comment.objects.get().is_question
+    assert page.input_value("#notation") == "A"
+    assert project.created_by.notices.count() == 1
