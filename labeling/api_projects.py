@@ -1,7 +1,9 @@
 """REST: projects, their settings, copies of them. Each endpoint calls the verb that the pages call."""
 
+from django.db.models import Q
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
@@ -9,12 +11,14 @@ from rest_framework.parsers import JSONParser
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from labeling import actions, queries
-from labeling.api import PROBLEMS
+from labeling import actions, places, queries
+from labeling.actions import copying
+from labeling.actions.projects import check_names
+from labeling.api_parts import PROBLEMS
 from labeling.models import Project
 from labeling.project_settings import SETTINGS
 from people.errors import Refusal
-from people.permissions import HasRight, Right, can
+from people.permissions import ANYWHERE, HasRight, Right
 
 
 class ProjectSerializer(serializers.ModelSerializer):
@@ -39,21 +43,26 @@ class SettingsSerializer(serializers.ModelSerializer):
 
 
 class ProjectList(ListAPIView):
-    """The projects in which you may rank; with the right to see projects, all of them."""
+    """The projects in which you may rank; and those that you may see."""
 
     permission_classes = [HasRight]
-    required_right = {"GET": Right.RANK, "POST": Right.MANAGE_PROJECTS}
+    required_right = {"GET": Right.RANK, "POST": Right.CREATE_PROJECTS}
+    required_place = ANYWHERE
     serializer_class = ProjectSerializer
     parser_classes = [JSONParser]
 
     def get_queryset(self):
         user = self.request.user
-        return Project.objects.all() if can(user, Right.SEE_PROJECTS) else queries.projects_to_rank(user)
+        seen, ranked = places.projects_with(user, Right.SEE_PROJECTS), queries.projects_to_rank(user)
+        return Project.objects.filter(Q(pk__in=seen.values("pk")) | Q(pk__in=ranked.values("pk")))
 
     @extend_schema(request=SettingsSerializer, responses={201: SettingsSerializer, 400: PROBLEMS})
     def post(self, request):
-        """A new project with these settings; those that are left out have sensible values."""
+        """A new project with these settings; those that are left out have sensible values. A settings file does, too."""
         given = settings_of(request)
+        if "peringkat" in given:
+            project = copying.create_from_file(actor=request.user, content=given)
+            return Response(SettingsSerializer(project).data, status=201)
         project = actions.create_project(actor=request.user, **{"name": "", **given})
         return Response(SettingsSerializer(project).data, status=201)
 
@@ -61,6 +70,7 @@ class ProjectList(ListAPIView):
 class ProjectDetail(APIView):
     permission_classes = [HasRight]
     required_right = {"GET": Right.SEE_PROJECTS, "PATCH": Right.MANAGE_PROJECTS}
+    required_place = places.project
     parser_classes = [JSONParser]
 
     @extend_schema(responses=SettingsSerializer)
@@ -72,12 +82,53 @@ class ProjectDetail(APIView):
     def patch(self, request, slug):
         """Change settings. Tasks that exist keep their number of people, prompts their split, answers their questions."""
         project = get_object_or_404(Project, slug=slug)
-        project = actions.change_project(actor=request.user, project=project, **settings_of(request))
+        given = settings_of(request, slug)
+        if "peringkat" in given:
+            project = copying.settings_from_file(actor=request.user, project=project, content=given)
+        else:
+            project = actions.change_project(actor=request.user, project=project, **given)
         return Response(SettingsSerializer(project).data)
 
 
-def settings_of(request) -> dict:
-    """The settings that were sent, as they are: the verb says all that is wrong with them."""
+def settings_of(request, slug: str = "") -> dict:
+    """The settings that were sent, as they are: the verb says all that is wrong with them. What GET gave may be sent back as it was."""
     if not isinstance(request.data, dict):
         raise Refusal(_("Expected a JSON object with settings."))
-    return request.data
+    given = dict(request.data)
+    if given.get("slug") == slug:
+        del given["slug"]
+    if "peringkat" not in given:
+        check_names(given)
+    return given
+
+
+class CopySerializer(serializers.Serializer):
+    name = serializers.CharField(max_length=120)
+    known_answers = serializers.BooleanField(default=True, help_text="With the tasks whose answer is known.")
+
+
+class ProjectCopy(APIView):
+    permission_classes = [HasRight]
+    required_right = Right.CREATE_PROJECTS
+    parser_classes = [JSONParser]
+
+    @extend_schema(request=CopySerializer, responses={201: SettingsSerializer, 400: PROBLEMS})
+    def post(self, request, slug):
+        """A new project with the settings, guidelines and questions of this one."""
+        given = CopySerializer(data=request.data)
+        given.is_valid(raise_exception=True)
+        project = get_object_or_404(Project, slug=slug)
+        made = copying.copy_project(actor=request.user, project=project, **given.validated_data)
+        return Response(SettingsSerializer(made).data, status=201)
+
+
+class SettingsFile(APIView):
+    permission_classes = [HasRight]
+    required_right = Right.MANAGE_PROJECTS
+    required_place = places.project
+
+    @extend_schema(responses=OpenApiTypes.OBJECT)
+    def get(self, request, slug):
+        """All settings and known answers as one object, which POST /projects/ makes a project of, and PATCH takes over."""
+        project = get_object_or_404(Project, slug=slug)
+        return Response(copying.settings_file(project=project))

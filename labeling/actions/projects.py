@@ -1,4 +1,4 @@
-"""Projects and who belongs to them."""
+"""Projects: made, changed."""
 
 from collections.abc import Iterable
 
@@ -6,10 +6,10 @@ from django.db import transaction
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
-from labeling.models import Membership, Project
+from labeling.models import Project
 from labeling.project_settings import SETTINGS, problems_with, problems_with_new_questions
 from people.errors import Refusal
-from people.models import Role, User, audit
+from people.models import User, audit
 from people.permissions import Right, check
 
 
@@ -40,39 +40,21 @@ def change_project(*, actor: User, project: Project, **settings: object) -> Proj
     return project
 
 
-@transaction.atomic
-def add_members(*, actor: User, project: Project, users: Iterable[User], role: str = Role.ANNOTATOR) -> int:
-    """Let `users` take part; who already does gets the new role. Returns how many there are now."""
-    check(actor, Right.MANAGE_PROJECTS, place=project)
-    if role not in Role.values:
-        raise Refusal(_("There is no role “%(role)s”.") % {"role": role})
-    users = list(users)
-    Membership.objects.bulk_create(
-        [Membership(project=project, user=user, role=role) for user in users],
-        update_conflicts=True,
-        unique_fields=["project", "user"],
-        update_fields=["role"],
-    )
-    audit(actor, "project.add_members", project, users=[user.username for user in users], role=role)
-    return project.memberships.count()
+def unknown_names(settings: Iterable[str]) -> list[str]:
+    return [
+        _("A project has no setting “%(name)s”.") % {"name": name} for name in sorted(set(settings) - SETTINGS.keys())
+    ]
 
 
-@transaction.atomic
-def remove_members(*, actor: User, project: Project, users: Iterable[User]) -> int:
-    """They get no further task of this project; what they ranked stays. Returns how many are left."""
-    check(actor, Right.MANAGE_PROJECTS, place=project)
-    users = list(users)
-    Membership.objects.filter(project=project, user__in=users).delete()
-    audit(actor, "project.remove_members", project, users=[user.username for user in users])
-    return project.memberships.count()
+def check_names(settings: Iterable[str]) -> None:
+    """For settings that come from outside and become the arguments of a verb: no name of theirs may mean anything else there."""
+    if problems := unknown_names(settings):
+        raise Refusal(problems)
 
 
 def _apply(project: Project, settings: dict[str, object]) -> None:
     """Set what is given; a Refusal says all that is wrong with it."""
-    problems = [
-        _("A project has no setting “%(name)s”.") % {"name": name}
-        for name in sorted(settings.keys() - SETTINGS.keys())
-    ]
+    problems = unknown_names(settings)
     for name in settings.keys() & SETTINGS.keys():
         setattr(project, name, settings[name])
     project.name = str(project.name).strip()

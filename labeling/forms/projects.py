@@ -1,5 +1,6 @@
 """Forms of a project: its settings, who takes part."""
 
+import json
 from dataclasses import dataclass
 
 from django import forms
@@ -7,7 +8,10 @@ from django.utils.translation import gettext_lazy as _
 
 from labeling.models import Project
 from labeling.project_settings import AT_ONCE, SETTINGS, bounds
+from people.errors import Refusal
 from people.models import User
+
+MOST_BYTES = 20 * 2**20
 
 
 @dataclass(frozen=True)
@@ -143,3 +147,32 @@ class MembersForm(forms.Form):
     def __init__(self, *args, people, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.fields["people"].queryset = people
+
+
+class CopyForm(forms.Form):
+    """A copy of a project: its name, and whether tasks with a known answer come along."""
+
+    name = forms.CharField(label=_("Name of the copy"), max_length=120)
+    known_answers = forms.BooleanField(
+        label=_("With the tasks whose answer is known: gold, practice, qualification"), required=False, initial=True
+    )
+
+
+class FileForm(forms.Form):
+    """A settings file, as the page of copies writes it."""
+
+    file = forms.FileField(
+        label=_("Settings file"),
+        widget=forms.FileInput(attrs={"accept": ".json,application/json"}),
+        error_messages={"required": _("Choose a settings file."), "empty": _("The settings file is empty.")},
+    )
+
+    def content(self) -> object:
+        """What the file holds; a Refusal if that is no JSON."""
+        file = self.cleaned_data["file"]
+        if file.size > MOST_BYTES:
+            raise Refusal(_("A settings file has at most %(n)d MB.") % {"n": MOST_BYTES // 2**20})
+        try:
+            return json.loads(file.read().decode("utf-8-sig"))
+        except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+            raise Refusal(_("“%(name)s” is no JSON: %(error)s.") % {"name": file.name, "error": error}) from None

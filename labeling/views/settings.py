@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
 from labeling import actions, places
-from labeling.forms.projects import ProjectForm
+from labeling.forms.projects import FileForm, ProjectForm
 from labeling.models import Project
 from labeling.views.lists import posted
 from people.errors import Refusal
@@ -26,7 +26,7 @@ def new(request: HttpRequest) -> HttpResponse:
             return redirect(project)
         except Refusal as refusal:
             problems = list(refusal.problems)
-    context = {"form": form, "problems": problems}
+    context = {"form": form, "file": FileForm(auto_id="file_%s"), "problems": problems}
     return render(request, "labeling/project_new.html", context, status=400 if form.is_bound else 200)
 
 
