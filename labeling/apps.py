@@ -5,4 +5,4 @@ class LabelingConfig(AppConfig):
     name = "labeling"
 
     def ready(self) -> None:
-        from . import places, registry_pages  # noqa: F401  what labeling tells the floors below
+        from . import people_pages, places, registry_pages, trail  # noqa: F401  what labeling tells the floors below

@@ -1,40 +1,30 @@
-"""Who may sign in, and from where: simulated annotators never, demo people from this machine only."""
-
-from ipaddress import ip_address
+"""Who may sign in, and from where: simulated annotators never, demo people from this machine only, nobody who keeps guessing."""
 
 from django.contrib.auth.backends import ModelBackend
 from django.http import HttpRequest
-from django.http.request import split_domain_port
 
+from . import attempts, sql
+from .addresses import from_loopback
 from .models import User
-
-FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_X_FORWARDED_HOST", "HTTP_VIA")
-
-
-def is_loopback(address: str) -> bool:
-    try:
-        ip = ip_address(address.strip("[]"))
-    except ValueError:
-        return False
-    return (getattr(ip, "ipv4_mapped", None) or ip).is_loopback
-
-
-def from_loopback(request: HttpRequest | None) -> bool:
-    """Whether the browser sits on this machine.
-
-    A reverse proxy on this machine makes every request come from 127.0.0.1; so a forwarding header, or a Host that
-    is not a loopback name, counts as "from elsewhere".
-    """
-    if request is None or any(header in request.META for header in FORWARDED):
-        return False
-    host = split_domain_port(request.get_host())[0]
-    return is_loopback(request.META.get("REMOTE_ADDR", "")) and (host == "localhost" or is_loopback(host))
 
 
 class Backend(ModelBackend):
     def authenticate(self, request, username=None, password=None, **kwargs):
+        if request is None or not username or password is None:
+            return super().authenticate(request, username=username, password=password, **kwargs)
+        if attempts.wait_minutes(request, username):
+            return None
         user = super().authenticate(request, username=username, password=password, **kwargs)
-        return user if user is not None and may_sign_in(user, request) else None
+        if user is None or not may_sign_in(user, request):
+            attempts.failed(request, username)
+            return None
+        attempts.succeeded(request, username)
+        return user
+
+    def get_user(self, user_id: int) -> User | None:
+        """By plain SQL: it happens at every request."""
+        user = sql.first(User, "id = %s", [user_id])
+        return user if user is not None and self.user_can_authenticate(user) else None
 
 
 def may_sign_in(user: User, request: HttpRequest | None) -> bool:

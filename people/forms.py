@@ -1,8 +1,10 @@
 """Forms of the people pages. What is allowed is decided by the verbs; forms only read the input."""
 
 from django import forms
+from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
+from . import queries, trail
 from .models import Role
 
 
@@ -31,3 +33,65 @@ class PasswordForm(forms.Form):
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
         help_text=_("At least 8 characters. Several words in a row are easy to remember and hard to guess."),
     )
+
+
+class InviteForm(forms.Form):
+    """A link into the site or into a project."""
+
+    role = forms.ChoiceField(label=_("Role"), choices=Role.choices, initial=Role.ANNOTATOR)
+    uses = forms.IntegerField(
+        label=_("For how many people"),
+        min_value=1,
+        max_value=500,
+        initial=1,
+        help_text=_("Each makes an account of their own."),
+    )
+    days = forms.IntegerField(label=_("Days that it holds"), min_value=1, max_value=90, initial=7)
+    note = forms.CharField(
+        label=_("Note"), max_length=200, required=False, help_text=_("For whom it is meant. Only admins see it.")
+    )
+
+
+class JoinForm(forms.Form):
+    """One's own account, made by a link."""
+
+    username = forms.CharField(
+        label=_("Sign-in name"),
+        max_length=150,
+        help_text=_("Letters, digits and @ . + - _ only."),
+        widget=forms.TextInput(attrs={"autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}),
+    )
+    full_name = forms.CharField(
+        label=_("Full name"), max_length=300, required=False, widget=forms.TextInput(attrs={"autocomplete": "name"})
+    )
+    password = forms.CharField(
+        label=_("Password"),
+        max_length=1000,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text=_("At least 8 characters. Several words in a row are easy to remember and hard to guess."),
+    )
+    language = forms.ChoiceField(label=_("Language"), choices=settings.LANGUAGES)
+
+
+class AuditForm(forms.Form):
+    """What of the audit trail is asked for: stands in the address."""
+
+    actor = forms.CharField(label=_("Person"), required=False, max_length=150)
+    verb = forms.ChoiceField(label=_("What"), required=False)
+    kind = forms.CharField(label=_("Kind of object"), required=False, max_length=64)
+    object = forms.CharField(label=_("Its number"), required=False, max_length=64)
+    first = forms.DateField(label=_("From"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    last = forms.DateField(label=_("To"), required=False, widget=forms.DateInput(attrs={"type": "date"}))
+    search = forms.CharField(label=_("Search"), required=False, max_length=200)
+    routine = forms.BooleanField(label=_("With every turn at the board"), required=False)
+
+    def __init__(self, data, *, place: str = "") -> None:
+        super().__init__(data)
+        self.place = place
+        if place:  # the turns of one project among those of all would be a long search; its tasks show them
+            del self.fields["routine"]
+        verbs = [verb for verb in sorted(trail.SENTENCES) if not (place and verb in trail.ROUTINE)]
+        self.fields["verb"].choices = [("", _("Anything")), *((verb, verb) for verb in verbs)]
+
+    def asked(self) -> queries.Asked:
+        return queries.Asked(**{**self.cleaned_data, "place": self.place})

@@ -5,6 +5,8 @@ from django.db import models
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from . import sql, trail
+
 
 class Role(models.TextChoices):
     ANNOTATOR = "annotator", _("annotator")
@@ -41,8 +43,21 @@ class Invitation(models.Model):
         ordering = ["-created_at", "-pk"]
 
 
+class FailedSignIn(models.Model):
+    """One wrong password. `who` is a digest of the name and of where it was tried (people/attempts.py)."""
+
+    who = models.CharField(max_length=64)
+    at = models.DateTimeField()
+
+    class Meta:
+        indexes = [models.Index(fields=["who", "at"]), models.Index(fields=["at"])]
+
+
 class AuditEntry(models.Model):
-    """One row for each change of state: who did what to which object. Never changed, never deleted."""
+    """One row for each change of state: who did what to which object. Never changed, never deleted.
+
+    Nearly all of them are routine, the turns at the board. The others have indexes of their own, which a turn at the board does not write to.
+    """
 
     at = models.DateTimeField(auto_now_add=True)
     actor = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
@@ -50,9 +65,16 @@ class AuditEntry(models.Model):
     object_type = models.CharField(max_length=64)
     object_id = models.CharField(max_length=64)
     data = models.JSONField(default=dict)
+    place = models.CharField(max_length=64, db_default="")  # what it belongs to, as in jobs: "labeling.project:12"
+    routine = models.BooleanField(db_default=False)
 
     class Meta:
-        indexes = [models.Index(fields=["object_type", "object_id", "at"]), models.Index(fields=["actor", "at"])]
+        indexes = [
+            models.Index(fields=["object_type", "object_id", "at"]),
+            models.Index(fields=["actor", "id"], name="audit_of_a_person"),
+            models.Index(fields=["id"], condition=models.Q(routine=False), name="audit_of_decisions"),
+            models.Index(fields=["place", "id"], condition=models.Q(routine=False), name="audit_of_a_place"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.actor or 'system'} {self.verb} {self.object_type} {self.object_id}"
@@ -79,4 +101,14 @@ class Notice(models.Model):
 
 def audit(actor: User | None, verb: str, obj: models.Model, **data: object) -> None:
     """Write the one audit row of a state change; call it inside the verb's transaction."""
-    AuditEntry.objects.create(actor=actor, verb=verb, object_type=obj._meta.label, object_id=str(obj.pk), data=data)
+    sql.insert(
+        AuditEntry(
+            actor=actor,
+            verb=verb,
+            object_type=obj._meta.label,
+            object_id=str(obj.pk),
+            data=data,
+            place=trail.place_of(obj),
+            routine=verb in trail.ROUTINE,
+        )
+    )

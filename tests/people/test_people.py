@@ -128,4 +128,4 @@ def test_search_finds_by_any_part_of_a_name(client):
     page = client.get("/people/?q=wulan").content.decode()
     assert "zaskia" in page
     assert "bayu" not in page
-    assert "Nobody by that name" in client.get("/people/?q=xyzzy").content.decode()
+    assert "Nobody fits" in client.get("/people/?q=xyzzy").content.decode()

@@ -28,7 +28,7 @@ from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
 from people.actions import generated_password
-from people.backends import is_loopback
+from people.addresses import is_loopback
 from people.models import Role, User, audit
 
 from .compile_texts import compile_texts

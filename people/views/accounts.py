@@ -1,31 +1,32 @@
-"""Pages of people: sign in and out, one's own account, and who may use the site."""
+"""Pages of one's own: sign in and out, the account, notices."""
 
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, logout, update_session_auth_hash
 from django.contrib.auth.forms import AuthenticationForm
 from django.core.paginator import Paginator
-from django.db.models import Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_POST
 from rest_framework.authtoken.models import Token
 
-from . import actions, notices
-from .backends import from_loopback
-from .errors import Refusal
-from .forms import AddPersonForm, PasswordForm
-from .models import Role, User
-from .permissions import Right, public, requires, signed_in
+from .. import actions, attempts, notices
+from ..addresses import from_loopback
+from ..errors import Refusal
+from ..forms import PasswordForm
+from ..models import User
+from ..permissions import public, signed_in
 
 BACKEND = settings.AUTHENTICATION_BACKENDS[0]
+WORKING_DAY = 12 * 3600  # seconds
 
 
-def _next_or(request: HttpRequest, default: str) -> str:
+def next_or(request: HttpRequest, default: str) -> str:
     """The address in `next`, if it is on this site."""
     address = request.POST.get("next") or request.GET.get("next") or ""
     safe = url_has_allowed_host_and_scheme(address, {request.get_host()}, require_https=request.is_secure())
@@ -42,26 +43,45 @@ def _in_language(response: HttpResponse, language: str) -> HttpResponse:
 @sensitive_post_parameters("password")
 def sign_in(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
-        return redirect(_next_or(request, "home"))
+        return redirect(next_or(request, "home"))
     demo_people = User.objects.filter(loopback_only=True, is_active=True, is_simulated=False)
     demo_people = demo_people.order_by("date_joined", "pk") if from_loopback(request) else demo_people.none()
     if request.method == "POST" and "demo" in request.POST:
         person = get_object_or_404(demo_people, username=request.POST["demo"])
     else:
         form = AuthenticationForm(request, data=request.POST or None)
-        if not form.is_valid():
-            status = 400 if form.is_bound else 200
+        minutes = attempts.wait_minutes(request, request.POST.get("username", "")) if form.is_bound else 0
+        if minutes or not form.is_valid():
+            status = 429 if minutes else 400 if form.is_bound else 200
             context = {
                 "form": form,
-                "problems": form.non_field_errors(),
+                "problems": [_too_many(minutes)] if minutes else form.non_field_errors(),
+                "stays": "stay" in request.POST,
                 "demo_people": demo_people,
-                "next": _next_or(request, ""),
+                "next": next_or(request, ""),
             }
             return render(request, "people/sign_in.html", context, status=status)
         person = form.get_user()
+    return enter(request, person, next_or(request, "home"), stays="stay" in request.POST)
+
+
+def enter(request: HttpRequest, person: User, address: str, *, stays: bool = False) -> HttpResponse:
+    """Sign `person` in and lead them on: for a working day, or if this is their own device, until the site forgets."""
     login(request, person, backend=BACKEND)
-    response = redirect(_next_or(request, "home"))
+    if not stays:
+        request.session.set_expiry(WORKING_DAY)
+    response = redirect(address)
+    attempts.remember(request, response, person)
     return _in_language(response, person.language) if person.language else response
+
+
+def _too_many(minutes: int) -> str:
+    said = ngettext(
+        "That was wrong too often. Wait %(n)d minute, then try again; or ask an admin for a new password.",
+        "That was wrong too often. Wait %(n)d minutes, then try again; or ask an admin for a new password.",
+        minutes,
+    )
+    return said % {"n": minutes}
 
 
 @public
@@ -80,7 +100,7 @@ def language(request: HttpRequest) -> HttpResponse:
         actions.set_language(actor=request.user, language=code)
     elif code not in dict(settings.LANGUAGES):
         raise Refusal(_("This site does not speak “%(language)s”.") % {"language": code})
-    return _in_language(redirect(_next_or(request, "home")), code)
+    return _in_language(redirect(next_or(request, "home")), code)
 
 
 @signed_in
@@ -166,63 +186,3 @@ def open_notice(request: HttpRequest, pk: int) -> HttpResponse:
     notice = get_object_or_404(request.user.notices, pk=pk)
     notices.mark_read(actor=request.user, notice=notice)
     return redirect(notice.address)
-
-
-@requires(Right.MANAGE_PEOPLE)
-@never_cache
-def people(request: HttpRequest) -> HttpResponse:
-    """Who may use the site; GET lists, POST adds someone and shows the generated password once."""
-    form = AddPersonForm(request.POST or None)
-    added, problems = None, []
-    if form.is_bound and form.is_valid():
-        try:
-            added = actions.add_person(actor=request.user, **form.cleaned_data)
-            form = AddPersonForm()
-        except Refusal as refusal:
-            problems = refusal.problems
-    status = 400 if form.is_bound else 200
-    return _people_page(request, form, *(added or (None, "")), problems=problems, status=status)
-
-
-def _people_page(request, form, person=None, password="", problems=(), status=200) -> HttpResponse:
-    query = request.GET.get("q", "").strip()
-    found = User.objects.order_by("-is_active", "is_simulated", "username")
-    if query:
-        found = found.filter(
-            Q(username__icontains=query) | Q(first_name__icontains=query) | Q(last_name__icontains=query)
-        )
-    context = {
-        "form": form,
-        "problems": problems,
-        "page": Paginator(found, 50).get_page(request.GET.get("page")),
-        "query": query,
-        "roles": Role.choices,
-        "new_password_of": person,
-        "password": password,
-        "sign_in_address": request.build_absolute_uri("/"),
-    }
-    return render(request, "people/people.html", context, status=status)
-
-
-@requires(Right.MANAGE_PEOPLE)
-@require_POST
-def change_person(request: HttpRequest, pk: int) -> HttpResponse:
-    """One person: `do` names the verb."""
-    person = get_object_or_404(User, pk=pk)
-    match request.POST.get("do"):
-        case "role":
-            actions.change_role(actor=request.user, person=person, role=request.POST.get("role", ""))
-            done = _("%(name)s is now %(role)s.") % {"name": person, "role": person.get_role_display()}
-        case "deactivate":
-            actions.deactivate(actor=request.user, person=person)
-            done = _("%(name)s can no longer sign in. Their rankings stay.") % {"name": person}
-        case "reactivate":
-            actions.reactivate(actor=request.user, person=person)
-            done = _("%(name)s can sign in again.") % {"name": person}
-        case "reset":
-            password = actions.reset_password(actor=request.user, person=person)
-            return _people_page(request, AddPersonForm(), person, password)
-        case other:
-            raise Refusal(_("“%(verb)s” is nothing that can be done to a person.") % {"verb": other})
-    messages.success(request, done)
-    return redirect("people")

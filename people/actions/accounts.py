@@ -1,4 +1,4 @@
-"""What can be done to people and by them to their own account: verbs with an actor, one transaction, one audit row."""
+"""Verbs of accounts: made, given a role, closed, their passwords; and what people do to their own."""
 
 import secrets
 
@@ -6,13 +6,13 @@ from django.conf import settings
 from django.contrib.auth import password_validation
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.core.exceptions import ValidationError
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from rest_framework.authtoken.models import Token
 
-from .errors import Refusal
-from .models import Role, User, audit
-from .permissions import Right, check
+from ..errors import Refusal
+from ..models import Role, User, audit
+from ..permissions import Right, check
 
 # No 0/O, 1/l/I: a password is read off a screen and typed once.
 PASSWORD_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"
@@ -28,31 +28,31 @@ def add_person(*, actor: User, username: str, role: str, full_name: str = "") ->
     """Make a person who can sign in. Returns the person and the generated password, which is stored only as a hash."""
     check(actor, Right.MANAGE_PEOPLE)
     username = User.normalize_username(username.strip())
-    problems = []
-    try:
-        UnicodeUsernameValidator()(username)
-    except ValidationError as error:
-        problems += error.messages
-    if len(username) > 150:
-        problems.append(_("The name is longer than 150 characters."))
-    if User.objects.filter(username__iexact=username).exists():
-        problems.append(_("There is already a person with the name “%(name)s”.") % {"name": username})
-    problems += _role_problems(role)
+    problems = [*name_problems(username), *role_problems(role)]
     if problems:
         raise Refusal(problems)
     password = generated_password()
     first, _space, last = full_name.strip().partition(" ")
     person = User(username=username, role=role, first_name=first[:150], last_name=last.strip()[:150])
     person.set_password(password)
-    person.save()
+    save_new(person)
     audit(actor, "add_person", person, username=username, role=role)
     return person, password
+
+
+def save_new(person: User) -> None:
+    """For verbs: two people who choose the same name at the same moment."""
+    try:
+        with transaction.atomic():
+            person.save()
+    except IntegrityError:
+        raise Refusal(name_problems(person.username), status=409) from None
 
 
 @transaction.atomic
 def change_role(*, actor: User, person: User, role: str) -> None:
     check(actor, Right.MANAGE_PEOPLE)
-    problems = _role_problems(role)
+    problems = role_problems(role)
     if person.role == Role.ADMIN and role != Role.ADMIN:
         problems += _last_admin_problems(person)
     if problems:
@@ -139,7 +139,21 @@ def revoke_token(*, actor: User) -> None:
     audit(actor, "revoke_token", actor)
 
 
-def _role_problems(role: str) -> list[str]:
+def name_problems(username: str) -> list[str]:
+    """What keeps a sign-in name from being a new person's."""
+    problems = []
+    try:
+        UnicodeUsernameValidator()(username)
+    except ValidationError as error:
+        problems += error.messages
+    if len(username) > 150:
+        problems.append(_("The name is longer than 150 characters."))
+    if User.objects.filter(username__iexact=username).exists():
+        problems.append(_("There is already a person with the name “%(name)s”.") % {"name": username})
+    return problems
+
+
+def role_problems(role: str) -> list[str]:
     if role in Role.values:
         return []
     return [_("There is no role “%(role)s”; there are %(roles)s.") % {"role": role, "roles": ", ".join(Role.values)}]

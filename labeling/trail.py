@@ -1,0 +1,91 @@
+"""What labeling's verbs are called in the audit trail, where their objects are found, and which project they belong to."""
+
+from django.db.models import Model
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+from jobs.models import Job
+from labeling.models import Project, Task
+from people import trail
+
+trail.routine(
+    "task.claim",
+    "task.skip",
+    "task.flag",
+    "task.undo",
+    "task.expire",
+    "ranking.submit",
+    "ranking.revise",
+)
+
+trail.say(
+    {
+        "task.claim": _("%(actor)s began a task."),
+        "task.skip": _("%(actor)s skipped a task."),
+        "task.flag": _("%(actor)s flagged a task."),
+        "task.undo": _("%(actor)s called back what they had just done."),
+        "task.expire": _("A task that was left went back to the queue."),
+        "ranking.submit": _("%(actor)s ranked: %(notation)s"),
+        "ranking.revise": _("%(actor)s changed their ranking from %(before)s to %(after)s"),
+        "task.playground": _("%(actor)s sent outputs of the playground to be ranked."),
+        "project.create": _("%(actor)s created the project %(object)s."),
+        "project.change": _("%(actor)s changed the settings of %(object)s."),
+        "project.import": _("%(actor)s imported %(file)s into %(object)s."),
+        "project.export_turns": _("%(actor)s exported the skips and flags of %(object)s."),
+        "project.export_hours": _("%(actor)s exported hours and counts."),
+        "project.add_members": _("%(actor)s let %(users)s take part in %(object)s as %(role)s."),
+        "project.remove_members": _("%(actor)s removed %(users)s from %(object)s."),
+        "project.daily_goal": _("%(actor)s set the daily goal of %(user)s in %(object)s."),
+        "project.invite": _("%(actor)s made a link into %(object)s for %(role)s."),
+        "project.revoke_invitation": _("%(actor)s took back a link into %(object)s."),
+        "tasks.priority": _("%(actor)s gave %(count)s tasks of %(object)s the priority %(priority)s."),
+        "tasks.overlap": _("%(actor)s changed how many people rank %(count)s tasks of %(object)s, to %(overlap)s."),
+        "tasks.assign": _("%(actor)s assigned %(count)s tasks of %(object)s."),
+        "tasks.sensitive": _("%(actor)s changed which tasks of %(object)s are sensitive, %(count)s of them."),
+        "tasks.batch": _("%(actor)s put %(count)s tasks of %(object)s into the batch %(batch)s."),
+        "tasks.scores": _("%(actor)s gave %(count)s tasks of %(object)s a score; the queue stands in its order."),
+        "queue.by_score": _("%(actor)s put the queue of %(object)s in the order of scores."),
+        "queue.by_arrival": _("%(actor)s put the queue of %(object)s in the order of arrival."),
+        "batch.create": _("%(actor)s made the batch %(name)s."),
+        "batch.rename": _("%(actor)s renamed the batch %(before)s to %(after)s."),
+        "batch.pause": _("%(actor)s paused the batch %(object)s."),
+        "batch.resume": _("%(actor)s resumed the batch %(object)s."),
+        "task.gold": _("%(actor)s said what is known about a task: %(constraints)s"),
+        "task.not_gold": _("%(actor)s made a task with a known answer an ordinary one."),
+        "desk.pause": _("%(actor)s paused %(name)s."),
+        "desk.resume": _("%(actor)s let %(name)s go on."),
+        "desk.let_in": _("%(actor)s let %(name)s begin with the real tasks."),
+        "desk.try_again": _("%(actor)s let %(name)s try the qualification again."),
+        "desk.warned": _("%(actor)s read the content warning."),
+        "dataset.upload": _("%(actor)s uploaded the data set %(name)s."),
+        "dataset.freeze": _("%(actor)s froze the snapshot %(name)s."),
+        "dataset.delete": _("%(actor)s deleted the data set %(name)s."),
+        "dataset.export": _("%(actor)s exported %(object)s."),
+    }
+)
+
+
+def page_of_task(task: Task) -> str:
+    return reverse("project-task", args=[task.project.slug, task.pk])
+
+
+trail.link("labeling.Task", page_of_task)
+trail.link("labeling.Assignment", lambda assignment: page_of_task(assignment.task))
+
+
+@trail.finds_place
+def place_of(obj: Model) -> str:
+    """Projects, and whatever belongs to one, be it through a task. Jobs say so themselves."""
+    if isinstance(obj, Project):
+        return place_name(obj.pk)
+    if isinstance(obj, Job):
+        return obj.subject if obj.subject.startswith("labeling.project:") else ""
+    if project := getattr(obj, "project_id", None):
+        return place_name(project)
+    task = getattr(obj, "task", None) or getattr(getattr(obj, "assignment", None), "task", None)
+    return place_name(task.project_id) if isinstance(task, Task) else ""
+
+
+def place_name(project: int) -> str:
+    """As queries.subject_of, by its key."""
+    return f"labeling.project:{project}"

@@ -1,0 +1,53 @@
+"""The audit trail: who did what, by person, verb, object and period; as a page, as CSV and JSON."""
+
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET
+
+from .. import actions, queries
+from ..downloads import download
+from ..forms import AuditForm
+from ..permissions import Right, requires
+
+COLUMNS = ["id", "at", "actor", "verb", "object_type", "object_id", "place", "data"]
+
+
+@requires(Right.SEE_AUDIT)
+@require_GET
+@never_cache
+def audit(request: HttpRequest) -> HttpResponse:
+    return render(request, "people/audit.html", {"tab": "audit", **about(request)})
+
+
+@requires(Right.SEE_AUDIT)
+@require_GET
+def trail_file(request: HttpRequest) -> HttpResponse:
+    return as_file(request)
+
+
+def about(request: HttpRequest, place: str = "") -> dict:
+    """What a page of the trail shows. `place`: the trail of one project."""
+    form = AuditForm(request.GET, place=place)
+    asked = form.asked() if form.is_valid() else queries.Asked(place=place)
+    found = queries.asked_for(asked)
+    part = queries.slice_of(found, before=_key(request, "before"), after=_key(request, "after"))
+    query = request.GET.copy()
+    for name in ("before", "after"):
+        query.pop(name, None)
+    return {"form": form, "part": part, "entries": queries.read(part.entries), "kept": query.urlencode()}
+
+
+def as_file(request: HttpRequest, place: str = "", of: Model | None = None) -> HttpResponse:
+    """All entries asked for, as many as there are: written as they are read. `of`: the project that is the place."""
+    form = AuditForm(request.GET, place=place)
+    asked = form.asked() if form.is_valid() else queries.Asked(place=place)
+    actions.note_audit_export(actor=request.user, asked=asked, place=of)
+    kind = "json" if request.GET.get("as") == "json" else "csv"
+    return download(queries.rows(queries.asked_for(asked)), COLUMNS, "audit", kind)
+
+
+def _key(request: HttpRequest, name: str) -> int | None:
+    value = request.GET.get(name, "")
+    return int(value) if value.isdecimal() and len(value) < 19 else None
