@@ -1,9 +1,9 @@
-"""REST: claim and submit, data sets, snapshots, exports. Each endpoint calls the verb that the pages call."""
+"""REST: filling a project, data sets, snapshots, exports. Each endpoint calls the verb that the pages call."""
 
 from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema, extend_schema_field
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView, RetrieveAPIView
 from rest_framework.parsers import MultiPartParser
@@ -11,84 +11,20 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from jobs.api_urls import JobSerializer
-from labeling import actions, export, places, project_queries, queries, uploads
+from labeling import actions, export, places, project_queries, uploads
+from labeling.api_parts import PROBLEMS
 from labeling.datasets import files, pairs, snapshot
 from labeling.importing.load import look
-from labeling.models import Assignment, Dataset, Project
+from labeling.models import Dataset, Project
 from labeling.ranking import MAX_ITEMS
 from labeling.sampling import Plan
 from people.permissions import ANYWHERE, HasRight, Right
 
-PROBLEMS = OpenApiResponse(
-    {"type": "object", "properties": {"problems": {"type": "array", "items": {"type": "string"}}}},
-    description="What is wrong, all of it, in words; nothing was changed.",
-)
 JSON_LINES = {(200, "application/x-ndjson"): OpenApiTypes.STR, 400: PROBLEMS}
 SPLIT = OpenApiParameter("split", enum=["train", "heldout"], description="One split alone; without it, both.")
 
 
 # Shapes
-
-
-@extend_schema_field({"oneOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]})
-class PromptField(serializers.JSONField):
-    """A text, or chat messages."""
-
-
-class OutputSerializer(serializers.Serializer):
-    letter = serializers.CharField()
-    text = serializers.CharField()
-
-
-class ProgressSerializer(serializers.Serializer):
-    today = serializers.IntegerField(help_text="Rankings submitted today.")
-    done = serializers.IntegerField(help_text="Rankings submitted at all.")
-    available = serializers.IntegerField(help_text=f"Tasks ahead, counted up to {queries.COUNT_AHEAD}.")
-
-
-class OptionsSerializer(serializers.Serializer):
-    partial = serializers.BooleanField(help_text="Outputs may be left out, and * may stand for the rest.")
-    line = serializers.BooleanField(help_text="The acceptability line | may be drawn.")
-
-
-class BoardSerializer(serializers.Serializer):
-    """A task as its annotator sees it: letters, never who wrote what."""
-
-    assignment = serializers.UUIDField()
-    project = serializers.SlugField()
-    prompt = PromptField()
-    outputs = OutputSerializer(many=True)
-    progress = ProgressSerializer()
-    options = OptionsSerializer()
-    ranking = serializers.CharField(help_text="What was said before, if the task was called back.")
-    lease_until = serializers.CharField()
-
-
-class OutcomeSerializer(serializers.Serializer):
-    assignment = serializers.UUIDField()
-    state = serializers.ChoiceField(Assignment.State.choices)
-    ranking = serializers.CharField(allow_null=True, help_text="As it is stored, in the letters of the board.")
-    revision = serializers.IntegerField(allow_null=True)
-    repeated = serializers.BooleanField(help_text="This very request had arrived before; nothing was stored again.")
-    next = BoardSerializer(allow_null=True)
-
-
-class SubmitSerializer(serializers.Serializer):
-    notation = serializers.CharField(allow_blank=True, help_text="In the letters shown, best first: C > B = D > A.")
-    client_key = serializers.CharField(
-        max_length=64, help_text="Made by the client, one for each ranking: a repeated request is stored once."
-    )
-    seconds = serializers.FloatField(required=False, allow_null=True, help_text="Of active work.")
-    comment = serializers.CharField(required=False, allow_blank=True, default="")
-
-
-class SkipSerializer(serializers.Serializer):
-    reason = serializers.CharField(allow_blank=True)
-
-
-class FlagSerializer(serializers.Serializer):
-    flag = serializers.ChoiceField(Assignment.Flag.choices)
-    note = serializers.CharField(required=False, allow_blank=True, default="")
 
 
 class DatasetSerializer(serializers.ModelSerializer):
@@ -157,91 +93,6 @@ class SnapshotSerializer(serializers.Serializer):
     weights = serializers.BooleanField(
         default=False, help_text="Each ranking weighs as its annotator is reliable, 1 on average."
     )
-
-
-# Ranking
-
-
-class Ranks(APIView):
-    permission_classes = [HasRight]
-    required_right = Right.RANK
-
-    def valid(self, serializer: type[serializers.Serializer]) -> dict:
-        given = serializer(data=self.request.data)
-        given.is_valid(raise_exception=True)
-        return given.validated_data
-
-
-def outcome(done: actions.Outcome) -> dict:
-    ranking = done.ranking
-    return {
-        "assignment": str(done.assignment.pk),
-        "state": done.assignment.state,
-        "ranking": queries.as_shown(done.assignment, ranking) if ranking else None,
-        "revision": ranking.revision if ranking else None,
-        "repeated": done.repeated,
-        "next": queries.board_state(done.next) if done.next else None,
-    }
-
-
-class Claim(Ranks):
-    @extend_schema(request=None, responses={200: BoardSerializer, 204: None, 403: PROBLEMS})
-    def post(self, request, slug):
-        """The task that you should rank now: the one you hold, else the next. 204: none waits for you."""
-        assignment = actions.claim_task(actor=request.user, project=get_object_or_404(Project, slug=slug))
-        return Response(queries.board_state(assignment)) if assignment else Response(status=204)
-
-
-TURN = {200: OutcomeSerializer, 400: PROBLEMS, 404: PROBLEMS, 409: PROBLEMS}
-
-
-class Submit(Ranks):
-    @extend_schema(request=SubmitSerializer, responses=TURN)
-    def post(self, request, pk):
-        """Store a ranking and claim the next task. Late rankings are kept. 409: overtaken, the problem says by what."""
-        given = self.valid(SubmitSerializer)
-        return Response(outcome(actions.submit_ranking(actor=request.user, assignment=pk, **given)))
-
-
-class Revise(Ranks):
-    @extend_schema(request=SubmitSerializer, responses=TURN)
-    def post(self, request, pk):
-        """A changed mind: a new revision; the old one stays."""
-        given = self.valid(SubmitSerializer)
-        return Response(outcome(actions.revise_ranking(actor=request.user, assignment=pk, **given)))
-
-
-class Skip(Ranks):
-    @extend_schema(request=SkipSerializer, responses=TURN)
-    def post(self, request, pk):
-        """You cannot judge this task; it goes to others and does not come back to you."""
-        given = self.valid(SkipSerializer)
-        return Response(outcome(actions.skip_task(actor=request.user, assignment=pk, **given)))
-
-
-class Flag(Ranks):
-    @extend_schema(request=FlagSerializer, responses=TURN)
-    def post(self, request, pk):
-        """Something is wrong with the task itself; two people's flags close it for review."""
-        given = self.valid(FlagSerializer)
-        return Response(outcome(actions.flag_task(actor=request.user, assignment=pk, **given)))
-
-
-class Undo(Ranks):
-    @extend_schema(request=None, responses={200: BoardSerializer, 404: PROBLEMS, 409: PROBLEMS})
-    def post(self, request, pk):
-        """Call back what you submitted, skipped or flagged in the last ten seconds."""
-        return Response(queries.board_state(actions.undo(actor=request.user, assignment=pk)))
-
-
-class Extend(Ranks):
-    @extend_schema(
-        request=None,
-        responses={200: {"type": "object", "properties": {"held": {"type": "boolean"}}}, 404: PROBLEMS},
-    )
-    def post(self, request, pk):
-        """A sign of life: keeps the lease. `held` false: the lease had ended; a submit is kept all the same."""
-        return Response({"held": actions.extend_lease(actor=request.user, assignment=pk)})
 
 
 # Filling a project

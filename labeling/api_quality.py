@@ -10,7 +10,7 @@ from rest_framework.views import APIView
 
 from labeling import actions, places, quality_tables, review_queries, task_queries
 from labeling.actions.comments import own_turn
-from labeling.api import PROBLEMS, PromptField
+from labeling.api_parts import PROBLEMS, PromptField
 from labeling.models import Adjudication, Comment, Project, Task
 from labeling.quality import PARTS, Quality, plain
 from people.errors import Refusal

@@ -2,22 +2,35 @@
 
 from django.urls import path
 
-from . import api, api_projects, api_quality
+from . import api, api_projects, api_quality, api_ranking, api_tasks
 
 urlpatterns = [
     path("projects/", api_projects.ProjectList.as_view(), name="api-projects"),
     path("projects/<slug:slug>/", api_projects.ProjectDetail.as_view(), name="api-project"),
-    path("projects/<slug:slug>/claim/", api.Claim.as_view(), name="api-claim"),
+    path("projects/<slug:slug>/copy/", api_projects.ProjectCopy.as_view(), name="api-project-copy"),
+    path("projects/<slug:slug>/settings-file/", api_projects.SettingsFile.as_view(), name="api-settings-file"),
+    path("projects/<slug:slug>/claim/", api_ranking.Claim.as_view(), name="api-claim"),
     path("projects/<slug:slug>/import/", api.ImportIntoProject.as_view(), name="api-import"),
     path("projects/<slug:slug>/sample/", api.SampleForProject.as_view(), name="api-sample"),
     path("projects/<slug:slug>/snapshots/", api.Snapshots.as_view(), name="api-snapshots"),
     path("projects/<slug:slug>/turns/", api.ProjectTurns.as_view(), name="api-turns"),
-    path("assignments/<uuid:pk>/submit/", api.Submit.as_view(), name="api-submit"),
-    path("assignments/<uuid:pk>/revise/", api.Revise.as_view(), name="api-revise"),
-    path("assignments/<uuid:pk>/skip/", api.Skip.as_view(), name="api-skip"),
-    path("assignments/<uuid:pk>/flag/", api.Flag.as_view(), name="api-flag"),
-    path("assignments/<uuid:pk>/undo/", api.Undo.as_view(), name="api-undo"),
-    path("assignments/<uuid:pk>/extend/", api.Extend.as_view(), name="api-extend"),
+    path("projects/<slug:slug>/standing/", api_ranking.Standing.as_view(), name="api-standing"),
+    path("projects/<slug:slug>/warning/", api_ranking.Warned.as_view(), name="api-warning"),
+    path("projects/<slug:slug>/tasks/", api_tasks.Tasks.as_view(), name="api-tasks"),
+    path("projects/<slug:slug>/tasks/<int:task>/claim/", api_ranking.ClaimThis.as_view(), name="api-claim-task"),
+    path("projects/<slug:slug>/tasks/<int:task>/answer/", api_tasks.KnownAnswer.as_view(), name="api-known-answer"),
+    path("projects/<slug:slug>/scores/", api_tasks.Scores.as_view(), name="api-scores"),
+    path("projects/<slug:slug>/order/", api_tasks.Order.as_view(), name="api-order"),
+    path("projects/<slug:slug>/batches/", api_tasks.Batches.as_view(), name="api-batches"),
+    path("projects/<slug:slug>/batches/<int:pk>/", api_tasks.BatchDetail.as_view(), name="api-batch"),
+    path("projects/<slug:slug>/desks/", api_tasks.Desks.as_view(), name="api-desks"),
+    path("projects/<slug:slug>/desks/<int:pk>/", api_tasks.DeskDetail.as_view(), name="api-desk"),
+    path("assignments/<uuid:pk>/submit/", api_ranking.Submit.as_view(), name="api-submit"),
+    path("assignments/<uuid:pk>/revise/", api_ranking.Revise.as_view(), name="api-revise"),
+    path("assignments/<uuid:pk>/skip/", api_ranking.Skip.as_view(), name="api-skip"),
+    path("assignments/<uuid:pk>/flag/", api_ranking.Flag.as_view(), name="api-flag"),
+    path("assignments/<uuid:pk>/undo/", api_ranking.Undo.as_view(), name="api-undo"),
+    path("assignments/<uuid:pk>/extend/", api_ranking.Extend.as_view(), name="api-extend"),
     path("projects/<slug:slug>/quality/", api_quality.QualityOfProject.as_view(), name="api-quality"),
     path("projects/<slug:slug>/review/", api_quality.ReviewList.as_view(), name="api-review"),
     path("projects/<slug:slug>/review/<int:pk>/", api_quality.ReviewTask.as_view(), name="api-review-task"),

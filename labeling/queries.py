@@ -83,6 +83,11 @@ def takes_part(user: User, project: Project, *, member: bool) -> bool:
     return can(user, Right.RANK) and (member or project.open_to_all or can(user, Right.MANAGE_PROJECTS))
 
 
+def belongs(user: User, project: Project) -> bool:
+    """`takes_part`, looked up."""
+    return takes_part(user, project, member=memberships_of(user).filter(project=project).exists())
+
+
 def may_take_from(user: User, desk: Desk, project: Project, lane: str) -> bool:
     """Do tasks of this lane come to `user`?"""
     return any(lane in together for together in lanes_for(user.pk, desk, project))

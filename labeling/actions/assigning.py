@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from labeling import queries
 from labeling.actions.queue import chunks, in_queue_order, one_transaction, rejoin
 from labeling.lanes import SENSITIVE, lane_of, owner_of
-from labeling.models import Membership, Project, Task
+from labeling.models import Project, Task
 from people.errors import Refusal
 from people.models import User, audit
 from people.permissions import Right, check
@@ -57,10 +57,8 @@ def assign_tasks(*, actor: User, project: Project, tasks: Iterable[int], to: Use
     Who holds one of them already goes on with it.
     """
     check(actor, Right.MANAGE_PROJECTS, place=project)
-    if isinstance(to, User):
-        member = Membership.objects.filter(project=project, user=to).exists()
-        if not queries.takes_part(to, project, member=member):
-            raise Refusal(_("%(name)s does not take part in this project; add them first.") % {"name": to})
+    if isinstance(to, User) and not queries.belongs(to, project):
+        raise Refusal(_("%(name)s does not take part in this project; add them first.") % {"name": to})
     chosen = chosen_tasks(project, tasks)
     marked = project.tasks.filter(sensitive=True)
     sensitive = {pk for chunk in chunks(chosen) for pk in marked.filter(pk__in=chunk).values_list("pk", flat=True)}

@@ -6,6 +6,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from labeling import queries
 from labeling.actions.aside import pause
 from labeling.models import Desk, Project
 from people import notices
@@ -78,6 +79,8 @@ def let_try_again(*, actor: User, project: Project, person: User) -> Desk:
 def accept_warning(*, actor: User, project: Project, takes_sensitive: bool) -> Desk:
     """`actor` has read what a project warns about, and takes sensitive tasks or leaves them out. Can be changed at any time."""
     check(actor, Right.RANK, place=project)
+    if not queries.belongs(actor, project):
+        raise Refusal(_("You do not take part in this project."), status=403)
     desk = _desk(project, actor)
     desk.warned_at, desk.takes_sensitive = timezone.now(), takes_sensitive
     desk.save(update_fields=["warned_at", "takes_sensitive"])

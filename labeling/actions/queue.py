@@ -197,11 +197,12 @@ def mix(tasks: Sequence[tuple[T, float | None]], random_percent: int, draw: rand
 def know_more(project: Project, tasks: Iterable[Task]) -> None:
     """The queue is walked by priorities and lanes, so the project lists those in use: what new tasks bring is added."""
     tasks = list(tasks)
+    walked = [task for task in tasks if task.kind == NORMAL]
     _know(
         Project.objects.select_for_update().get(pk=project.pk),
         project,
-        {task.priority for task in tasks},
-        {task.lane for task in tasks},
+        {task.priority for task in walked},
+        {task.lane for task in walked},
         {task.kind for task in tasks if task.kind != NORMAL},
         keep=True,
     )

@@ -60,7 +60,7 @@ def test_a_program_claims_ranks_and_gets_the_next_task(api, project):
         False,
     )
     assert said["next"]["assignment"] != board["assignment"]
-    assert said["next"]["progress"] == {"today": 1, "done": 1, "available": 1}
+    assert said["next"]["progress"] == {"today": 1, "done": 1, "available": 1, "rounded": False}
     again = api.post(
         reverse("api-submit", args=[board["assignment"]]), {"notation": "b>a=c>d", "client_key": "k1"}, format="json"
     ).json()
@@ -204,6 +204,21 @@ ADDRESSES = [
     ("api-sample", "post", {Role.ADMIN}),
     ("api-snapshots", "post", LEARNED),
     ("api-turns", "get", LEARNED),
+    ("api-standing", "get", EVERYONE),
+    ("api-warning", "post", EVERYONE),
+    ("api-claim-task", "post", EVERYONE),
+    ("api-tasks", "get", LEARNED),
+    ("api-tasks", "patch", {Role.ADMIN}),
+    ("api-known-answer", "get", {Role.ADMIN}),
+    ("api-known-answer", "put", {Role.ADMIN}),
+    ("api-known-answer", "delete", {Role.ADMIN}),
+    ("api-scores", "post", {Role.ADMIN}),
+    ("api-order", "post", {Role.ADMIN}),
+    ("api-batches", "get", LEARNED),
+    ("api-batches", "post", {Role.ADMIN}),
+    ("api-batch", "patch", {Role.ADMIN}),
+    ("api-desks", "get", {Role.ADMIN}),
+    ("api-desk", "post", {Role.ADMIN}),
     ("api-datasets", "get", LEARNED),
     ("api-datasets", "post", LEARNED),
     ("api-dataset", "get", LEARNED),

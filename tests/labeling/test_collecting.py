@@ -86,7 +86,8 @@ def test_the_board_knows_letters_and_texts_and_nothing_that_names_a_model(ana):
     project = factories.project(tasks=1)
     state = queries.board_state(factories.claim(ana, project))
     assert set(state) == {
-        "assignment", "project", "prompt", "outputs", "progress", "options", "ranking", "lease_until",
+        "assignment", "project", "prompt", "outputs", "progress", "options", "ranking", "comment", "answers", "lease_until",
+        "questions", "round", "sensitive", "stage", "paused", "goal", "agreement", "warning", "takes_sensitive",
     }  # fmt: skip
     assert [set(output) for output in state["outputs"]] == [{"letter", "text"}] * 4
     assert [output["letter"] for output in state["outputs"]] == list("ABCD")
@@ -573,11 +574,11 @@ def test_submit_and_next_cost_a_dozen_statements_whatever_the_size(ana, tasks):
 def test_counts_of_a_day_start_anew(ana):
     project = factories.project(tasks=5)
     assignment = factories.submit(ana, factories.claim(ana, project)).next
-    assert queries.progress(ana.pk, project) == {"today": 1, "done": 1, "available": 3}
+    assert queries.progress(ana.pk, project) == {"today": 1, "done": 1, "available": 3, "rounded": False}
     Desk.objects.update(day=timezone.localdate() - timedelta(days=1))
     assert queries.progress(ana.pk, project)["today"] == 0
     factories.submit(ana, assignment)
-    assert queries.progress(ana.pk, project) == {"today": 1, "done": 2, "available": 2}
+    assert queries.progress(ana.pk, project) == {"today": 1, "done": 2, "available": 2, "rounded": False}
 
 
 def test_a_projects_figures(ana, ben):
@@ -586,6 +587,6 @@ def test_a_projects_figures(ana, ben):
     actions.skip_task(actor=ana, assignment=second, reason="cannot judge")
     factories.submit(ben, factories.claim(ben, project))
     assert queries.project_counts(project) == {
-        "prompts": 3, "tasks": 3, "complete": 1, "review": 0, "wanted": 6, "rankings": 2,
+        "prompts": 3, "tasks": 3, "complete": 1, "review": 0, "held": 0, "wanted": 6, "rankings": 2,
         "claimed": 2, "spare": 0, "skipped": 1, "flagged": 0, "annotators": 2,
     }  # fmt: skip
