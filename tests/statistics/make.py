@@ -4,40 +4,33 @@ import json
 from pathlib import Path
 
 import numpy as np
-from hypothesis import strategies as st
 
 from labeling.ranking import WeakOrder
 from labeling.statistics.judgements import Judgement
 
 
-@st.composite
-def orders(draw, items: int | None = None, partial: bool = True, line: bool = True) -> WeakOrder:
-    """Any weak order that says something about a pair."""
-    count = items or draw(st.integers(2, 5))
-    rank = st.integers(0, count)
-    ranks = draw(
-        st.lists(st.none() | rank if partial else rank, min_size=count, max_size=count).filter(
-            lambda found: sum(each is not None for each in found) > 1
-        )
-    )
-    order = WeakOrder.from_ranks(ranks)
-    rest = order.unranked if partial and draw(st.booleans()) else ()
-    place = draw(st.none() | st.integers(0, len(order.tiers) + bool(rest))) if line else None
-    return WeakOrder(count, order.tiers, place, rest)
-
-
-@st.composite
-def projects(draw, tasks: int = 7, people: int = 4, partial: bool = True) -> list[Judgement]:
-    """Judgements of a few tasks of different sizes by some of a few people, some twice."""
+def at_random(seed: int) -> list[Judgement]:
+    """Judgements of up to seven tasks of different sizes by some of four people, some of them twice."""
+    draws = np.random.default_rng(seed)
     found = []
-    for task in range(draw(st.integers(1, tasks))):
-        items = draw(st.integers(2, 4))
-        who = draw(st.lists(st.sampled_from("abcd"[:people]), min_size=1, max_size=people + 1))
+    for task in range(draws.integers(1, 8)):
+        items = int(draws.integers(2, 5))
+        who = [str(name) for name in draws.choice(list("abcd"), draws.integers(1, 6))]
         for number, person in enumerate(who):
-            found.append(
-                Judgement(task, person, draw(orders(items, partial, line=False)), repeat=who[:number].count(person))
-            )
+            repeat = who[:number].count(person)
+            found.append(Judgement(task, person, order_at_random(draws, items), repeat))
     return found
+
+
+def order_at_random(draws: np.random.Generator, items: int, line: bool = False) -> WeakOrder:
+    """Any weak order, in one of three cases a partial one."""
+    named = items if draws.random() < 0.67 else int(draws.integers(1, items + 1))
+    ranks = [int(rank) for rank in draws.integers(0, items, items)]
+    left = set(draws.permutation(items)[named:].tolist())
+    order = WeakOrder.from_ranks([None if item in left else rank for item, rank in enumerate(ranks)])
+    rest = order.unranked if draws.random() < 0.5 else ()
+    place = int(draws.integers(0, len(order.tiers) + bool(rest) + 1)) if line and draws.random() < 0.6 else None
+    return WeakOrder(items, order.tiers, place, rest)
 
 
 def order(text: str, items: int | None = None) -> WeakOrder:

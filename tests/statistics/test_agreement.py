@@ -7,10 +7,13 @@ from math import isclose
 
 import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from labeling.statistics import agreement
 from labeling.statistics.judgements import Judgement, Table
-from tests.statistics.make import judged, order, projects, shuffled, simulated
+from tests.statistics.make import at_random, judged, order, shuffled, simulated
+
+seeds = st.integers(0, 10**9)
 
 
 def first_ones(judgements: list[Judgement]) -> list[Judgement]:
@@ -76,9 +79,10 @@ def assert_alike(found: agreement.Summary, slow: dict[str, float | None]) -> Non
             assert isclose(figure.value, slow[name], abs_tol=1e-9), name
 
 
-@settings(max_examples=150, deadline=None)
-@given(projects())
-def test_agreement_is_what_comparing_one_by_one_gives(judgements):
+@settings(max_examples=60, deadline=None)
+@given(seeds)
+def test_agreement_is_what_comparing_one_by_one_gives(seed):
+    judgements = at_random(seed)
     found = agreement.summary(judgements)
     assert_alike(found, slowly(judgements))
     assert found.rankings == len(first_ones(judgements))
@@ -87,8 +91,9 @@ def test_agreement_is_what_comparing_one_by_one_gives(judgements):
 
 
 @settings(max_examples=60, deadline=None)
-@given(projects())
-def test_each_persons_agreement_is_that_of_the_comparisons_they_are_part_of(judgements):
+@given(seeds)
+def test_each_persons_agreement_is_that_of_the_comparisons_they_are_part_of(seed):
+    judgements = at_random(seed)
     found = agreement.by_annotator(judgements)
     assert set(found) == {one.annotator for one in judgements}
     for person, summary in found.items():
@@ -103,8 +108,9 @@ def test_each_persons_agreement_is_that_of_the_comparisons_they_are_part_of(judg
 
 
 @settings(max_examples=60, deadline=None)
-@given(projects())
-def test_agreement_with_oneself_compares_repeats_of_the_same_task(judgements):
+@given(seeds)
+def test_agreement_with_oneself_compares_repeats_of_the_same_task(seed):
+    judgements = at_random(seed)
     found = agreement.with_themselves(judgements)
     assert_alike(found.everyone, slowly(judgements, with_themselves=True))
     for person, summary in found.people.items():

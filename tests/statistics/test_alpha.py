@@ -9,8 +9,8 @@ from hypothesis import given, settings
 
 from labeling.statistics import agreement
 from labeling.statistics.judgements import Judgement
-from tests.statistics.make import judged, order, projects, simulated
-from tests.statistics.test_agreement import first_ones
+from tests.statistics.make import at_random, judged, order, simulated
+from tests.statistics.test_agreement import first_ones, seeds
 
 
 def slowly(units: list[list[float]], ordinal: bool) -> tuple[float, float]:
@@ -45,9 +45,10 @@ def places_of(ranking, item: int) -> float | None:
     return round((above + equal / 2) / len(said), 9)
 
 
-@settings(max_examples=100, deadline=None)
-@given(projects())
-def test_ordinal_alpha_is_that_of_the_places_in_tasks_of_one_size(judgements):
+@settings(max_examples=60, deadline=None)
+@given(seeds)
+def test_ordinal_alpha_is_that_of_the_places_in_tasks_of_one_size(seed):
+    judgements = at_random(seed)
     units: dict[int, dict[object, list[float]]] = defaultdict(lambda: defaultdict(list))
     for one in first_ones(judgements):
         for item in range(one.order.items):
@@ -64,9 +65,10 @@ def test_ordinal_alpha_is_that_of_the_places_in_tasks_of_one_size(judgements):
         assert isclose(found.value, 1 - observed / by_chance, abs_tol=1e-9)
 
 
-@settings(max_examples=100, deadline=None)
-@given(projects())
-def test_nominal_alpha_looks_at_each_pair_from_both_sides(judgements):
+@settings(max_examples=60, deadline=None)
+@given(seeds)
+def test_nominal_alpha_looks_at_each_pair_from_both_sides(seed):
+    judgements = at_random(seed)
     units: dict[object, list[float]] = defaultdict(list)
     for one in first_ones(judgements):
         for a, b in permutations(range(one.order.items), 2):
