@@ -3,7 +3,7 @@
 vl-convert holds Python's lock while it draws (some 20 ms a chart) and brings a JavaScript engine of 100 MB along; in the web process
 every other page would wait for both. `draw` starts the process when first needed; it ends by itself when unused.
 
-    python -m charts.renderer
+    python charts/renderer.py
 """
 
 import json
@@ -11,7 +11,6 @@ import select
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 IDLE_SECONDS = 300
 _lock = threading.Lock()
@@ -44,8 +43,7 @@ def draw(specs: list[dict], locale: dict) -> list[str]:
 
 def _start() -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "charts.renderer"],
-        cwd=Path(__file__).resolve().parent.parent,
+        [sys.executable, __file__],  # by its path: the package would bring Django along
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )

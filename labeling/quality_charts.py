@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from charts import SENTINELS
 
 WIDTH = 300
-LABELS = 150  # pixels at most for what stands at the left
+LABELS = 130  # pixels for what stands at the left
 ROW = 19  # height of a row
 MOST_ROWS = 40
 
@@ -36,13 +36,21 @@ class Intervals:
             "scale": {"domain": list(self.domain), "nice": False, "clamp": True}
             if self.domain
             else {"zero": False, "nice": 5},
-            "axis": {**axis, "gridColor": grid, "tickCount": 5, "format": self.format},
+            "axis": {**axis, "grid": True, "gridColor": grid, "tickCount": 5, "format": self.format},
         }
         down = {
             "field": "label",
             "type": "nominal",
             "sort": order,
-            "axis": {**axis, "labelLimit": LABELS, "grid": False, "labelPadding": 6},
+            # All pictures are as wide, so that their letters have one size.
+            "axis": {
+                **axis,
+                "labelLimit": LABELS,
+                "minExtent": LABELS,
+                "maxExtent": LABELS,
+                "grid": False,
+                "labelPadding": 6,
+            },
         }
         values = [
             {

@@ -122,6 +122,7 @@ class Said:
     turn: Assignment
     order: WeakOrder
     places: list[str]
+    name: str  # without the project, where an import made it
 
 
 @dataclass(frozen=True)
@@ -171,10 +172,7 @@ def review_of(task: Task) -> Review:
         consensus=found,
         votes=_votes(found) if found else [],
         contested=[f"{LETTERS[a]}, {LETTERS[b]}" for a, b in found.contested] if found else [],
-        between=[
-            (str(one.turn.annotator), str(other.turn.annotator), one.order.tau_x(other.order))
-            for one, other in combinations(said, 2)
-        ],
+        between=[(one.name, other.name, one.order.tau_x(other.order)) for one, other in combinations(said, 2)],
         apart=[len({each.places[item] for each in said} - {""}) > 1 for item in range(task.size)],
     )
 
@@ -182,7 +180,8 @@ def review_of(task: Task) -> Review:
 def _said(ranking: Ranking, task: Task) -> Said:
     order = WeakOrder.parse(ranking.notation, items=task.size)
     ranks = order.ranks()
-    return Said(ranking, ranking.assignment, order, ["" if rank is None else str(rank) for rank in ranks])
+    name = str(ranking.assignment.annotator).removeprefix(f"{task.project.slug}/")
+    return Said(ranking, ranking.assignment, order, ["" if rank is None else str(rank) for rank in ranks], name)
 
 
 def _votes(found: Consensus) -> list[tuple[str, list[Cell | None]]]:

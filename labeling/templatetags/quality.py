@@ -15,7 +15,7 @@ def percent(value: float | None) -> str:
 
 @register.filter
 def two(value: float | None) -> str:
-    return NOTHING if value is None else number_format(value, 2)
+    return NOTHING if value is None else _rounded(value)
 
 
 @register.filter
@@ -26,7 +26,11 @@ def interval(figure: dict | None, kind: str = "two") -> str:
     if kind == "percent":
         return f"{number_format(figure['low'] * 100, 0)}–{number_format(figure['high'] * 100, 0)} %"
     between = " … " if figure["low"] < 0 or figure["high"] < 0 else "–"
-    return f"{number_format(figure['low'], 2)}{between}{number_format(figure['high'], 2)}"
+    return f"{_rounded(figure['low'])}{between}{_rounded(figure['high'])}"
+
+
+def _rounded(value: float) -> str:
+    return number_format(round(value, 2) + 0.0, 2).replace("-", "−")  # + 0.0: there is no -0.00
 
 
 @register.filter

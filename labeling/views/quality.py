@@ -99,6 +99,7 @@ def _agreement(found: Quality, request: HttpRequest) -> dict:
     }
 
 
+SHOWN_PEOPLE = 12
 COLUMNS: dict[str, tuple[str, Callable[[Annotator], object]]] = {
     "name": (gettext_lazy("Annotator"), lambda row: row.name.lower()),
     "rankings": (gettext_lazy("Rankings"), lambda row: row.rankings),
@@ -124,8 +125,10 @@ def _annotators(found: Quality, request: HttpRequest) -> dict:
     picture = pictures.intervals(
         [(row.name, row.tau_x) for row in with_interval], mark=found["agreement"]["tau_x"]["value"]
     )
+    shown = rows if request.GET.get("people") == "all" else rows[:SHOWN_PEOPLE]
     return {
-        "rows": rows,
+        "rows": shown,
+        "hidden": len(rows) - len(shown),
         "columns": [(key, title) for key, (title, _value) in COLUMNS.items()],
         "sort": sort,
         "pictures": _draw(picture),
