@@ -19,12 +19,17 @@ def _project(arguments: dict) -> Project | None:
 
 
 @job("import", title=gettext_lazy("Import prompts"), right=Right.MANAGE_PROJECTS, place=_project)
-def import_file(progress, *, project: int, upload: str, skip_bad: bool) -> dict:
+def import_file(progress, *, project: int, upload: str, skip_bad: bool, batch: str = "") -> dict:
     project = Project.objects.get(pk=project)
     actor = progress.job.created_by
     file = uploads.find(actor, upload)
     report = import_prompts(
-        actor=actor, project=project, path=file.path, skip_bad=skip_bad, progress=lambda *at: progress.set(*at)
+        actor=actor,
+        project=project,
+        path=file.path,
+        skip_bad=skip_bad,
+        batch=batch,
+        progress=lambda *at: progress.set(*at),
     )
     uploads.discard(file)
     return {

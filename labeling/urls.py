@@ -5,6 +5,7 @@ from django.urls import path
 from .views import (
     batches,
     board,
+    copying,
     datasets,
     exports,
     history,
@@ -39,8 +40,11 @@ urlpatterns = [
     # Projects
     path("projects/", projects.projects, name="projects"),
     path("projects/new/", settings.new, name="project-new"),
+    path("projects/new/from-file/", copying.new_from_file, name="project-new-from-file"),
     path("projects/<slug:slug>/", projects.project, name="project"),
     path("projects/<slug:slug>/settings/", settings.settings, name="project-settings"),
+    path("projects/<slug:slug>/copy/", copying.copy, name="project-copy"),
+    path("projects/<slug:slug>/settings.json", copying.settings_file, name="project-settings-file"),
     path("projects/<slug:slug>/state/", settings.state, name="project-state"),
     path("projects/<slug:slug>/people/", members.members, name="project-members"),
     path("projects/<slug:slug>/people/rights/", members.rights, name="project-rights"),

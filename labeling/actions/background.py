@@ -8,6 +8,7 @@ from django.utils.translation import gettext as _
 
 from jobs.actions import enqueue
 from jobs.models import Job
+from labeling.actions.batches import check_length
 from labeling.actions.datasets import check_name
 from labeling.models import Project
 from labeling.queries import subject_of
@@ -22,10 +23,11 @@ if TYPE_CHECKING:
 
 
 @transaction.atomic
-def start_import(*, actor: User, project: Project, upload: Upload, skip_bad: bool = False) -> Job:
-    """Import an uploaded file (labeling.uploads) into a project; the upload is removed when it has been taken in."""
+def start_import(*, actor: User, project: Project, upload: Upload, skip_bad: bool = False, batch: str = "") -> Job:
+    """Import an uploaded file (labeling.uploads) into a project; the upload is removed when it has been taken in. `batch`: see import_prompts."""
     check(actor, Right.MANAGE_PROJECTS, place=project)
-    arguments = {"project": project.pk, "upload": upload.id, "skip_bad": skip_bad}
+    check_length(batch)
+    arguments = {"project": project.pk, "upload": upload.id, "skip_bad": skip_bad, "batch": batch}
     return enqueue(actor=actor, what="import", arguments=arguments, subject=subject_of(project))
 
 

@@ -69,6 +69,13 @@ def _set_paused(actor: User, batch: Batch, paused: bool) -> int:
     return len(tasks)
 
 
+def check_length(name: str) -> None:
+    """Of a batch that is found or made by its name, as in an import."""
+    most = Batch._meta.get_field("name").max_length
+    if len(name.strip()) > most:
+        raise Refusal(_("The name of the batch is longer than %(most)s characters.") % {"most": most})
+
+
 def _checked(project: Project, name: str, batch: Batch | None = None) -> str:
     name, problems = name.strip(), []
     most = Batch._meta.get_field("name").max_length

@@ -17,10 +17,10 @@ from people.permissions import Right, can
 
 
 class Fitting:
-    """Looks each name up once."""
+    """Looks each name up once. `batch`: that of tasks whose row names none."""
 
-    def __init__(self, project: Project) -> None:
-        self.project = project
+    def __init__(self, project: Project, batch: str = "") -> None:
+        self.project, self.batch = project, batch.strip()
         self.asked = questions.read(project.questions)
         self.people: dict[str, User | None] = {}
         self.groups: dict[str, Group | None] = {}
@@ -44,7 +44,7 @@ class Fitting:
     @transaction.atomic
     def make_batches(self, items: Iterable[Item], actor: User) -> None:
         """Those that checked items name and that are not there yet, before their tasks."""
-        for name in dict.fromkeys(item.placing.batch for item in items):
+        for name in dict.fromkeys(self._batch_of(item) for item in items if item.completions):
             if name and name not in self.batches:
                 self.batches[name] = Batch.objects.get_or_create(
                     project=self.project, name=name, defaults={"created_by": actor}
@@ -62,9 +62,12 @@ class Fitting:
             overlap=placing.overlap,
             lane=lane_of(whom, sensitive=bool(placing.sensitive)),
             sensitive=bool(placing.sensitive),
-            batch=self.batches[placing.batch] if placing.batch else None,
+            batch=self.batches.get(self._batch_of(item)),
             known=Known(known.kind, known.constraints, known.explanation, actor) if known else None,
         )
+
+    def _batch_of(self, item: Item) -> str:
+        return item.placing.batch or self.batch
 
     def person(self, name: str) -> User | None:
         if name not in self.people:

@@ -67,13 +67,16 @@ def import_prompts(
     path: Path,
     name: str | None = None,
     skip_bad: bool = False,
+    batch: str = "",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> Report:
     """Bring prompts, completions and rankings into a project; the report says what was met and done.
 
-    Rows that cannot be read are a Refusal that lists them, and nothing is imported, unless `skip_bad` leaves them out.
+    `batch`: new tasks whose row names no batch belong to this one, which is made if it is not there. Rows that cannot be read are a Refusal
+    that lists them, and nothing is imported, unless `skip_bad` leaves them out.
     """
     check(actor, Right.MANAGE_PROJECTS, place=project)
+    check_length(batch)
     found = look(project, path, name)
     if found.problems and not skip_bad:
         raise refuse(found.problems)
@@ -83,12 +86,12 @@ def import_prompts(
     reading = _Reading(project, report)
     annotators: dict[str, User] = {}
     audit(actor, "project.import", project, file=name or path.name, sha256=_sha256(path), **found.as_json())
-    fitting = Fitting(project)
-    for batch in _batches(path, name, fitting, report):
-        judged = reading.take(batch)
+    fitting = Fitting(project, batch)
+    for items in _batches(path, name, fitting, report):
+        judged = reading.take(items)
         _know_annotators(project, {one.annotator for one in judged}, annotators)
-        fitting.make_batches(batch, actor)
-        _write(actor=actor, fitting=fitting, batch=batch, judged=judged, annotators=annotators)
+        fitting.make_batches(items, actor)
+        _write(actor=actor, fitting=fitting, items=items, judged=judged, annotators=annotators)
         progress(report.rows, found.rows)
     return report
 
@@ -218,7 +221,7 @@ def _in_words_of_content(order: WeakOrder, identities: Sequence[str]) -> list:
 
 @one_transaction
 def _write(
-    *, actor: User, fitting: Fitting, batch: Sequence[Item], judged: Sequence[Judged], annotators: dict[str, User]
+    *, actor: User, fitting: Fitting, items: Sequence[Item], judged: Sequence[Judged], annotators: dict[str, User]
 ) -> None:
     added = add_tasks(
         fitting.project,
@@ -231,7 +234,7 @@ def _write(
                 place=fitting.place(item, actor),
                 meta=item.meta,
             )
-            for item in batch
+            for item in items
         ],
     )
     if judged:
@@ -250,7 +253,7 @@ def add_known_answers(*, actor: User, project: Project, items: Sequence[Item]) -
     if problems:
         raise refuse(problems)
     fitting.make_batches(items, actor)
-    _write(actor=actor, fitting=fitting, batch=items, judged=[], annotators={})
+    _write(actor=actor, fitting=fitting, items=items, judged=[], annotators={})
 
 
 @transaction.atomic

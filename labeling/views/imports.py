@@ -27,13 +27,21 @@ EXAMPLES = {
     "prompts.jsonl": '{"prompt": "What is the capital of France?"}\n{"prompt": "Write a line about rain.", "id": "rain-1"}\n',
     "tasks.jsonl": (
         '{"prompt": "What is the capital of France?", "completions": ["Paris.", "Lyon.", '
-        '{"text": "It is Paris, on the Seine.", "source": "model-a"}]}\n'
+        '{"text": "It is Paris, on the Seine.", "source": "model-a"}], "batch": "round 1", "priority": 2, "score": 0.83, "overlap": 3}\n'
     ),
     "rankings.jsonl": (
         '{"prompt": "What is the capital of France?", "completions": ["Paris.", "Lyon.", "It is Paris, on the Seine."], '
-        '"rankings": [{"annotator": "ani", "ranking": "C > A > B"}, {"annotator": "budi", "ranking": "A = C > B"}]}\n'
+        '"rankings": [{"annotator": "ani", "ranking": "C > A > B", "comment": "Lyon is wrong."}, {"annotator": "budi", "ranking": "A = C > B"}]}\n'
     ),
-    "tasks.csv": "prompt,completion_1,completion_2,ranking,annotator\nWhat is the capital of France?,Paris.,Lyon.,A > B,ani\n",
+    "known-answers.jsonl": (
+        '{"prompt": "What is two and two?", "completions": ["Four.", "Five.", "It is four."], '
+        '"kind": "practice", "answer": "A > B, C > B", "explanation": "Five is wrong; both others are right."}\n'
+        '{"prompt": "Name a colour.", "completions": ["Blue.", "Dog."], "kind": "gold", "answer": "A > B"}\n'
+    ),
+    "tasks.csv": (
+        "prompt,completion_1,completion_2,ranking,annotator,batch,priority,sensitive\n"
+        "What is the capital of France?,Paris.,Lyon.,A > B,ani,round 1,2,no\n"
+    ),
 }
 
 
@@ -70,6 +78,7 @@ def preview(request: HttpRequest, slug: str, upload: str) -> HttpResponse:
             "partly": report.rows == LOOK_AT_ROWS,
             "good": report.rows - len(report.problems),
             "items": first_items(kept),
+            "batches": project.batches.all(),
         }
     except Refusal as refusal:
         context["problems"] = list(refusal.problems)
@@ -99,7 +108,13 @@ def confirm(request: HttpRequest, slug: str, upload: str) -> HttpResponse:
     """Import what was looked at, as a job; `skip_bad` leaves out the rows that cannot be read."""
     project = get_object_or_404(Project, slug=slug)
     kept = uploads.find(request.user, upload)
-    actions.start_import(actor=request.user, project=project, upload=kept, skip_bad="skip_bad" in request.POST)
+    actions.start_import(
+        actor=request.user,
+        project=project,
+        upload=kept,
+        skip_bad="skip_bad" in request.POST,
+        batch=request.POST.get("batch", ""),
+    )
     messages.info(request, _("The import has begun. You can leave this page; it goes on."))
     return redirect("project-import", project.slug)
 

@@ -1,4 +1,4 @@
-"""manage.py import_prompts PROJECT FILE [--dry-run] [--skip-bad] [--actor NAME]"""
+"""manage.py import_prompts PROJECT FILE [--dry-run] [--skip-bad] [--batch NAME] [--actor NAME]"""
 
 from pathlib import Path
 
@@ -19,10 +19,13 @@ class Command(BaseCommand):
         parser.add_argument("file", type=Path)
         parser.add_argument("--dry-run", action="store_true", help="say what would be imported, change nothing")
         parser.add_argument("--skip-bad", action="store_true", help="leave out the rows that cannot be read")
+        parser.add_argument(
+            "--batch", default="", help="the batch of new tasks whose row names none; made if it is not there"
+        )
         parser.add_argument("--actor", help="in whose name (default: the first active admin)")
 
     def handle(
-        self, *, project: str, file: Path, dry_run: bool, skip_bad: bool, actor: str | None, **_: object
+        self, *, project: str, file: Path, dry_run: bool, skip_bad: bool, batch: str, actor: str | None, **_: object
     ) -> None:
         if not file.is_file():
             raise CommandError(f"There is no file {file}.")
@@ -35,7 +38,12 @@ class Command(BaseCommand):
                 report = look(found, file)
             else:
                 report = import_prompts(
-                    actor=acting(actor), project=found, path=file, skip_bad=skip_bad, progress=self._progress
+                    actor=acting(actor),
+                    project=found,
+                    path=file,
+                    skip_bad=skip_bad,
+                    batch=batch,
+                    progress=self._progress,
                 )
         except Refusal as refusal:
             raise CommandError("\n".join(map(str, refusal.problems))) from None
