@@ -65,6 +65,9 @@ class ImportPromptsSerializer(serializers.Serializer):
     file = serializers.FileField()
     dry_run = serializers.BooleanField(default=False, help_text="Say what would be imported; change nothing.")
     skip_bad = serializers.BooleanField(default=False, help_text="Leave out rows that cannot be read.")
+    batch = serializers.CharField(
+        default="", allow_blank=True, help_text="The batch of new tasks whose row names none; made if it is not there."
+    )
 
 
 class SampleSerializer(serializers.Serializer):
@@ -121,8 +124,8 @@ class ImportIntoProject(APIView):
             finally:
                 uploads.discard(upload)
             return Response(report.as_json() | {"sentences": report.sentences()})
-        skip_bad = given.validated_data["skip_bad"]
-        job = actions.start_import(actor=request.user, project=project, upload=upload, skip_bad=skip_bad)
+        options = {name: given.validated_data[name] for name in ("skip_bad", "batch")}
+        job = actions.start_import(actor=request.user, project=project, upload=upload, **options)
         return Response(JobSerializer(job).data, status=202)
 
 
