@@ -1,5 +1,6 @@
 """Many people at once, on real connections: no task goes to more people than its overlap, no ranking is lost or doubled."""
 
+import random
 import threading
 from collections import Counter
 from itertools import count
@@ -8,7 +9,9 @@ import pytest
 from django.db import connection, connections
 
 from labeling import actions
-from labeling.models import Assignment, Ranking, Task
+from labeling.actions.tasks import Known, Place, add_tasks
+from labeling.constraints import Constraints
+from labeling.models import Assignment, Project, Ranking, Task
 from people.errors import Refusal
 from tests import factories
 
@@ -125,3 +128,136 @@ def test_the_last_slot_goes_to_one_of_those_who_ask_at_the_same_moment():
     at_once(*[lambda p=person: claimed.append(actions.claim_task(actor=p, project=project)) for person in people])
     assert len([assignment for assignment in claimed if assignment]) == 1
     assert Task.objects.get().free_slots == 0
+
+
+def check_slots(project):
+    """No more people than the overlap, each slot held once, each person once, and in the queue exactly what can be taken."""
+    for task in project.tasks.all():
+        held = list(task.assignments.filter(slot__isnull=False).values_list("slot", flat=True))
+        assert len(set(held)) == len(held)
+        assert max(held, default=0) <= task.overlap
+        assert task.free_slots + len(held) == task.overlap
+        assert task.submitted == task.assignments.filter(state="submitted", aside=False).count()
+        assert (task.position is not None) == (task.state == "open" and task.free_slots > 0)
+
+
+def test_adaptive_overlap_and_gold_under_many_people_at_once():
+    """Tasks go on one slot at a time while gold comes between them; people skip, call back and change their minds."""
+    project = factories.project(tasks=20, overlap=2, overlap_max=4, contested_below=0.6, gold_percent=20)
+    place = Place(known=Known("gold", Constraints.parse("A > B", items=4)))
+    add_tasks(project, [factories.task(1000 + n, place=place) for n in range(20)])
+    project.refresh_from_db()
+    people = [factories.user() for _ in range(6)]
+    acknowledged: list[str] = []
+
+    def work(person):
+        def rank_all():
+            draw = random.Random(person.pk)
+            assignment = actions.claim_task(actor=person, project=project)
+            for number in count(1):
+                if assignment is None:
+                    return
+                if draw.random() < 0.05:
+                    assignment = actions.skip_task(actor=person, assignment=assignment, reason="cannot judge").next
+                    continue
+                letters = draw.sample("ABCD", 4)
+                outcome = factories.submit(person, assignment, " > ".join(letters), key=f"{person.pk} {number}")
+                acknowledged.append(f"{person.pk} {number}")
+                if draw.random() < 0.05 and not outcome.assignment.aside:
+                    assignment = actions.undo(actor=person, assignment=outcome.assignment)
+                    continue
+                if draw.random() < 0.05:
+                    actions.revise_ranking(
+                        actor=person,
+                        assignment=outcome.assignment,
+                        notation="A = B > C > D",
+                        client_key=f"r {person.pk} {number}",
+                    )
+                    acknowledged.append(f"r {person.pk} {number}")
+                assignment = outcome.next
+
+        return rank_all
+
+    at_once(*(work(person) for person in people))
+    for person in people:
+        # Who was paused over gold tasks goes on; a slot may have been given back after somebody was told "nothing left".
+        actions.resume_desk(actor=factories.admin(), project=project, person=person)
+        actions.claim_task(actor=person, project=project)
+    check_slots(project)
+    assert set(acknowledged) <= set(Ranking.objects.values_list("client_key", flat=True))
+    overlaps = Counter(project.tasks.filter(kind="normal").values_list("overlap", flat=True))
+    assert set(overlaps) <= {2, 3, 4}
+    assert overlaps[4] > 0  # random rankings disagree
+    normal = project.tasks.filter(kind="normal")
+    for task in normal.filter(state="complete"):
+        assert task.submitted == task.overlap
+    given = Assignment.objects.filter(project=project, aside=True)
+    assert given.count() == given.values("task", "annotator").distinct().count() > 0
+    assert all(score is not None for score in given.filter(state="submitted").values_list("gold_score", flat=True))
+
+
+def test_the_queue_is_changed_while_people_work_through_it():
+    """Priorities, lanes, batches, overlap and scores of many tasks, beside claims and submits: nothing is lost, doubled or stuck."""
+    project = factories.project(tasks=40, overlap=1)
+    admin, people = factories.admin(), [factories.user() for _ in range(4)]
+    tasks = list(project.tasks.order_by("pk").values_list("pk", flat=True))
+    batch = actions.create_batch(actor=admin, project=project, name="Round")
+
+    def work(person):
+        def rank_all():
+            misses = 0
+            while misses < 5:
+                fresh = Project.objects.get(pk=project.pk)
+                assignment = actions.claim_task(actor=person, project=fresh)
+                if assignment is None:
+                    misses += 1
+                while assignment is not None:
+                    assignment = factories.submit(person, assignment, key=str(assignment.pk)).next
+
+        return rank_all
+
+    def change():
+        draw = random.Random(3)
+        for number in range(5):
+            some = draw.sample(tasks, 20)
+            actions.set_priority(actor=admin, project=project, tasks=some, priority=number % 3)
+            actions.assign_tasks(actor=admin, project=project, tasks=some[:10], to=people[number % 4])
+            actions.put_in_batch(actor=admin, project=project, tasks=some[:20], batch=batch)
+            actions.pause_batch(actor=admin, batch=batch)
+            actions.set_scores(actor=admin, project=project, scores={pk: draw.random() for pk in some})
+            actions.set_overlap(actor=admin, project=project, tasks=some[:5], overlap=1 + number % 2)
+            actions.resume_batch(actor=admin, batch=batch)
+        actions.assign_tasks(actor=admin, project=project, tasks=tasks, to=None)
+
+    at_once(change, *(work(person) for person in people))
+    for person in people:
+        work(person)()
+    check_slots(project)
+    assert not project.tasks.exclude(state="complete").exists()
+    assert Ranking.objects.count() == Assignment.objects.filter(state="submitted").count()
+
+
+def test_one_gold_task_is_set_and_unset_while_people_hold_it():
+    project = factories.project(tasks=6, overlap=3, gold_percent=50)
+    admin, people = factories.admin(), [factories.user() for _ in range(4)]
+    task = project.tasks.order_by("pk").first()
+
+    def work(person):
+        def rank_all():
+            assignment = actions.claim_task(actor=person, project=Project.objects.get(pk=project.pk))
+            while assignment is not None:
+                assignment = factories.submit(person, assignment, key=str(assignment.pk)).next
+
+        return rank_all
+
+    def change():
+        for _ in range(6):
+            actions.set_gold(actor=admin, task=task, kind="gold", constraints="A > B")
+            actions.unset_gold(actor=admin, task=task)
+
+    at_once(change, *(work(person) for person in people))
+    check_slots(project)
+    people.append(factories.user())
+    for person in people:
+        work(person)()
+    check_slots(project)
