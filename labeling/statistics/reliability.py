@@ -18,7 +18,7 @@ from .agreement import ALONE, Judgements
 from .figures import Figure
 from .judgements import SILENT, Table
 
-SPREAD = 0.5  # of scales around 1, before anything is known of a person
+SPREAD = 0.3  # of scales around 1, before anything is known of a person
 TIE_SPREAD = 1.0  # of log ν around everybody's
 MOST_ANSWERS = (
     100_000  # to pairs, by all together; where there are more, as many rankings of each person are drawn as fit
