@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from django.db.models import Avg, Count
+
 from labeling.constraints import Constraint, Constraints
-from labeling.models import Adjudication, Assignment, Desk, GoldAnswer, Project, Ranking, Task
+from labeling.models import Adjudication, Assignment, GoldAnswer, Project, Ranking, Task
 from labeling.ranking import LETTERS, WeakOrder
 from labeling.statistics.consensus import consensus
-from people.models import User
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,16 @@ def known_tasks(project: Project) -> dict[str, list[KnownTask]]:
 
 @dataclass(frozen=True)
 class GoldHealth:
-    """How it goes with gold tasks, for the overview. `kept`: mean share of constraints kept; `paused`: who has a pause because of them."""
+    """How it goes with gold tasks, for the overview. `kept`: mean share of constraints kept; `least`: what the project wants of everybody."""
 
     tasks: int
     turns: int
     kept: float | None
-    paused: list[User]
+    least: float
+
+    @property
+    def is_low(self) -> bool:
+        return self.kept is not None and self.kept < self.least
 
 
 def gold_health(project: Project) -> GoldHealth | None:
@@ -67,13 +72,9 @@ def gold_health(project: Project) -> GoldHealth | None:
     tasks = project.tasks.filter(kind=Task.Kind.GOLD).count()
     if not tasks:
         return None
-    scores = list(
-        project.assignments.filter(task__kind=Task.Kind.GOLD, gold_score__isnull=False).values_list(
-            "gold_score", flat=True
-        )
-    )
-    paused = User.objects.filter(desks__project=project, desks__paused_because=Desk.Pause.GOLD).order_by("username")
-    return GoldHealth(tasks, len(scores), sum(scores) / len(scores) if scores else None, list(paused))
+    turns = project.assignments.filter(task__kind=Task.Kind.GOLD, gold_score__isnull=False)
+    met = turns.aggregate(n=Count("pk"), kept=Avg("gold_score"))
+    return GoldHealth(tasks, met["n"], met["kept"], project.gold_minimum)
 
 
 # What a task's answer might be

@@ -13,7 +13,8 @@ from jobs.models import Job
 from jobs.queries import latest
 from labeling import places, queries
 from labeling.datasets import snapshot
-from labeling.models import Assignment, Dataset, Project, Ranking, Split, Task
+from labeling.known_queries import GoldHealth, gold_health
+from labeling.models import Assignment, Comment, Dataset, Desk, Project, Ranking, Split, Task
 from people.models import AuditEntry, User
 from people.permissions import Right, can
 
@@ -81,40 +82,33 @@ def throughput(project: Project, *, wanted: int, ranked: int, days: int = 28) ->
     return Throughput(series, recent["rankings"], recent["people"], days_left)
 
 
-@dataclass
-class Participant:
-    """A person in a project: a member, or somebody who has ranked here, or whose rankings were imported."""
+@dataclass(frozen=True)
+class Attention:
+    """What waits for those who run a project, in numbers; 0: nothing."""
 
-    user: User
-    name: str  # without the project, where an import made it
-    is_member: bool
-    ranked: int = 0
-    imported_rankings: int = 0
-    skipped: int = 0
-    flagged: int = 0
-    last_activity: datetime | None = None  # here; the day of an import says nothing about a person
+    questions: int  # from the board, without an answer yet
+    flagged: int  # tasks closed for review
+    paused: int  # people who have a pause because of gold tasks or the qualification
+    on_the_way: int  # people who practise or qualify
+    gold: GoldHealth | None
+
+    @property
+    def any(self) -> bool:
+        return bool(self.questions or self.flagged or self.paused or (self.gold and self.gold.is_low))
 
 
-def participants(project: Project) -> list[Participant]:
-    """Those who did most first."""
-    turns = project.assignments.order_by().values("annotator")
-    did = {
-        row.pop("annotator"): row
-        for row in turns.annotate(
-            ranked=Count("pk", filter=Q(state__in=RANKED, aside=False)),
-            imported_rankings=Count("pk", filter=Q(imported=True)),
-            skipped=Count("pk", filter=Q(state=State.SKIPPED)),
-            flagged=Count("pk", filter=Q(state=State.FLAGGED)),
-            last_activity=Max("finished_at", filter=Q(imported=False)),
-        )
-    }
-    members = set(project.memberships.values_list("user", flat=True))
-    users = User.objects.in_bulk(members | set(did))
-    people = [
-        Participant(user, str(user).removeprefix(f"{project.slug}/"), pk in members, **did.get(pk, {}))
-        for pk, user in users.items()
-    ]
-    return sorted(people, key=lambda person: (-person.ranked, person.user.username))
+def attention(project: Project) -> Attention:
+    on_the_way = [Desk.Stage.PRACTICE, Desk.Stage.QUALIFICATION]
+    desks = project.desks.aggregate(
+        paused=Count("pk", filter=Q(paused_because__in=[Desk.Pause.GOLD, Desk.Pause.QUALIFICATION])),
+        on_the_way=Count("pk", filter=Q(stage__in=on_the_way, paused_because="")),
+    )
+    return Attention(
+        questions=Comment.objects.filter(task__project=project, is_question=True, resolved_at=None).count(),
+        flagged=project.tasks.filter(state=Task.State.REVIEW).count(),
+        gold=gold_health(project),
+        **desks,
+    )
 
 
 def recent_job(project: Project, what: str) -> Job | None:
@@ -123,15 +117,6 @@ def recent_job(project: Project, what: str) -> Job | None:
     if job and (job.is_active or timezone.now() - job.created_at < timedelta(hours=24)):
         return job
     return None
-
-
-def people_to_add(project: Project) -> QuerySet[User]:
-    """Those who can sign in and do not belong to the project yet."""
-    return (
-        User.objects.filter(is_active=True, is_simulated=False)
-        .exclude(memberships__project=project)
-        .order_by("username")
-    )
 
 
 # What comes next

@@ -1,4 +1,4 @@
-"""Forms of a project: its settings, who takes part."""
+"""Forms of a project: its settings, copies of it, settings files."""
 
 import json
 from dataclasses import dataclass
@@ -9,7 +9,6 @@ from django.utils.translation import gettext_lazy as _
 from labeling.models import Project
 from labeling.project_settings import AT_ONCE, SETTINGS, bounds
 from people.errors import Refusal
-from people.models import User
 
 MOST_BYTES = 20 * 2**20
 
@@ -132,21 +131,6 @@ class ProjectForm(forms.ModelForm):
         for name, (setting, unit) in self.UNITS.items():
             values[setting] = values.pop(name) * unit if unit >= 1 else round(values.pop(name) * unit, 4)
         return values
-
-
-class MembersForm(forms.Form):
-    """Those who can sign in already and do not belong to the project yet."""
-
-    people = forms.ModelMultipleChoiceField(
-        label=_("People"),
-        queryset=User.objects.none(),
-        widget=forms.CheckboxSelectMultiple(attrs={"class": "choices"}),
-        error_messages={"required": _("Choose at least one person.")},
-    )
-
-    def __init__(self, *args, people, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["people"].queryset = people
 
 
 class CopyForm(forms.Form):

@@ -1,4 +1,4 @@
-"""Pages of projects: the list, a project's overview, its people."""
+"""Pages of projects: the list, a project's overview."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from jobs.models import Job
-from labeling import hooks, places, project_queries, queries
+from labeling import batch_queries, hooks, people_queries, places, project_queries, queries
 from labeling.models import Project
 from labeling.views.lists import filter_of, page_of, search_of
 from people.permissions import ANYWHERE, Right, requires
@@ -44,7 +44,9 @@ def project(request: HttpRequest, slug: str) -> HttpResponse:
         "next": next((step.name for step in steps if step.current), ""),
         "snapshot": snapshot,
         "throughput": project_queries.throughput(project, wanted=counts["wanted"], ranked=counts["rankings"]),
-        "people": project_queries.participants(project),
+        "people": people_queries.people_in(project),
+        "attention": project_queries.attention(project),
+        "batches": batch_queries.batch_progress(project) if project.batches.exists() else [],
         "jobs": Job.objects.filter(
             subject=queries.subject_of(project), state__in=[Job.State.WAITING, Job.State.RUNNING]
         ),
