@@ -26,7 +26,7 @@ def chat_project(outputs: int = 9):
 
 
 @pytest.mark.parametrize("size", [(360, 740), (390, 844), (1440, 900), (844, 390)])
-@pytest.mark.parametrize("layout", ["rows", "columns", "focus"])
+@pytest.mark.parametrize("layout", ["rows", "equal", "columns", "focus"])
 def test_prompt_and_desk_stay_in_sight_with_nine_long_outputs(open_page, annotator, size, layout):
     width, height = size
     page = open_board(open_page, annotator, chat_project(), viewport={"width": width, "height": height})
@@ -51,6 +51,7 @@ def test_turns_of_a_conversation_are_shown_as_such(open_page, annotator):
 
 def test_the_layout_is_remembered(open_page, annotator):
     page = open_board(open_page, annotator, factories.project(tasks=1))
+    page.click("#reading-menu summary")
     page.click("button[data-layout=focus]")
     page.reload()
     page.wait_for_selector(".card[data-focused]")

@@ -115,9 +115,11 @@ function written(item) {
 
 /** Both in one text, seen from the output that is shown: what only the other one says is struck out. */
 function merged(pieces, fromOne) {
-  return pieces.map(({ kind, text }) => {
-    if (kind === "same") return text;
-    return (kind === "one") === fromOne ? element("ins", {}, text) : element("del", { class: "struck" }, text);
+  return pieces.flatMap(({ kind, text }) => {
+    if (kind === "same") return [text];
+    const [space] = /^\s*/.exec(text); // belongs to neither
+    const words = text.slice(space.length);
+    return [space, (kind === "one") === fromOne ? element("ins", {}, words) : element("del", { class: "struck" }, words)];
   });
 }
 

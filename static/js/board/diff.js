@@ -3,7 +3,7 @@
 
 const WORDS =
   /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]\p{M}*|[\p{L}\p{N}][\p{L}\p{M}\p{N}]*(?:['’_\-][\p{L}\p{N}][\p{L}\p{M}\p{N}]*)*|\S/gu;
-const PATIENCE = 1200; // steps of one search; what differs more is cut where it got furthest, so that nobody waits
+const PATIENCE = 512; // steps of one search; what differs more is cut where it got furthest, so that nobody waits
 
 /** The words of a text: [{text, start, end}]. Spaces belong to none: that a line is broken elsewhere is no difference. */
 export function words(text) {

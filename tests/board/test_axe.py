@@ -1,0 +1,153 @@
+"""Everybody can use every page: no violation that axe-core finds, light and dark, nothing wider than the narrowest phone, the right language."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from django.test import Client
+
+from labeling.actions.tasks import NewTask, add_tasks
+from people.models import User
+from tests import factories, whole_site
+from tests.registry.conftest import tiny_model  # noqa: F401  (a fixture)
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+NARROWEST = {"width": 360, "height": 740}
+WIDE = {"width": 1440, "height": 900}
+ALL_RULES = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
+ONLY_CONTRAST = {"resultTypes": ["violations"], "runOnly": ["color-contrast"]}
+
+
+def violations(page, options: dict) -> list[str]:
+    if not page.evaluate("'axe' in window"):
+        page.evaluate(AXE_SCRIPT)
+    found = page.evaluate(f"axe.run({json.dumps(options)}).then(results => results.violations)")
+    return [
+        f"{each['id']}: {node['target'][-1]} {node['html'][:160]} {' '.join(node['failureSummary'].split())[:200]}"
+        for each in found
+        for node in each["nodes"][:3]
+    ]
+
+
+def look_at(page, what: str, dark: bool = True) -> list[str]:
+    """What is wrong with the page as it is now: wide and light, then on the narrowest phone, where it is dark."""
+    page.set_viewport_size(WIDE)
+    page.emulate_media(color_scheme="light", reduced_motion="reduce")
+    wrong = violations(page, ALL_RULES)
+    page.set_viewport_size(NARROWEST)
+    if dark:
+        page.emulate_media(color_scheme="dark", reduced_motion="reduce")
+        wrong += [f"dark: {each}" for each in violations(page, ONLY_CONTRAST)]
+    width = page.evaluate("document.documentElement.scrollWidth")
+    if width > NARROWEST["width"]:
+        wrong.append(f"{width} px wide on a phone")
+    return [f"{what}: {each}" for each in wrong]
+
+
+@pytest.fixture
+def admin() -> User:
+    return factories.admin()
+
+
+@pytest.fixture
+def site(admin, tiny_model: Path):  # noqa: F811
+    return whole_site.fill(admin, tiny_model)
+
+
+def test_every_page(open_page, site, admin):
+    client = Client()
+    client.force_login(admin)
+    page = open_page("/", admin)
+    wrong = []
+    for addresses in whole_site.pages(client).values():
+        for number, address in enumerate(addresses):
+            page.goto(address)
+            wrong += look_at(page, address, dark=number == 0)
+    assert wrong == [], "\n" + "\n".join(wrong)
+
+
+def test_the_board_in_all_its_states(open_page, admin):
+    """With a task and without, each layout, what opens over it, what is said when something is wrong."""
+    annotator = factories.user()
+    project = factories.project(
+        actor=admin, outputs=3, guidelines=whole_site.MARKDOWN, allow_partial=True, acceptability_line=True
+    )
+    texts = [whole_site.MARKDOWN, "word " * 900, ""]
+    add_tasks(project, [NewTask(whole_site.DIALOGUE, [(text, "s") for text in texts])])
+    page = open_page(f"/rank/{project.slug}/", annotator)
+    page.wait_for_selector(".card[data-focused]")
+    wrong = []
+
+    def look(what: str, dark: bool = False) -> None:
+        wrong.extend(look_at(page, what, dark=dark))
+
+    for layout in ("equal", "columns", "focus", "rows"):
+        page.evaluate("layout => document.querySelector(`button[data-layout=${layout}]`).click()", layout)
+        look(f"layout {layout}", dark=layout == "rows")
+    for keys, waits_for in {
+        "v": "#compare-bar:not([hidden])",
+        "/": "#find-bar:not([hidden])",
+        "?": "#help[open]",
+        "u": "#guidelines[open]",
+        "s": "#skip[open]",
+        "x": "#flag[open]",
+        "k": "#ask[open]",
+    }.items():
+        page.keyboard.press(keys)
+        page.wait_for_selector(waits_for)
+        if keys == "/":
+            page.keyboard.type("so")
+        look(waits_for, dark=keys in "v/s")
+        page.keyboard.press("Escape")
+        page.wait_for_selector(waits_for, state="hidden")
+    page.click("#reading-menu summary")
+    look("reading menu", dark=True)
+    page.click("#reading-menu summary")
+    page.keyboard.press("a")
+    page.fill("#notation", "A > Q")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#problem p")
+    look("a problem", dark=True)
+    page.fill("#notation", "A | B = C")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#confirm[open]")  # not read to the end
+    look("asked whether to submit unread", dark=True)
+    page.click("#confirm [value=yes]")
+    page.wait_for_selector(".task-none")
+    look("all done", dark=True)
+    assert wrong == [], "\n" + "\n".join(wrong)
+
+
+def test_before_anything_is_there_and_for_those_outside(open_page, admin):
+    wrong = []
+    page = open_page("/sign-in/")
+    wrong += look_at(page, "sign in")
+    page.goto("/sign-in/?next=/people/")
+    page.fill("[name=username]", "nobody")
+    page.fill("[name=password]", "wrong")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".notice[data-kind=error], .error")
+    wrong += look_at(page, "a sign-in refused")
+    page = open_page("/", admin)
+    for address in ("/", "/projects/", "/models/", "/runs/", "/data/", "/rank/", "/people/", "/no-such-page/"):
+        page.goto(address)
+        wrong += look_at(page, f"empty {address}", dark=False)
+    page = open_page("/", factories.user())
+    wrong += look_at(page, "an annotator's first page")
+    assert wrong == [], "\n" + "\n".join(wrong)
+
+
+def test_pages_say_their_language_and_outputs_say_none(admin):
+    client = Client()
+    client.force_login(admin)
+    project = factories.project(actor=admin, tasks=1)
+    for language in ("en", "id"):
+        client.post("/language/", {"language": language, "next": "/"})
+        for address in ("/", "/sign-in/", f"/rank/{project.slug}/", "/projects/", "/api/v1/"):
+            page = client.get(address, follow=True).content.decode()
+            assert re.search(r"<html[^>]*>", page)[0].count(f'lang="{language}"') == 1, address
+    board = client.get(f"/rank/{project.slug}/").content.decode()
+    assert all('lang=""' in text for text in re.findall(r'<div class="reading[^>]*>', board))

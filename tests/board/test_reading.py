@@ -1,0 +1,344 @@
+"""Help with reading: what models wrote is rendered and can do nothing; layouts, size, differences, find; all of it by keyboard, and kept."""
+
+from html.parser import HTMLParser
+
+import pytest
+
+from labeling import reading
+from labeling.actions.tasks import NewTask, add_tasks
+from tests import factories
+from tests.board.test_ranking import open_board
+from tests.conftest import PHONE
+
+CODE = "```python\nprint('<b>')\n```"
+LONG = "One more sentence to read. " * 300
+HEBREW = "מהי עיר הבירה של צרפת?"
+
+
+# ── rendering, without a browser ───────────────────────────────────────────────────────────────────────────
+
+
+class Elements(HTMLParser):
+    """The tags and attributes of a text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.attributes += attrs
+
+
+@pytest.mark.parametrize(
+    "evil",
+    [
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "![spy](https://example.org/pixel.png)",
+        "![spy][1]\n\n[1]: https://example.org/pixel.png",
+        "[click](javascript:alert(1))",
+        "[click](data:text/html;base64,PHNjcmlwdD4=)",
+        '[click](https://example.org "onmouseover=alert(1) x=")',
+        '[click](https://example.org/"onmouseover="alert(1))',
+        "<https://example.org/><svg onload=alert(1)>",
+        "[a](https://example.org/<script>)",
+        "```<script>\nx\n```",
+        "| <iframe src=//example.org> | a |\n|---|---|\n| <style>*{}</style> | b |",
+        "<form action=https://example.org><input name=a>",
+        "&lt;script&gt;alert(1)&lt;/script&gt;",
+        "$<img src=x onerror=alert(1)>$ \\(<script>\\)",
+    ],
+)
+def test_nothing_that_a_model_writes_can_act(evil):
+    made = Elements(reading.as_html(evil))
+    assert not {"script", "img", "svg", "iframe", "style", "form", "input", "a", "link", "object"} & set(made.tags)
+    assert {name for name, _value in made.attributes} <= {"dir", "class", "type", "data-outside", "title", "start"}
+    for name, value in made.attributes:
+        if name == "data-outside":
+            assert value.startswith("https://example.org")
+
+
+def test_what_markdown_means_is_shown():
+    made = reading.as_html(f"## One\n\n**two** `three`\nfour\n\n- five\n- six\n\n{CODE}\n\n|a|b|\n|---|---|\n|1|2|")
+    for part in (
+        "<strong>two</strong>",
+        "<code>three</code>",
+        "<br>",
+        "<li",
+        "<td>1</td>",
+        "print('&lt;b&gt;')",
+        "python",
+    ):
+        assert part in made
+
+
+def test_headings_stand_below_the_page_s_own_and_skip_no_level():
+    made = Elements(reading.as_html("### a\n\n# b\n\n#### c\n\n###### d\n\n## e"))
+    assert [tag for tag in made.tags if tag[0] == "h"] == ["h3", "h3", "h4", "h5", "h4"]
+
+
+@pytest.mark.parametrize(
+    "formula", [r"\(x_1^2 * y_2 * z\)", r"\[a_1 * b_2 * c\]", "$$a_1 * b_2 * c$$", "$x_1 + y_2*z*$"]
+)
+def test_formulae_stay_as_they_were_written(formula):
+    assert f'<span class="maths" dir="ltr">{formula}</span>' in reading.as_html(f"**So** {formula} holds.")
+
+
+def test_money_is_no_formula():
+    assert "maths" not in reading.as_html("It costs $5 or **$6** today.")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        CODE,
+        "# Title",
+        "**bold**",
+        "a `word` b",
+        "- a\n- b",
+        "1. a\n2. b",
+        "|a|b|\n|---|---|",
+        "> so",
+        "[a](https://b.c)",
+    ],
+)
+def test_markdown_is_recognised(text):
+    assert reading.looks_like_markdown(f"Well:\n\n{text}\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Plain.",
+        "2 * 3 * 4 = 24",
+        "- only one",
+        "1945. It began.",
+        "#hashtag",
+        "a_b_c",
+        "it's 5 < 6",
+        "-- so\n-- what",
+        "",
+        "* * *",
+    ],
+)
+def test_plain_text_is_left_alone(text):
+    assert not reading.looks_like_markdown(text)
+
+
+def test_dialogues_are_turns_however_they_are_written():
+    messages = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Yes?"},
+        {"role": "user", "content": "Why?"},
+    ]
+    assert reading.turns(messages) == messages
+    assert reading.turns("\n\nHuman: Hi\n\nAssistant: Yes?\n\nHuman: Why?\n\nAssistant:") == messages
+    assert reading.turns("Human: the word for a person") is None
+    assert reading.turns("What did Assistant: mean?\n\nHuman: x\n\nAssistant: y") is None
+
+
+@pytest.mark.parametrize(("content", "direction"), [("«שלום» he said", "rtl"), ("123 مرحبا", "rtl"), ("Hello שלום", "ltr"), ("12", "ltr"), ([{"content": HEBREW}], "rtl")])  # fmt: skip
+def test_the_first_letter_says_the_direction(content, direction):
+    assert reading.direction(content) == direction
+
+
+# ── on the board ───────────────────────────────────────────────────────────────────────────────────────────
+
+browser = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def annotator():
+    return factories.user()
+
+
+def project_of(prompt: object, *outputs: str):
+    project = factories.project(outputs=len(outputs))
+    add_tasks(project, [NewTask(prompt, [(text, "s") for text in outputs])])
+    return project
+
+
+def where(page, text: str) -> str:
+    """The letter of the output that says `text`: the board shows them in an order of its own."""
+    return page.locator(".card", has_text=text).first.locator(".letter").inner_text()
+
+
+class TestOnTheBoard:
+    pytestmark = browser
+
+    def test_markdown_is_shown_as_it_means_or_as_it_was_written_and_the_choice_is_each_person_s(
+        self, open_page, annotator
+    ):
+        project = project_of("Why?", f"**Because** of\n\n{CODE}", "plain")
+        page = open_board(open_page, annotator, project)
+        assert page.locator(".card strong").inner_text() == "Because"
+        page.keyboard.press("p")
+        assert "**Because** of" in page.locator(".card", has_text="Because").inner_text()
+        page.reload()
+        page.wait_for_selector(".card[data-focused]")
+        assert page.locator(".card strong").is_hidden()
+        assert page.text_content("#announce") == ""
+        other = factories.user()
+        page.context.clear_cookies()
+        again = open_board(open_page, other, factories.project(tasks=1, outputs=2))
+        assert again.get_attribute("#board", "data-view") == "rendered"
+
+    def test_code_is_copied_and_a_link_asks_before_it_opens(self, open_page, annotator):
+        project = project_of("Why?", f"See [this](https://example.org/a?b=1).\n\n{CODE}", "plain")
+        page = open_board(open_page, annotator, project, permissions=["clipboard-read", "clipboard-write"])
+        page.click(".copy-code")
+        page.wait_for_function("document.querySelector('.copy-code').textContent === 'Copied'")
+        assert page.evaluate("navigator.clipboard.readText()") == "print('<b>')\n"
+        page.click(".outside")
+        assert "https://example.org/a?b=1" in page.inner_text("#confirm")
+        page.click("#confirm [value=no]")
+        assert len(page.context.pages) == 1
+
+    def test_differences_follow_the_focus_and_ranking_goes_on(self, open_page, annotator):
+        page = open_board(
+            open_page, annotator, project_of("Why?", "Paris is grand.", "Paris was grand.", "Rome is grand.")
+        )
+        requested = []
+        page.on("request", lambda request: requested.append(request.url.rsplit("/", 1)[1]))
+        one, other, third = (where(page, text) for text in ("Paris is", "Paris was", "Rome"))
+        page.keyboard.press(one.lower())
+        page.keyboard.press("v")
+        page.wait_for_selector("#compare-bar:not([hidden])")
+        assert {"compare.js", "diff.js"} <= set(requested)  # brought when first used
+        page.keyboard.press(other.lower())
+        assert page.locator("del").all_inner_texts() == ["is"]
+        assert page.locator("ins").all_inner_texts() == ["was"]
+        decorated = "getComputedStyle(document.querySelector('ins')).textDecorationLine"
+        assert page.evaluate(decorated) == "underline"  # not by colour alone
+        page.keyboard.press("2")  # ranks the other one; the focus goes to the next unranked, which is compared now
+        assert page.input_value("#notation") == other
+        page.keyboard.press(third.lower())
+        assert page.locator("ins").all_inner_texts() == ["Rome"]
+        page.click("button[data-way=inline]")
+        assert page.locator(".card:visible").count() == 1
+        assert page.locator("del.struck").inner_text() == "Paris"
+        page.select_option("#compare-other", label=other)
+        assert page.locator("ins").all_inner_texts() == ["was"]
+        page.keyboard.press("Escape")
+        assert page.locator(".card:visible").count() == 3
+        assert page.locator("#board ins, #board del").count() == 0
+        page.keyboard.press("1")
+        assert page.input_value("#notation").startswith(other)  # it stayed chosen when the comparison was closed
+
+    def test_find_counts_goes_round_and_opens_what_is_folded(self, open_page, annotator):
+        page = open_board(
+            open_page, annotator, project_of("Where is the needle?", f"{LONG} A Needle!", "No nee**dle**s, **so**.")
+        )
+        page.keyboard.press("/")
+        page.wait_for_selector("#find-bar:not([hidden])")
+        page.keyboard.type("needle")
+        assert page.inner_text("#find-bar output") == "1 of 3"
+        assert page.evaluate("CSS.highlights.get('found').size") == 3
+        for expected in ("2 of 3", "3 of 3", "1 of 3"):
+            page.keyboard.press("Enter")
+            assert page.inner_text("#find-bar output") == expected
+        page.keyboard.press("Shift+Enter")
+        assert page.inner_text("#find-bar output") == "3 of 3"
+        page.keyboard.press("Enter")
+        page.keyboard.press("Enter")
+        assert page.locator(".card[data-unread]").count() == 0  # one of the two was folded
+        page.fill("#find-text", "haystack")
+        assert page.inner_text("#find-bar output") == "nothing found"
+        page.keyboard.press("Escape")
+        assert page.evaluate("document.activeElement.matches('.card')")
+        assert page.evaluate("CSS.highlights.get('found').size") == 0
+
+    def test_the_text_grows_by_key_and_stays_so(self, open_page, annotator):
+        page = open_board(open_page, annotator, project_of("Why?", "Because.", "So."))
+        size = "parseFloat(getComputedStyle(document.querySelector('.card .reading')).fontSize)"
+        before = page.evaluate(size)
+        page.keyboard.press("+")
+        page.keyboard.press("+")
+        assert page.evaluate(size) == pytest.approx(before * 1.3)
+        page.reload()
+        page.wait_for_selector(".card[data-focused]")
+        assert page.evaluate(size) == pytest.approx(before * 1.3)
+        page.keyboard.press("-")
+        assert page.evaluate(size) == pytest.approx(before * 1.15)
+
+    def test_equal_frames_are_equal_and_read_when_scrolled_to_their_end(self, open_page, annotator):
+        page = open_board(open_page, annotator, project_of("Why?", LONG, "So.", "Or so."))
+        for _ in range(4):
+            if page.get_attribute("#board", "data-layout") == "equal":
+                break
+            page.keyboard.press("l")
+        heights = {round(page.locator(".card").nth(n).bounding_box()["height"]) for n in range(3)}
+        assert len(heights) == 1
+        assert page.locator(".card[data-unread]").count() == 1
+        page.locator(".card[data-unread] .reading").evaluate("e => e.scrollTo(0, e.scrollHeight)")
+        page.wait_for_selector(".card[data-unread]", state="detached")
+
+    def test_in_the_focus_layout_an_output_is_read_once_its_end_was_in_sight(self, open_page, annotator):
+        page = open_board(open_page, annotator, project_of("Why?", LONG * 2, "So.", "Or so."))
+        long = where(page, "One more")
+        page.evaluate("document.querySelector('button[data-layout=focus]').click()")
+        for letter in "abc":
+            page.keyboard.press(letter)
+            if letter.upper() != long:
+                page.wait_for_selector(f"#letter-{letter.upper()} >> xpath=ancestor::*[@data-read]")
+        page.keyboard.press(long.lower())
+        assert page.locator(".card[data-unread]").count() == 1
+        for _ in range(40):
+            page.keyboard.press("r")
+        page.wait_for_selector(".card[data-unread]", state="detached")
+
+    def test_what_is_ranked_before_it_was_read_says_so_and_folds_again(self, open_page, annotator):
+        page = open_board(open_page, annotator, project_of("Why?", LONG, "So."))
+        page.keyboard.press(where(page, "One more").lower())
+        assert page.locator(".ranked-unread").filter(visible=True).count() == 0
+        page.keyboard.press("1")
+        assert page.locator(".ranked-unread").filter(visible=True).count() == 1
+        page.keyboard.press(where(page, "One more").lower())
+        page.keyboard.press("r")
+        assert page.locator(".read-on:visible").count() == 0
+        page.click(".fold-up:visible")
+        assert page.locator(".read-on:visible").count() == 1
+
+    def test_a_prompt_from_right_to_left_mirrors_the_board_but_not_the_notation(self, open_page, annotator):
+        page = open_board(open_page, annotator, project_of(HEBREW, "Paris", f"{HEBREW} **פריז**"))
+        left = {
+            name: page.locator(name).first.bounding_box()["x"] for name in (".prompt", ".outputs", ".letter", ".ranks")
+        }
+        assert left[".prompt"] > left[".outputs"]
+        assert left[".letter"] > left[".ranks"]
+        assert page.evaluate("getComputedStyle(document.querySelector('#notation')).direction") == "ltr"
+        latin = page.locator(".as-written", has_text="Paris")
+        assert latin.evaluate("e => getComputedStyle(e).direction") == "ltr"
+
+    def test_no_letter_of_an_output_is_a_command(self, open_page, annotator):
+        page = open_board(open_page, annotator, factories.project(tasks=1, outputs=9, guidelines="Fair."))
+        for letter in "abcdefghi":
+            page.keyboard.press(letter)
+            assert page.locator("dialog[open], .reading-bar:visible").count() == 0
+        assert page.input_value("#notation") == ""
+        assert page.get_attribute("#board", "data-layout") == "rows"
+
+    def test_on_a_phone_the_prompt_stays_in_sight_and_the_menu_fits(self, open_page, annotator):
+        phone = {**PHONE, "viewport": {"width": 360, "height": 740}}
+        table = "| " + " | ".join(["a wide column"] * 8) + " |\n|" + "---|" * 8 + "\n" + "| x " * 8 + "|"
+        page = open_board(
+            open_page, annotator, project_of("Why, in sight?", f"{LONG}\n\n{CODE}\n\n{table}", LONG), **phone
+        )
+        page.tap("#reading-menu summary")
+        box = page.locator("#reading-menu .menu-list").bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 360
+        page.tap("[data-do=bigger]")
+        page.tap("[data-do=compare]")
+        page.wait_for_selector("#compare-bar:not([hidden])")
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        page.tap("#compare-bar [data-stop]")
+        for _output in range(2):
+            page.locator(".read-on:visible").first.tap()
+        page.locator(".outputs").evaluate("e => e.scrollTo(0, e.scrollHeight)")
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        prompt = page.get_by_text("Why, in sight?").bounding_box()
+        assert 0 <= prompt["y"] < 300
