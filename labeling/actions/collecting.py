@@ -154,7 +154,7 @@ def _submit(*, actor: User, assignment: Assignment | UUID | str, said: Said) -> 
     project = assignment.project
     order, answers = _read(said, assignment)
     if assignment.state in {State.SUBMITTED, State.SPARE}:
-        ranking = _answer_again(assignment, order, said.client_key)
+        ranking = _answer_again(assignment, order, answers, said)
         following = _next_or_held(actor, project)
         return Outcome(assignment, ranking, following, repeated=True, feedback=_feedback(assignment, order))
     if assignment.state == State.FLAGGED:
@@ -222,11 +222,11 @@ def _revise(*, actor: User, assignment: Assignment | UUID | str, said: Said) -> 
     held = _held(actor, assignment.project)
     stored = assignment.rankings.filter(client_key=said.client_key).first()
     if stored is not None:
-        if stored.notation != str(order):
+        if not _says(stored, order, answers, said):
             raise _key_used()
         return Outcome(assignment, stored, held, repeated=True)
     current = assignment.rankings.get(current=True)
-    if (current.notation, current.comment, current.answers) == (str(order), said.comment, answers):
+    if _says(current, order, answers, said):
         return Outcome(assignment, current, held, repeated=True)
     assignment.rankings.filter(current=True).update(current=False)
     ranking = _store(assignment, order, answers, said)
@@ -386,15 +386,19 @@ def _read(said: Said, assignment: Assignment) -> tuple[WeakOrder, dict]:
     return shown.relabel(assignment.display), answers
 
 
-def _answer_again(assignment: Assignment, order: WeakOrder, client_key: str) -> Ranking:
+def _says(ranking: Ranking, order: WeakOrder, answers: dict, said: Said) -> bool:
+    return (ranking.notation, ranking.comment, ranking.answers) == (str(order), said.comment, answers)
+
+
+def _answer_again(assignment: Assignment, order: WeakOrder, answers: dict, said: Said) -> Ranking:
     """The ranking that a repeated submit stored the first time; a Refusal if this one says something else."""
-    stored = assignment.rankings.filter(client_key=client_key).first()
+    stored = assignment.rankings.filter(client_key=said.client_key).first()
     if stored is not None:
-        if stored.notation != str(order):
+        if not _says(stored, order, answers, said):
             raise _key_used()
         return stored
     current = assignment.rankings.get(current=True)
-    if current.notation == str(order):
+    if _says(current, order, answers, said):
         return current
     raise Refusal(
         _(

@@ -162,6 +162,21 @@ def test_rest_and_line(order):
     assert acting(order, 4, best, {"type": "toggleRest"}, {"type": "line", "at": 1}) == "A | *"
 
 
+def test_the_line_s_key_draws_it_below_then_above_then_takes_it_away(order):
+    """All of equal outputs good, none of them good, by the same key."""
+    same = [{"type": "rank", "tier": 1, "item": item} for item in range(3)]
+    line = {"type": "toggleLine"}
+    assert acting(order, 3, *same, line) == "A = B = C |"
+    assert acting(order, 3, *same, line, line) == "| A = B = C"
+    assert acting(order, 3, *same, line, line, line) == "A = B = C"
+    three = [{"type": "rank", "tier": item + 1, "item": item} for item in range(3)]
+    assert (
+        acting(order, 3, *three, {"type": "focus", "item": 0}, line, {"type": "focus", "item": 2}, line)
+        == "A > B > C |"
+    )
+    assert acting(order, 3, line) == ""
+
+
 def test_whatever_is_done_the_order_stays_sound_and_undo_leads_back(order):
     """A long random walk: each output at most once, the notation readable on the server, each step undone exactly."""
     chance = random.Random(7)

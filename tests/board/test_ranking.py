@@ -78,6 +78,59 @@ def test_a_whole_ranking_with_a_tie_takes_one_key_more_than_outputs(open_page, a
     assert page.evaluate("document.activeElement.dataset.item") == "0"  # the next one can begin at once
 
 
+def test_a_page_that_scrolls_follows_what_is_dragged_down_to_the_tiers(open_page, annotator):
+    """On a phone held sideways the tiers lie below the screen."""
+    sideways = {**PHONE, "viewport": {"width": 740, "height": 360}}
+    page = open_board(open_page, annotator, factories.project(tasks=1, outputs=9), **sideways)
+    grip = page.locator(".card[data-item='0'] .grip .letter")
+    start = grip.bounding_box()
+    page.mouse.move(start["x"] + 10, start["y"] + 10)
+    page.mouse.down()
+    page.mouse.move(start["x"] + 30, 340)
+    page.mouse.move(start["x"] + 30, 355)
+    page.wait_for_function(
+        "() => scrollY > 0 && scrollY + innerHeight >= document.documentElement.scrollHeight - 1"
+    )
+    to = page.locator(".gap.last").bounding_box()
+    page.mouse.move(to["x"] + to["width"] / 2, to["y"] + to["height"] / 2, steps=3)
+    page.mouse.up()
+    assert page.input_value("#notation") == "A"
+
+
+def test_the_board_is_there_at_once_and_so_is_the_next_task(open_page, annotator):
+    """On loopback: usable within 300 ms of the answer, the next task within 100 ms of the key; the fastest of a few, for others use this machine too."""
+    page = open_board(open_page, annotator, factories.project(tasks=8))
+    usable = []
+    for _ in range(4):
+        page.reload()
+        page.wait_for_selector(".card[data-focused]")
+        usable.append(
+            page.evaluate(
+                """performance.getEntriesByName("board:ready")[0].startTime
+                   - performance.getEntriesByType("navigation")[0].responseEnd"""
+            )
+        )
+    assert min(usable) < 300
+    page.evaluate(
+        """() => {
+          window.took = [];
+          let pressed = null;
+          addEventListener("keydown", (event) => { if (event.key === "Enter") pressed = performance.now(); }, true);
+          document.getElementById("board").addEventListener("board:task", () =>
+            requestAnimationFrame(() => window.took.push(performance.now() - pressed)));
+        }"""
+    )
+    for _ in range(6):
+        before = present(page)
+        for key in ["1", "2", "3", "2", "Enter"]:
+            page.keyboard.press(key)
+        wait_for_next(page, before)
+        page.wait_for_function("before => window.took.length > before", arg=_)
+    assert min(page.evaluate("window.took")) < 100
+    loaded = page.evaluate("performance.getEntriesByType('resource').length")
+    assert loaded < 30  # and nothing more was loaded for them
+
+
 def test_digits_go_by_the_physical_key(open_page, annotator):
     """A French keyboard gives other characters on the unshifted digit keys."""
     page = open_board(open_page, annotator, factories.project(tasks=1))

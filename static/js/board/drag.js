@@ -72,16 +72,22 @@ export function watchDrags(root, { onDrop, onTap, enabled = () => true }) {
     drag = null;
   }
 
-  /** While something is held near the edge of what can scroll, scroll it. */
+  /** While something is held near the edge of what can scroll, scroll it; also the page, on screens as low as a phone held sideways. */
   function scrollAtEdges() {
     for (const box of root.querySelectorAll("[data-scrolls]")) {
       const { top, bottom, left, right } = box.getBoundingClientRect();
-      if (drag.x < left || drag.x > right || drag.y < top || drag.y > bottom) continue;
-      const room = Math.min(EDGE_PX, (bottom - top) / 3);
-      if (drag.y < top + room) box.scrollTop -= SCROLL_PX * (1 - (drag.y - top) / room);
-      if (drag.y > bottom - room) box.scrollTop += SCROLL_PX * (1 - (bottom - drag.y) / room);
+      if (drag.x >= left && drag.x <= right && drag.y >= top && drag.y <= bottom) box.scrollTop += speed(top, bottom);
     }
+    scrollBy(0, speed(0, innerHeight));
     follow();
     drag.frame = requestAnimationFrame(scrollAtEdges);
+  }
+
+  /** Pixels a frame, the more the nearer the pointer is to an edge of what lies between `top` and `bottom`. */
+  function speed(top, bottom) {
+    const room = Math.min(EDGE_PX, (bottom - top) / 3);
+    if (drag.y < top + room) return -SCROLL_PX * (1 - Math.max(drag.y - top, 0) / room);
+    if (drag.y > bottom - room) return SCROLL_PX * (1 - Math.max(bottom - drag.y, 0) / room);
+    return 0;
   }
 }

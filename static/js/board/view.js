@@ -185,3 +185,4 @@ board.addEventListener("board:task", async ({ detail: task }) => {
 sweepDrafts();
 showPace();
 bind();
+performance.mark("board:ready");
