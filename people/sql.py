@@ -9,19 +9,26 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import TypeVar
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connections, models
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 Row = TypeVar("Row", bound=models.Model)
 
 
+def _database() -> BaseDatabaseWrapper:
+    """The connection itself: each look through the proxy django.db.connection costs as much as a conversion, and a row takes dozens."""
+    return connections[DEFAULT_DB_ALIAS]
+
+
 def table(model: type[models.Model]) -> str:
-    return connection.ops.quote_name(model._meta.db_table)
+    return _database().ops.quote_name(model._meta.db_table)
 
 
 @cache
 def columns(model: type[models.Model], alias: str) -> str:
     """All columns of a model, for a SELECT; `instance` reads them."""
-    return ", ".join(f"{alias}.{connection.ops.quote_name(field.column)}" for field in model._meta.concrete_fields)
+    quote = _database().ops.quote_name
+    return ", ".join(f"{alias}.{quote(field.column)}" for field in model._meta.concrete_fields)
 
 
 def width(model: type[models.Model]) -> int:
@@ -30,20 +37,22 @@ def width(model: type[models.Model]) -> int:
 
 def instance(model: type[Row], values: Sequence) -> Row:
     """A model instance from the values of `columns`."""
-    names, converters = _reading(model, connection.vendor)
+    database = _database()
+    names, converters = _reading(model, database.vendor)
     values = list(values)
     for place, convert, expression in converters:
-        values[place] = convert(values[place], expression, connection)
-    return model.from_db(connection.alias, names, values)
+        values[place] = convert(values[place], expression, database)
+    return model.from_db(database.alias, names, values)
 
 
 @cache
 def _reading(model: type[models.Model], vendor: str) -> tuple[list[str], list[tuple]]:
+    database = _database()
     fields = model._meta.concrete_fields
     converters = []
     for place, field in enumerate(fields):
         expression = field.get_col(model._meta.db_table)
-        for convert in [*connection.ops.get_db_converters(expression), *field.get_db_converters(connection)]:
+        for convert in [*database.ops.get_db_converters(expression), *field.get_db_converters(database)]:
             converters.append((place, convert, expression))
     return [field.attname for field in fields], converters
 
@@ -55,36 +64,37 @@ def first(model: type[Row], condition: str, parameters: Sequence) -> Row | None:
 
 
 def fetch(sql: str, parameters: Sequence) -> list[tuple]:
-    with connection.cursor() as cursor:
+    with _database().cursor() as cursor:
         cursor.execute(sql, parameters)
         return cursor.fetchall()
 
 
 def execute(sql: str, parameters: Sequence) -> int:
     """How many rows it changed."""
-    with connection.cursor() as cursor:
+    with _database().cursor() as cursor:
         cursor.execute(sql, parameters)
         return cursor.rowcount
 
 
 def insert(row: Row) -> Row:
     """INSERT a new instance; a key that the database makes is filled in."""
+    database = _database()
     key = row._meta.pk
     made = row.pk is None
-    sql, fields = _insertion(type(row), made, connection.vendor)
-    values = [field.get_db_prep_save(field.pre_save(row, True), connection) for field in fields]
-    with connection.cursor() as cursor:
+    sql, fields = _insertion(type(row), made, database.vendor)
+    values = [field.get_db_prep_save(field.pre_save(row, True), database) for field in fields]
+    with database.cursor() as cursor:
         cursor.execute(sql, values)
         if made:
             setattr(row, key.attname, cursor.fetchone()[0])
-    row._state.adding, row._state.db = False, connection.alias
+    row._state.adding, row._state.db = False, database.alias
     return row
 
 
 @cache
 def _insertion(model: type[models.Model], made: bool, vendor: str) -> tuple[str, list[models.Field]]:
     fields = [field for field in model._meta.concrete_fields if not (made and field.primary_key)]
-    quote = connection.ops.quote_name
+    quote = _database().ops.quote_name
     names = ", ".join(quote(field.column) for field in fields)
     returning = f" RETURNING {quote(model._meta.pk.column)}" if made else ""
     return f"INSERT INTO {table(model)} ({names}) VALUES ({', '.join(['%s'] * len(fields))}){returning}", fields
@@ -92,8 +102,14 @@ def _insertion(model: type[models.Model], made: bool, vendor: str) -> tuple[str,
 
 def update(row: models.Model, names: Iterable[str]) -> None:
     """UPDATE some fields of an instance that is there already."""
-    fields = [row._meta.get_field(name) for name in names]
-    quote, key = connection.ops.quote_name, row._meta.pk
+    database = _database()
+    sql, fields = _updating(type(row), tuple(names), database.vendor)
+    execute(sql, [field.get_db_prep_save(getattr(row, field.attname), database) for field in fields])
+
+
+@cache
+def _updating(model: type[models.Model], names: tuple[str, ...], vendor: str) -> tuple[str, list[models.Field]]:
+    fields = [model._meta.get_field(name) for name in names]
+    quote, key = _database().ops.quote_name, model._meta.pk
     assignments = ", ".join(f"{quote(field.column)} = %s" for field in fields)
-    values = [field.get_db_prep_save(getattr(row, field.attname), connection) for field in [*fields, key]]
-    execute(f"UPDATE {table(type(row))} SET {assignments} WHERE {quote(key.column)} = %s", values)
+    return f"UPDATE {table(model)} SET {assignments} WHERE {quote(key.column)} = %s", [*fields, key]
