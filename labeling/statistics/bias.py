@@ -49,9 +49,7 @@ class Speed:
     seconds: Figure
 
 
-FASTEST = (
-    100  # characters of outputs in a second: four times as fast as silent reading (Brysbaert 2019: 238 words a minute)
-)
+FASTEST = 100  # characters of outputs in a second: four times the pace of silent reading (Brysbaert 2019: 238 words a minute)
 
 NO_DISPLAY = Message("no_display", _("The order in which the outputs were shown is not known."))
 NO_PLACE = Message("no_place", _("Nothing is said about any output that was shown in this place."))
@@ -235,7 +233,7 @@ def _by_speed(
 
 
 def _median(seconds: np.ndarray, tasks: int) -> Figure:
-    """The median with an interval from order statistics (Conover 1999, section 3.2)."""
+    """The median with an interval from order statistics."""
     n = len(seconds)
     if not n:
         return Figure(None, why=NO_TIMES)

@@ -187,12 +187,13 @@ class _Fitted:
 
 
 def _pairs(table: Table, sources: Mapping[Hashable, Sequence[Hashable | None]]) -> tuple[list[Hashable], _Pairs]:
-    number: dict[Hashable, int] = {}
+    known = {name for key in table.tasks for name in sources.get(key, ()) if name is not None}
+    number = {name: place for place, name in enumerate(sorted(known, key=str))}
     wrote = np.full((len(table.tasks), MAX_ITEMS), -1)
     for place, key in enumerate(table.tasks):
         for item, name in enumerate(sources.get(key, ())):
             if name is not None:
-                wrote[place, item] = number.setdefault(name, len(number))
+                wrote[place, item] = number[name]
     rows = table.firsts
     signs, task = table.signs[rows], table.task[rows]
     first, second = wrote[:, FIRST][task], wrote[:, SECOND][task]

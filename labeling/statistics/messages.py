@@ -16,7 +16,7 @@ class Message:
 
     id: str
     text: str
-    params: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
         return self.text % self.params if self.params else self.text

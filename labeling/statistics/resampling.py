@@ -48,7 +48,7 @@ class Resampling:
         return weights.astype(float) @ sums
 
     def interval(self, values: np.ndarray) -> tuple[float | None, float | None]:
-        """Of drawn values (draws,), nan where one has none: expanded percentiles (Hesterberg 2015, section 5), right for few tasks too."""
+        """Of drawn values (draws,), nan where one has none: expanded percentiles (Hesterberg 2015), right for few tasks too."""
         values = values[np.isfinite(values)]
         if not len(values):
             return None, None
