@@ -13,9 +13,10 @@ from rest_framework.parsers import JSONParser
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from labeling import actions, places, queries
+from labeling import actions, places
 from labeling.actions.assigning import at_most
 from labeling.api_parts import PROBLEMS, valid
+from labeling.batch_queries import batch_progress
 from labeling.models import Batch, Desk, GoldAnswer, Project, Task
 from labeling.task_queries import Fits, tasks_of
 from people.errors import Refusal
@@ -260,17 +261,24 @@ class KnownAnswer(OfProject):
 # Batches
 
 
-class BatchSerializer(serializers.ModelSerializer):
-    """With its progress: `complete` of `size` tasks, `ranked` of `wanted` rankings."""
+class BatchSerializer(serializers.Serializer):
+    """With its progress: `complete` of `tasks` tasks, `ranked` of `wanted` rankings."""
 
-    size = serializers.IntegerField(read_only=True)
-    complete = serializers.IntegerField(read_only=True)
-    ranked = serializers.IntegerField(read_only=True)
-    wanted = serializers.IntegerField(read_only=True)
+    id = serializers.IntegerField(source="batch.pk")
+    name = serializers.CharField(source="batch.name")
+    paused = serializers.BooleanField(source="batch.paused")
+    tasks = serializers.IntegerField()
+    complete = serializers.IntegerField()
+    wanted = serializers.IntegerField()
+    ranked = serializers.IntegerField()
+    under_way = serializers.IntegerField(help_text="Held by somebody who has not ranked yet.")
+    created_at = serializers.DateTimeField(source="batch.created_at")
 
-    class Meta:
-        model = Batch
-        fields = ["id", "name", "paused", "size", "complete", "ranked", "wanted", "created_at"]
+
+def _shown(project: Project, pk: int | None = None) -> list[dict] | dict:
+    """All batches of a project, or one of them."""
+    found = [each for each in batch_progress(project) if each.batch and (pk is None or each.batch.pk == pk)]
+    return BatchSerializer(found, many=True).data if pk is None else BatchSerializer(found[0]).data
 
 
 class ChangeBatchSerializer(serializers.Serializer):
@@ -282,7 +290,7 @@ class Batches(OfProject):
     @extend_schema(responses=BatchSerializer(many=True))
     def get(self, request, slug):
         """The rounds of a project, oldest first."""
-        return Response(BatchSerializer(queries.batches(get_object_or_404(Project, slug=slug)), many=True).data)
+        return Response(_shown(get_object_or_404(Project, slug=slug)))
 
     @extend_schema(request=ChangeBatchSerializer, responses={201: BatchSerializer, 400: PROBLEMS})
     def post(self, request, slug):
@@ -293,7 +301,7 @@ class Batches(OfProject):
             batch = actions.create_batch(actor=request.user, project=project, name=given.get("name", ""))
             if given.get("paused"):
                 actions.pause_batch(actor=request.user, batch=batch)
-        return Response(BatchSerializer(queries.batches(project).get(pk=batch.pk)).data, status=201)
+        return Response(_shown(project, batch.pk), status=201)
 
 
 class BatchDetail(OfProject):
@@ -310,7 +318,7 @@ class BatchDetail(OfProject):
             if "paused" in given:
                 verb = actions.pause_batch if given["paused"] else actions.resume_batch
                 verb(actor=request.user, batch=batch)
-        return Response(BatchSerializer(queries.batches(batch.project).get(pk=pk)).data)
+        return Response(_shown(batch.project, pk))
 
 
 # People's desks

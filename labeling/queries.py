@@ -4,8 +4,7 @@ from itertools import chain
 from statistics import fmean
 from typing import TypedDict
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
 from labeling import questions, statements
@@ -291,18 +290,3 @@ def project_counts(project: Project) -> dict[str, int]:
         ),
     )
     return {"prompts": project.prompts.count(), **tasks, **turns}
-
-
-def batches(project: Project) -> QuerySet[Batch]:
-    """The rounds of a project with their progress: `size` tasks, `complete` of them, `ranked` of `wanted` rankings."""
-    tasks = Task.objects.filter(batch=OuterRef("pk"), kind=Task.Kind.NORMAL).order_by().values("batch")
-    figures = {
-        "size": Count("pk"),
-        "complete": Count("pk", filter=Q(state=Task.State.COMPLETE)),
-        "review": Count("pk", filter=Q(state=Task.State.REVIEW)),
-        "ranked": Sum("submitted"),
-        "wanted": Sum("overlap"),
-    }
-    return project.batches.annotate(
-        **{name: Coalesce(Subquery(tasks.annotate(n=figure).values("n")), 0) for name, figure in figures.items()}
-    ).order_by("pk")

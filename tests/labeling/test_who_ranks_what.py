@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from labeling import actions, queries
 from labeling.actions.queue import mix
 from labeling.actions.tasks import Place, add_tasks
+from labeling.batch_queries import batch_progress
 from labeling.models import Assignment, Project, Task
 from people.errors import Refusal
 from people.models import AuditEntry
@@ -211,7 +212,7 @@ def test_tasks_assigned_to_a_person_or_a_group_come_to_them_first_and_to_nobody_
     cem = factories.user()
     cem.groups.add(group)
     ben.groups.add(group)
-    first, second, third, fourth, fifth, sixth = ids(project)
+    first, _second, third, fourth, fifth, sixth = ids(project)
     actions.assign_tasks(actor=admin, project=project, tasks=[fifth, third], to=ana)
     actions.assign_tasks(actor=admin, project=project, tasks=[sixth], to=group)
     project.refresh_from_db()
@@ -275,7 +276,9 @@ def test_sensitive_tasks_go_in_their_turn_to_who_takes_such(ana, ben, admin):
 
 def test_sensitive_tasks_stand_in_one_queue_with_the_others(ben, admin):
     project = factories.project()
-    add_tasks(project, [factories.task(n, place=Place(lane="!" if n % 2 else "", sensitive=bool(n % 2))) for n in range(6)])
+    add_tasks(
+        project, [factories.task(n, place=Place(lane="!" if n % 2 else "", sensitive=bool(n % 2))) for n in range(6)]
+    )
     project.refresh_from_db()
     assert rank_all(ben, project) == ids(project)
 
@@ -309,8 +312,8 @@ def test_a_paused_batch_waits_and_what_is_held_of_it_is_finished(ana, ben, admin
     assert factories.submit(ana, mine).assignment.state == Assignment.State.SUBMITTED
     assert Task.objects.get(pk=first).state == State.COMPLETE
     assert second not in rank_all(ben, project) + rank_all(factories.user(), project)
-    [found] = queries.batches(project)
-    assert (found.size, found.complete, found.ranked, found.wanted, found.paused) == (2, 1, 2, 4, True)
+    found, _none = batch_progress(project)
+    assert (found.tasks, found.complete, found.ranked, found.wanted, found.batch.paused) == (2, 1, 2, 4, True)
     actions.resume_batch(actor=admin, batch=batch)
     check_slots(project)
     assert second in rank_all(ben, project)
