@@ -10,7 +10,7 @@ NOTHING = "–"
 
 @register.filter
 def percent(value: float | None) -> str:
-    return NOTHING if value is None else f"{number_format(value * 100, 0 if abs(value) >= 0.1 or not value else 1)} %"
+    return NOTHING if value is None else f"{_rounded(value * 100, 0 if abs(value) >= 0.1 else 1)} %"
 
 
 @register.filter
@@ -23,14 +23,15 @@ def interval(figure: dict | None, kind: str = "two") -> str:
     """ "0.61–0.66", or nothing where there is no interval."""
     if not figure or figure["low"] is None:
         return ""
-    if kind == "percent":
-        return f"{number_format(figure['low'] * 100, 0)}–{number_format(figure['high'] * 100, 0)} %"
     between = " … " if figure["low"] < 0 or figure["high"] < 0 else "–"
+    if kind == "percent":
+        return f"{_rounded(figure['low'] * 100, 0)}{between}{_rounded(figure['high'] * 100, 0)} %"
     return f"{_rounded(figure['low'])}{between}{_rounded(figure['high'])}"
 
 
-def _rounded(value: float) -> str:
-    return number_format(round(value, 2) + 0.0, 2).replace("-", "−")  # + 0.0: there is no -0.00
+def _rounded(value: float, digits: int = 2) -> str:
+    """number_format alone cuts digits off. + 0.0: there is no -0.00."""
+    return number_format(round(value, digits) + 0.0, digits).replace("-", "−")
 
 
 @register.filter
