@@ -13,6 +13,7 @@ urlpatterns = [
         SpectacularSwaggerView.as_view(url_name="api-schema", permission_classes=[IsAuthenticated]),
         name="api-docs",
     ),
+    path("", include("people.api_urls")),
     path("", include("jobs.api_urls")),
     path("", include("models_registry.api_urls")),
     path("", include("labeling.api_urls")),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import api, api_projects, api_quality, api_ranking, api_tasks
+from . import api, api_people, api_projects, api_quality, api_ranking, api_tasks
 
 urlpatterns = [
     path("projects/", api_projects.ProjectList.as_view(), name="api-projects"),
@@ -25,6 +25,17 @@ urlpatterns = [
     path("projects/<slug:slug>/batches/<int:pk>/", api_tasks.BatchDetail.as_view(), name="api-batch"),
     path("projects/<slug:slug>/desks/", api_tasks.Desks.as_view(), name="api-desks"),
     path("projects/<slug:slug>/desks/<int:pk>/", api_tasks.DeskDetail.as_view(), name="api-desk"),
+    path("projects/<slug:slug>/members/", api_people.Members.as_view(), name="api-members"),
+    path("projects/<slug:slug>/members/<int:pk>/", api_people.Member.as_view(), name="api-member"),
+    path("projects/<slug:slug>/invitations/", api_people.ProjectInvitations.as_view(), name="api-project-invitations"),
+    path(
+        "projects/<slug:slug>/invitations/<int:pk>/",
+        api_people.RevokeProjectInvitation.as_view(),
+        name="api-project-invitation",
+    ),
+    path("projects/<slug:slug>/hours/", api_people.ProjectHours.as_view(), name="api-project-hours"),
+    path("projects/<slug:slug>/audit/", api_people.ProjectTrail.as_view(), name="api-project-audit"),
+    path("hours/", api_people.Hours.as_view(), name="api-hours"),
     path("assignments/<uuid:pk>/submit/", api_ranking.Submit.as_view(), name="api-submit"),
     path("assignments/<uuid:pk>/revise/", api_ranking.Revise.as_view(), name="api-revise"),
     path("assignments/<uuid:pk>/skip/", api_ranking.Skip.as_view(), name="api-skip"),

@@ -26,7 +26,7 @@ def describe(invitation: Invitation) -> hooks.Opened | None:
     address = reverse("rank-project", args=[opened.project.slug])
     if opened.role != Role.ANNOTATOR:
         address = opened.project.get_absolute_url()
-    return hooks.Opened(opened.project.name, text, address)
+    return hooks.Opened(opened.project.name, opened.get_role_display(), text, address)
 
 
 hooks.register_opener(hooks.Opener(describe, join))

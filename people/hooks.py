@@ -17,9 +17,10 @@ from .models import Invitation, User
 
 @dataclass(frozen=True)
 class Opened:
-    """What an invitation leads to: its name, a sentence about it, and the address where one begins."""
+    """What an invitation leads to: its name, the role there, a sentence about it, and the address where one begins."""
 
     name: str
+    role: str
     text: str
     address: str
 

@@ -216,7 +216,11 @@ def _as_text(value: object) -> str:
 
 def rows(found: QuerySet[AuditEntry]) -> Iterator[dict]:
     """For exports: every entry as plain data, read from the database as they are taken."""
-    for entry in found.iterator(chunk_size=2000):
+    return as_rows(found.iterator(chunk_size=2000))
+
+
+def as_rows(entries: Iterable[AuditEntry]) -> Iterator[dict]:
+    for entry in entries:
         yield {
             "id": entry.pk,
             "at": entry.at.isoformat(),

@@ -129,11 +129,13 @@ def project_hours_file(request: HttpRequest, slug: str) -> HttpResponse:
     return as_file(request, form, days, project)
 
 
-def as_file(request: HttpRequest, form: PeriodForm, days: list[Day], project: Project | None = None) -> HttpResponse:
+def as_file(
+    request: HttpRequest, form: PeriodForm, days: list[Day], project: Project | None = None, kind: str = ""
+) -> HttpResponse:
     given = form.cleaned_data
     actions.export_hours(actor=request.user, project=project, first=given["first"], last=given["last"])
     name = f"hours-{given['first']}-{given['last']}"
-    return download(map(as_row, days), COLUMNS, name, "json" if request.GET.get("as") == "json" else "csv")
+    return download(map(as_row, days), COLUMNS, name, "json" if (kind or request.GET.get("as")) == "json" else "csv")
 
 
 def as_row(day: Day) -> dict[str, object]:
