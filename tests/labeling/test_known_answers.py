@@ -2,8 +2,11 @@
 
 from collections import Counter
 from datetime import timedelta
+from html.parser import HTMLParser
 
 import pytest
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from labeling import actions, queries
@@ -20,7 +23,9 @@ pytestmark = pytest.mark.django_db
 BEST_TO_WORST = "A > B > C > D"
 
 
-def add_known(project: Project, count: int, kind: str = Kind.GOLD, text: str = BEST_TO_WORST, first: int = 1000) -> None:
+def add_known(
+    project: Project, count: int, kind: str = Kind.GOLD, text: str = BEST_TO_WORST, first: int = 1000
+) -> None:
     place = Place(known=Known(kind, Constraints.parse(text, items=4), "A is the only one that answers."))
     add_tasks(project, [factories.task(first + n, place=place) for n in range(count)])
     project.refresh_from_db()
@@ -134,7 +139,9 @@ def test_gold_tasks_come_about_as_often_as_the_project_wants_and_never_twice(ana
     gold = [turn for turn in done if turn.aside]
     assert 24 <= len(gold) <= 58  # 40 expected
     assert max(Counter(turn.task_id for turn in done).values()) == 1
-    gaps = Counter(b - a for a, b in zip(*[[i for i, t in enumerate(done) if t.aside][k:] for k in (0, 1)], strict=False))
+    gaps = Counter(
+        b - a for a, b in zip(*[[i for i, t in enumerate(done) if t.aside][k:] for k in (0, 1)], strict=False)
+    )
     assert len(gaps) >= 4  # drawn, not counted
     assert {turn.state for turn in gold} == {State.SUBMITTED}
     assert {turn.slot for turn in gold} == {None}
@@ -171,6 +178,61 @@ def test_a_gold_task_looks_like_any_other(ana, settings):
     assert {state["progress"]["available"] for state in everything} <= set(queries.ROUNDED)
 
 
+class Skeleton(HTMLParser):
+    """The tags of a page with their attributes, without what must differ: ids, keys, texts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple] = []
+
+    def handle_starttag(self, tag, attributes):
+        same = {
+            "class",
+            "type",
+            "name",
+            "lang",
+            "dir",
+            "role",
+            "data-state",
+            "data-kind",
+            "data-stage",
+            "hidden",
+            "disabled",
+        }
+        self.tags.append((tag, sorted((name, value if name in same else "") for name, value in attributes)))
+
+
+def skeleton(html: str) -> list[tuple]:
+    parser = Skeleton()
+    parser.feed(html)
+    return parser.tags
+
+
+def test_the_page_of_a_gold_task_has_the_same_skeleton_and_so_has_the_answer_to_a_submit(ana):
+    project = factories.project(tasks=40, gold_percent=50, gold_minimum=0)
+    add_known(project, 40)
+    browser = Client(headers={"accept": "application/json"})
+    browser.force_login(ana)
+    pages: dict[bool, list] = {False: [], True: []}
+    answers: dict[tuple[bool, bool], tuple] = {}
+    for _ in range(14):
+        page = browser.get(reverse("rank-project", args=[project.slug]), headers={"accept": "text/html"})
+        html = page.content.decode()
+        held = Assignment.objects.get(annotator=ana, state=State.CLAIMED)
+        pages[held.aside].append(skeleton(html))
+        assert "gold" not in html.lower()
+        said = {"ranking": "A > B > C > D", "client_key": f"key {held.pk}"}
+        answer = browser.post(reverse("turn", args=[held.pk, "submit"]), said).json()
+        following = Assignment.objects.get(annotator=ana, state=State.CLAIMED)
+        answers[held.aside, following.aside] = sorted(answer), skeleton(answer["html"])
+    assert min(len(of_kind) for of_kind in pages.values()) >= 3
+    everything = pages[False] + pages[True]
+    assert all(page == everything[0] for page in everything)
+    seen = list(answers.values())
+    assert len(seen) >= 2
+    assert all(answer == seen[0] for answer in seen)
+
+
 def test_who_has_nothing_left_to_rank_gets_no_gold_task_either(ana):
     project = factories.project(tasks=3, gold_percent=50)
     add_known(project, 20)
@@ -202,7 +264,10 @@ def test_a_gold_turn_counts_for_nothing_but_the_persons_own_figures(ana):
     counts = queries.project_counts(project)
     assert (counts["rankings"], counts["wanted"], counts["tasks"]) == (10, 20, 10)
     assert queries.progress(ana.pk, project)["done"] == len(done)
-    assert all(task.free_slots + task.assignments.filter(slot__isnull=False).count() == task.overlap for task in project.tasks.all())
+    assert all(
+        task.free_slots + task.assignments.filter(slot__isnull=False).count() == task.overlap
+        for task in project.tasks.all()
+    )
 
 
 def test_skip_flag_lease_and_undo_of_a_gold_turn_touch_no_slot(ana):
