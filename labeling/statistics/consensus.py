@@ -88,7 +88,8 @@ def _consensus(voted: Votes, ranks: np.ndarray, optima: int) -> Consensus:
         sign = int(ranks[b]) - int(ranks[a])
         agreeing = better if sign > 0 else worse if sign < 0 else tied
         distance += (better + worse) / 2 if sign == 0 else tied / 2 + (worse if sign > 0 else better)
-        if better + worse + tied and agreeing <= (better + worse + tied) / 2:
+        said = better + worse + tied
+        if said and agreeing <= said / 2 + 1e-9 * said:
             contested.append((a, b))
     return Consensus(order, voted, tuple(contested), optima, distance, line_contested)
 
