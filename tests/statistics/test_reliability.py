@@ -67,15 +67,15 @@ def test_the_fit_is_the_maximum_of_the_posterior(monkeypatch):
 
 def test_it_finds_careful_careless_and_contrary_people():
     scales = [2.0, 1.5, 1.0, 1.0, 1.0, 0.5, 0.0, -1.0]
-    found = reliability(simulated(scales=scales, tasks=300))
+    judgements = simulated(scales=scales, tasks=200)
+    found = reliability(judgements)
     values = [found[person].scale.value for person in range(8)]
     assert np.corrcoef(values, scales)[0, 1] > 0.95
     assert found[0].scale.low > found[5].scale.value
     assert found[6].scale.low < 0 < found[6].scale.high < found[2].scale.low
     assert found[7].scale.high < 0
-    assert [found[person].scale.n for person in range(8)] == [
-        sum(one.annotator == person for one in simulated(scales=scales, tasks=300)) for person in range(8)
-    ]
+    for person in range(8):
+        assert found[person].scale.n == sum(one.annotator == person for one in judgements)
 
 
 def test_intervals_hold_the_truth():
@@ -83,7 +83,7 @@ def test_intervals_hold_the_truth():
     unit = sum(scale**2 for scale in scales) / sum(scales)
     hits = 0
     for seed in range(5):
-        found = reliability(simulated(scales=scales, tasks=120, seed=seed))
+        found = reliability(simulated(scales=scales, tasks=80, seed=seed))
         hits += sum(found[i].scale.low <= scale / unit <= found[i].scale.high for i, scale in enumerate(scales))
     assert hits >= 36  # of 40
 
@@ -120,12 +120,12 @@ def test_names_letters_and_order_do_not_matter():
 
 
 def test_much_work_is_drawn_from(monkeypatch):
-    judgements = simulated(tasks=400, people=5)
+    judgements = simulated(tasks=300, people=5)
     whole = reliability(judgements)
     monkeypatch.setattr(module, "MOST_ANSWERS", 3000)
     some = reliability(judgements)
     for person in range(5):
-        assert 90 <= some[person].scale.n <= 200
+        assert 80 <= some[person].scale.n <= 200
         assert some[person].scale.n + some[person].scale.left_out == whole[person].scale.n
         assert some[person].scale.low < whole[person].scale.value < some[person].scale.high
 
