@@ -12,14 +12,14 @@ export function setTheme(theme) {
     button.setAttribute("aria-pressed", String(button.dataset.setTheme === theme));
 }
 
-async function copy(button) {
+async function copy(button, text = button.dataset.copy) {
   const label = button.textContent;
   try {
-    await navigator.clipboard.writeText(button.dataset.copy);
+    await navigator.clipboard.writeText(text);
     button.textContent = texts.copied;
   } catch {
     // No clipboard without TLS: show the text, selected, instead.
-    window.prompt(texts.copyByHand, button.dataset.copy);
+    window.prompt(texts.copyByHand, text);
     return;
   }
   setTimeout(() => (button.textContent = label), 1500);
@@ -35,6 +35,11 @@ export function confirmed(question, verb) {
   return new Promise((resolve) =>
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }),
   );
+}
+
+/** A link that a model wrote: whatever it is called, this is where it leads; and nothing of this page goes along. */
+async function openOutside(address) {
+  if (await confirmed(`${texts.leadsOutside} ${address}`, texts.openLink)) window.open(address, "_blank", "noopener,noreferrer");
 }
 
 /** Show problems in the page's one place for them. */
@@ -55,6 +60,10 @@ document.addEventListener("click", (event) => {
   if (theme) setTheme(theme.dataset.setTheme);
   const copyButton = event.target.closest("[data-copy]");
   if (copyButton) copy(copyButton);
+  const code = event.target.closest(".copy-code")?.closest(".code");
+  if (code) copy(event.target.closest(".copy-code"), code.querySelector("code").textContent);
+  const outside = event.target.closest("[data-outside]")?.dataset.outside;
+  if (outside) openOutside(outside);
   if (event.target.closest("[data-close]")) event.target.closest("dialog").close();
   for (const menu of document.querySelectorAll("details.menu[open]"))
     if (!menu.contains(event.target)) menu.open = false;

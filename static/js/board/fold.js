@@ -13,6 +13,10 @@ const WORTH_A_BUTTON_PX = 48; // a fold that would hide only a line or two is no
 /** Fold what is long and not read yet; again after the layout, the size of the text or of the window changed. */
 export function foldLongTexts() {
   const cards = [...findAll(".card")];
+  if (!cards.length) return;
+  const outputs = find(".outputs");
+  const across = getComputedStyle(outputs).gridTemplateColumns.split(" ").length;
+  outputs.style.setProperty("--rows", Math.ceil(cards.length / across));
   const open = (card) => "read" in card.dataset;
   for (const card of cards) textOf(card).classList.toggle("folded", !open(card));
   const long = cards.map((card) => {

@@ -1,10 +1,9 @@
-// How the texts are read: layout, size, rendered or as written, code that is copied, links that ask first.
+// How the texts are read: layout, size, rendered or as written.
 // What few need at once loads when it is first used: compare.js (with diff.js) and find.js.
 
-import { confirmed } from "../app.js";
 import { focusCard, now } from "./desk.js";
 import { foldLongTexts, foldUp, readOn } from "./fold.js";
-import { announce, board, find } from "./page.js";
+import { announce, board, find, showToast } from "./page.js";
 import { prefer, preference } from "./preferences.js";
 
 const LAYOUTS = ["rows", "equal", "columns", "focus"];
@@ -61,21 +60,27 @@ function changeSize(by) {
 
 // ── what loads when it is used ─────────────────────────────────────────────────────────────────────────────
 
+/** What `bring` answers; null, and said so, if it cannot be brought now. */
+async function brought(bring) {
+  try {
+    return await bring();
+  } catch {
+    showToast(document.body.dataset.offline);
+    return null;
+  }
+}
+
 async function compare() {
   if (!now.state) return;
-  if (!comparing) {
-    const { Comparing } = await import("./compare.js");
-    comparing ??= new Comparing();
-  }
-  comparing.toggle();
+  const module = comparing ? null : await brought(() => import("./compare.js"));
+  if (module) comparing ??= new module.Comparing();
+  comparing?.toggle();
 }
 
 async function findInTexts() {
-  if (!finding) {
-    const { Finding } = await import("./find.js");
-    finding ??= new Finding();
-  }
-  finding.start();
+  const module = finding ? null : await brought(() => import("./find.js"));
+  if (module) finding ??= new module.Finding();
+  finding?.start();
 }
 
 board.addEventListener("board:task", () => {
@@ -100,7 +105,7 @@ export const READING_COMMANDS = {
 /** Never a letter from A to I: those choose outputs. */
 export const READING_KEYS = { r: "read-on", v: "compare", p: "view", l: "layout", "/": "find", "+": "bigger", "-": "smaller" };
 
-document.addEventListener("click", async ({ target }) => {
+document.addEventListener("click", ({ target }) => {
   const { layout, view } = target.closest("button[data-layout], button[data-view]")?.dataset ?? {};
   if (layout) setLayout(layout);
   if (view) setView(view);
@@ -109,27 +114,7 @@ document.addEventListener("click", async ({ target }) => {
   if (card && target.closest(".read-on")) readOn(card);
   if (card && target.closest(".fold-up")) foldUp(card);
   if (card && target.closest(".read-on, .fold-up")) focusCard();
-  const copying = target.closest(".copy-code");
-  if (copying) await copyCode(copying);
-  // Whatever the text calls it, this is where it leads; and nothing of this page goes along.
-  const outside = target.closest("[data-outside]")?.dataset.outside;
-  const { leadsOutside, openLink } = menu.dataset;
-  if (outside && (await confirmed(`${leadsOutside} ${outside}`, openLink))) open(outside, "_blank", "noopener,noreferrer");
 });
-
-async function copyCode(button) {
-  const code = button.closest(".code").querySelector("code");
-  const label = button.textContent;
-  try {
-    await navigator.clipboard.writeText(code.textContent);
-  } catch {
-    getSelection().selectAllChildren(code); // no clipboard without TLS: Ctrl-C does the rest
-    return;
-  }
-  button.textContent = document.body.dataset.copied;
-  announce(document.body.dataset.copied);
-  setTimeout(() => (button.textContent = label), 1500);
-}
 
 setLayout(preference("layout", "rows"));
 setView(preference("view", "rendered"));
