@@ -188,3 +188,16 @@ def outputs_of(task: Task) -> list[TaskOutput]:
         )
         for item in items
     ]
+
+
+def answers_said(ranking: Ranking, outputs: list[TaskOutput]) -> list[tuple[str, str, str]]:
+    """(letter of the output or "", question, answer) of all that a ranking answers. A question that is asked no more is told by its key."""
+    titles = {question["key"]: question["title"] for question in ranking.assignment.project.questions}
+    letters = {str(output.completion.pk): output.letter for output in outputs}
+    parts = [("", ranking.answers.get("task", {}))]
+    parts += sorted((letters.get(pk, "?"), values) for pk, values in ranking.answers.get("outputs", {}).items())
+    return [
+        (letter, titles.get(key, key), ", ".join(map(str, value)) if isinstance(value, list) else str(value))
+        for letter, values in parts
+        for key, value in values.items()
+    ]

@@ -132,10 +132,14 @@ def task(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     task = get_object_or_404(project.tasks.select_related("prompt", "batch"), pk=pk)
     turns = (
         task.assignments.exclude(state=Assignment.State.EXPIRED)
-        .select_related("annotator")
+        .select_related("annotator", "project")
         .prefetch_related("rankings")
         .order_by("finished_at", "claimed_at")
     )
+    outputs = task_queries.outputs_of(task)
+    for turn in turns:
+        for ranking in turn.rankings.all():
+            ranking.said = task_queries.answers_said(ranking, outputs)
     suggestions = suggested_answers(task) if can(request.user, Right.MANAGE_PROJECTS, project) else []
     filled = next((text for name, _words, text in suggestions if name == request.GET.get("answer")), "")
     initial = {"constraints": filled}
@@ -149,7 +153,7 @@ def task(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         "filled": filled,
         "suggestions": suggestions,
         **looked_at(task, initial["constraints"]),
-        "outputs": task_queries.outputs_of(task),
+        "outputs": outputs,
         "turns": turns,
         "can_rank_it": queries.may_rank_task(request.user, task),
         "before": project.tasks.filter(pk__lt=task.pk).order_by("-pk").first(),
