@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import api, api_people, api_projects, api_quality, api_ranking, api_tasks
+from . import api, api_history, api_people, api_projects, api_quality, api_ranking, api_tasks
 
 urlpatterns = [
     path("projects/", api_projects.ProjectList.as_view(), name="api-projects"),
@@ -15,6 +15,8 @@ urlpatterns = [
     path("projects/<slug:slug>/snapshots/", api.Snapshots.as_view(), name="api-snapshots"),
     path("projects/<slug:slug>/turns/", api.ProjectTurns.as_view(), name="api-turns"),
     path("projects/<slug:slug>/standing/", api_ranking.Standing.as_view(), name="api-standing"),
+    path("projects/<slug:slug>/history/", api_history.History.as_view(), name="api-history"),
+    path("projects/<slug:slug>/history/<uuid:pk>/", api_history.HistoryTurn.as_view(), name="api-history-turn"),
     path("projects/<slug:slug>/warning/", api_ranking.Warned.as_view(), name="api-warning"),
     path("projects/<slug:slug>/tasks/", api_tasks.Tasks.as_view(), name="api-tasks"),
     path("projects/<slug:slug>/tasks/<int:task>/claim/", api_ranking.ClaimThis.as_view(), name="api-claim-task"),

@@ -83,7 +83,7 @@ def warning(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _check_taking_part(request: HttpRequest, project: Project) -> None:
-    if project.state == Project.State.OPEN and not queries.may_rank(request.user, project):
+    if not queries.belongs(request.user, project):
         raise Http404
 
 

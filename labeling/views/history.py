@@ -8,7 +8,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
-from labeling import history
+from labeling import history, queries
 from labeling.models import Assignment, Project
 from labeling.views import board
 from labeling.views.lists import filter_of, page_of, search_of
@@ -22,6 +22,8 @@ PER_PAGE = 50
 def turns(request: HttpRequest, slug: str) -> HttpResponse:
     """One's own finished turns, newest first."""
     project = get_object_or_404(Project, slug=slug)
+    if not queries.belongs(request.user, project):
+        raise Http404
     search = search_of(request)
     choices = [(state.value, state.label) for state in history.FINISHED]
     state = filter_of(request, "state", _("What became of it"), choices)

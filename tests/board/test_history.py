@@ -56,6 +56,24 @@ def test_it_lists_what_one_said_newest_first_in_the_letters_of_the_board(client,
         assert client.get(f"/rank/{project.slug}/history/{first.pk}/{tail}").status_code == 404
 
 
+def test_programs_read_the_same_and_strangers_learn_nothing(client, annotator, project):
+    first = factories.claim(annotator, project)
+    factories.submit(annotator, first, "B > A")
+    actions.revise_ranking(actor=annotator, assignment=first, notation="A = B", client_key="again")
+    client.force_login(annotator)
+    (listed,) = client.get(f"/api/v1/projects/{project.slug}/history/?q=").json()["results"]
+    assert (listed["assignment"], listed["ranking"], listed["revisions"]) == (str(first.pk), "A = B", 2)
+    told = client.get(f"/api/v1/projects/{project.slug}/history/{first.pk}/").json()
+    assert [version["notation"] for version in told["versions"]] == ["A = B", "B > A"]
+
+    actions.change_project(actor=factories.admin(), project=project, open_to_all=False, state="paused")
+    client.force_login(factories.user())
+    for path in ("history/", "warning/", ""):
+        assert client.get(f"/rank/{project.slug}/{path}").status_code == 404
+    for path in ("", f"{first.pk}/"):
+        assert client.get(f"/api/v1/projects/{project.slug}/history/{path}").status_code == 404
+
+
 def test_it_is_searched_in_any_script_and_filtered(client, annotator, project):
     assignment = factories.claim(annotator, project)
     while assignment:

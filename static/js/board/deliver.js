@@ -142,6 +142,12 @@ export async function ask() {
   showProblem(problems, { actions: [button(texts.retry, ask, "primary")], lasts: true });
 }
 
+// While something is on its way, what is said stays as it was sent: nothing is written that the answer would sweep away.
+for (const sign of ["beforeinput", "click"])
+  board.addEventListener(sign, (event) => {
+    if (now.sending && event.target.closest(".question, .note, .ranks, #notation")) event.preventDefault();
+  });
+
 addEventListener("online", () => !now.sending && retryOnline?.());
 // What waited to be sent is no longer what the person sees.
 board.addEventListener("board:edit", () => (retryOnline = null));
