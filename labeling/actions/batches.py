@@ -63,8 +63,8 @@ def _set_paused(actor: User, batch: Batch, paused: bool) -> int:
         batch.paused = paused
         batch.save(update_fields=["paused"])
         rejoin(project, tasks)
-        if project.active_order and not paused:
-            put_in_order(project=project)
+        if not paused:
+            put_in_order(project)
         audit(actor, "batch.pause" if paused else "batch.resume", batch, project=project.pk, tasks=len(tasks))
     return len(tasks)
 

@@ -1,10 +1,15 @@
-"""Active order: the tasks that a score says are worth most come first, with some at random between them; or in the order of arrival."""
+"""Active order: the tasks that a score says are worth most come first, with some at random between them; or in the order of arrival.
+
+A queue may hold a hundred thousand tasks, and people claim and submit meanwhile: so it is read and sorted outside any transaction, and written in
+short ones. Each leaves the queue whole, and no place that is given lies behind anybody's cursor.
+"""
 
 import math
 import random
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from labeling import statements
@@ -16,8 +21,9 @@ from people.errors import Refusal
 from people.models import User, audit
 from people.permissions import Right, check
 
+A_STEP = 5000  # tasks written in one transaction
 
-@one_transaction
+
 def set_scores(*, actor: User, project: Project, scores: Mapping[int, float | None], seed: int | None = None) -> int:
     """Write scores of tasks (by id; None takes one away) and put the queue in their order. Returns how many tasks were given one.
 
@@ -26,20 +32,13 @@ def set_scores(*, actor: User, project: Project, scores: Mapping[int, float | No
     """
     check(actor, Right.MANAGE_PROJECTS, place=project)
     _check_scores(project, scores)
-    for chunk in chunks(scores):
-        values = [value for pk in chunk for value in (pk, None if scores[pk] is None else float(scores[pk]))]
-        sql.execute(
-            # The first row tells PostgreSQL of which types the others are.
-            f"UPDATE {statements.TASK} SET score = v.column2"
-            f" FROM (VALUES (-1, 0.5e0){', (%s, %s)' * len(chunk)}) AS v WHERE {statements.TASK}.id = v.column1",
-            values,
-        )
+    for step in chunks(scores, A_STEP):
+        _write_scores(scores={pk: scores[pk] for pk in step})
     seed, waiting = _by_score(project, seed)
     audit(actor, "tasks.scores", project, count=len(scores), waiting=waiting, seed=seed, random=project.random_percent)
     return len(scores)
 
 
-@one_transaction
 def order_by_score(*, actor: User, project: Project, seed: int | None = None) -> int:
     """Put the queue in the order of the scores that tasks have. Returns how many tasks wait in it."""
     check(actor, Right.MANAGE_PROJECTS, place=project)
@@ -48,7 +47,6 @@ def order_by_score(*, actor: User, project: Project, seed: int | None = None) ->
     return waiting
 
 
-@one_transaction
 def order_by_arrival(*, actor: User, project: Project) -> int:
     """Put the queue back in the order in which tasks were made; scores stay. Returns how many tasks wait in it."""
     check(actor, Right.MANAGE_PROJECTS, place=project)
@@ -59,10 +57,10 @@ def order_by_arrival(*, actor: User, project: Project) -> int:
     return len(waiting)
 
 
-@one_transaction
-def put_in_order(*, project: Project) -> None:
+def put_in_order(project: Project) -> None:
     """For verbs that bring tasks into a queue that goes by scores: where those belong."""
-    _by_score(project, None)
+    if project.active_order:
+        _by_score(project, None)
 
 
 def _by_score(project: Project, seed: int | None) -> tuple[int, int]:
@@ -77,8 +75,8 @@ def _by_score(project: Project, seed: int | None) -> tuple[int, int]:
     return seed, len(waiting)
 
 
+@transaction.atomic
 def _set_active(project: Project, active: bool) -> None:
-    """Locks the project, so that two orders do not mix."""
     stored = Project.objects.select_for_update().get(pk=project.pk)
     project.random_percent = stored.random_percent
     if stored.active_order != active:
@@ -93,19 +91,34 @@ def _waiting(project: Project) -> list[tuple[int, float | None, bool, str]]:
     return [(pk, score, free < overlap, chosen) for pk, score, overlap, free, chosen in rows]
 
 
-def _place(project: Project, order: list[tuple[int, str]]) -> None:
-    """New places at the tail, in this order. Nobody's cursor lies there yet."""
-    if not order:
-        return
+def _place(project: Project, order: Sequence[tuple[int, str]]) -> None:
+    """New places at the tail, in this order."""
+    for start in range(0, len(order), A_STEP):
+        _write_places(project=project, order=order[start : start + A_STEP])
+
+
+@one_transaction
+def _write_places(*, project: Project, order: Sequence[tuple[int, str]]) -> None:
     start = queue_places(project.pk, len(order))
     places = {pk: (position, chosen) for position, (pk, chosen) in enumerate(order, start)}
     for chunk in chunks(places):
         sql.execute(
             f"UPDATE {statements.TASK} SET position = v.column2, chosen = v.column3"
             f" FROM (VALUES {', '.join(['(%s, %s, %s)'] * len(chunk))}) AS v"
-            # Somebody may have taken its last slot meanwhile (PostgreSQL).
+            # Somebody may have taken its last slot meanwhile.
             f" WHERE {statements.TASK}.id = v.column1 AND {statements.TASK}.position IS NOT NULL",
             [value for pk in chunk for value in (pk, *places[pk])],
+        )
+
+
+@one_transaction
+def _write_scores(*, scores: Mapping[int, float | None]) -> None:
+    for chunk in chunks(scores):
+        sql.execute(
+            # The first row tells PostgreSQL of which types the others are.
+            f"UPDATE {statements.TASK} SET score = v.column2"
+            f" FROM (VALUES (-1, 0.5e0){', (%s, %s)' * len(chunk)}) AS v WHERE {statements.TASK}.id = v.column1",
+            [value for pk in chunk for value in (pk, None if scores[pk] is None else float(scores[pk]))],
         )
 
 

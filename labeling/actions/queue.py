@@ -240,7 +240,7 @@ def _know(
         project.save(update_fields=changed)
 
 
-def chunks(ids: Iterable[int]) -> Iterator[list[int]]:
+def chunks(ids: Iterable[int], size: int = AT_ONCE) -> Iterator[list[int]]:
     remaining = iter(ids)
-    while chunk := list(islice(remaining, AT_ONCE)):
+    while chunk := list(islice(remaining, size)):
         yield chunk
