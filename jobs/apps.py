@@ -6,4 +6,6 @@ class JobsConfig(AppConfig):
     name = "jobs"
 
     def ready(self) -> None:
+        from . import trail  # noqa: F401  what its verbs are called in the audit trail
+
         autodiscover_modules("jobs")

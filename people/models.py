@@ -60,13 +60,15 @@ class AuditEntry(models.Model):
     """
 
     at = models.DateTimeField(auto_now_add=True)
-    actor = models.ForeignKey(User, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    actor = models.ForeignKey(
+        User, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )  # the beginning of an index below
     verb = models.CharField(max_length=64)
     object_type = models.CharField(max_length=64)
     object_id = models.CharField(max_length=64)
     data = models.JSONField(default=dict)
-    place = models.CharField(max_length=64, db_default="")  # what it belongs to, as in jobs: "labeling.project:12"
-    routine = models.BooleanField(db_default=False)
+    place = models.CharField(max_length=64, default="", db_default="")  # what it belongs to, as in jobs: "labeling.project:12"
+    routine = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         indexes = [

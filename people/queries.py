@@ -73,7 +73,8 @@ def asked_for(asked: Asked) -> QuerySet[AuditEntry]:
     routine = asked.routine or asked.verb in words.ROUTINE
     found = trail(routine=routine and not asked.search, place=asked.place)
     if asked.actor:
-        found = found.filter(actor__in=User.objects.filter(username__iexact=asked.actor))
+        actors = list(User.objects.filter(username__iexact=asked.actor))
+        found = found.filter(actor=actors[0]) if len(actors) == 1 else found.filter(actor__in=actors)
     if asked.verb:
         found = found.filter(verb=asked.verb)
     if asked.kind:
@@ -158,19 +159,34 @@ class Told:
     entry: AuditEntry
     sentence: str
     address: str  # of the object; "" if it has no page, or is gone
+    place: Model | None = None  # what it belongs to, if that is something else than the object
 
 
 def read(entries: Iterable[AuditEntry]) -> list[Told]:
     """In sentences, with links. One query for each kind of object."""
     entries = list(entries)
-    objects = _objects(entries)
-    return [_told(entry, objects.get((entry.object_type, entry.object_id))) for entry in entries]
+    keys = [(entry.object_type, entry.object_id) for entry in entries]
+    homes = [_place_key(entry.place) for entry in entries]
+    objects = _objects({*keys, *homes})
+    return [
+        _told(entry, objects.get(key), objects.get(home))
+        for entry, key, home in zip(entries, keys, homes, strict=True)
+    ]
 
 
-def _objects(entries: list[AuditEntry]) -> dict[tuple[str, str], Model]:
+def _place_key(place: str) -> tuple[str, str]:
+    """("labeling.Project", "12") of "labeling.project:12"."""
+    kind, _colon, key = place.partition(":")
+    try:
+        return apps.get_model(kind)._meta.label, key
+    except (LookupError, ValueError):
+        return "", ""
+
+
+def _objects(keys_found: set[tuple[str, str]]) -> dict[tuple[str, str], Model]:
     keys: dict[str, set[str]] = defaultdict(set)
-    for entry in entries:
-        keys[entry.object_type].add(entry.object_id)
+    for kind, key in keys_found:
+        keys[kind].add(key)
     found: dict[tuple[str, str], Model] = {}
     for kind, wanted in keys.items():
         try:
@@ -190,13 +206,15 @@ def _relations(model: type[Model]) -> list[str]:
     return [each.name for each in model._meta.fields if each.is_relation and each.name in {"project", "task", "run"}]
 
 
-def _told(entry: AuditEntry, obj: Model | None) -> Told:
+def _told(entry: AuditEntry, obj: Model | None, place: Model | None) -> Told:
     name = str(obj) if obj is not None else f"{entry.object_type.rpartition('.')[2]} {entry.object_id}"
     said = {key: _as_text(value) for key, value in entry.data.items()}
     said |= {"actor": str(entry.actor or _("The system")), "object": name, "verb": entry.verb}
     sentence = str(words.SENTENCES.get(entry.verb, "%(actor)s: %(verb)s, %(object)s")) % _Said(said)
     address_of: Callable | None = words.LINKS.get(entry.object_type) or getattr(type(obj), "get_absolute_url", None)
-    return Told(entry, sentence, address_of(obj) if obj is not None and address_of else "")
+    return Told(
+        entry, sentence, address_of(obj) if obj is not None and address_of else "", None if place == obj else place
+    )
 
 
 class _Said(dict):

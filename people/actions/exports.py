@@ -10,5 +10,5 @@ from ..queries import Asked
 def note_audit_export(*, actor: User, asked: Asked, place=None) -> None:
     """Somebody takes the audit trail, or that of `place`, away as a file."""
     check(actor, Right.SEE_AUDIT, place=place)
-    said = {name: str(value) for name, value in asdict(asked).items() if value}
+    said = {f"asked_{name}": str(value) for name, value in asdict(asked).items() if value}
     audit(actor, "audit.export", place or actor, **said)
