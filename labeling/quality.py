@@ -27,10 +27,10 @@ from django.conf import settings
 from django.db.models import Avg, Count, Max, Q, QuerySet, Sum
 from django.db.models.functions import Length
 
-from labeling import questions, statistics
+from labeling import questions, statistics, task_queries
 from labeling.models import Assignment, Project, Prompt, Ranking, Task, TaskItem
 from labeling.ranking import WeakOrder
-from labeling.statistics import agreement, bias, ceiling, compare, contested, reliability
+from labeling.statistics import agreement, bias, ceiling, compare, reliability
 from labeling.statistics.judgements import Judgement, Table
 
 SEED = 0  # of the bootstraps: the same rankings give the same intervals
@@ -86,7 +86,7 @@ class Quality:
         with _one_at_a_time(path.with_name(f"{part}.lock")):
             if (found := _kept(path)) is not None:  # by whom we have waited for
                 return found
-            found = plain(PARTS[part](self.read))
+            found = plain(PARTS[part](self))
             _keep(path, found)
         for old in self._folder.glob(f"{part}-*.json"):
             if old != path:
@@ -224,7 +224,8 @@ def _slices(project: Project, rows: list[tuple], sources: Mapping[int, list[str 
 # The parts
 
 
-def _agreement(read: Read) -> dict:
+def _agreement(found: Quality) -> dict:
+    read = found.read
     table = read.table
     first = [each for each in read.judgements if not each.repeat]
     per_task = Counter(each.task for each in first)
@@ -244,7 +245,8 @@ def _agreement(read: Read) -> dict:
     }
 
 
-def _annotators(read: Read) -> dict:
+def _annotators(found: Quality) -> dict:
+    read = found.read
     others = agreement.by_annotator(read.table, seed=SEED)
     themselves = agreement.with_themselves(read.table, seed=SEED).people
     scales = reliability.reliability(read.table)
@@ -265,13 +267,15 @@ def _annotators(read: Read) -> dict:
     }
 
 
-def _by_slice(read: Read) -> dict:
+def _by_slice(found: Quality) -> dict:
+    read = found.read
     sizes = {each.order.items for each in read.judgements}
     names = [*(["K"] if len(sizes) > 1 else []), *read.slices]
     return {name: agreement.by_slice(read.table, name, seed=SEED) for name in names}
 
 
-def _bias(read: Read) -> dict:
+def _bias(found: Quality) -> dict:
+    read = found.read
     return {
         "position": bias.position(read.table, seed=SEED),
         "length": bias.length(read.table, seed=SEED),
@@ -279,27 +283,25 @@ def _bias(read: Read) -> dict:
     }
 
 
-def _models(read: Read) -> dict:
+def _models(found: Quality) -> dict:
+    read = found.read
     if not any(source for wrote in read.sources.values() for source in wrote):
         return {"comparison": None}
     return {"comparison": compare.models(read.table, read.sources)}
 
 
-def _questions(read: Read) -> dict:
+def _questions(found: Quality) -> dict:
+    read = found.read
     keys = list(dict.fromkeys(key for each in read.judgements for key in each.answers))
     return {key: agreement.on_question(read.table, key, seed=SEED) for key in keys}
 
 
-def _tasks(read: Read) -> dict:
-    """By task that several people ranked: how far they agree (mean τ-x; None if they speak of different pairs), and how many they are."""
-    orders: dict[int, list[WeakOrder]] = defaultdict(list)
-    for each in read.judgements:
-        if not each.repeat:
-            orders[each.task].append(each.order)
-    return {task: [contested.agreement_of(said), len(said)] for task, said in orders.items() if len(said) > 1}
+def _tasks(found: Quality) -> dict:
+    """By task that several people ranked, how far they agree: mean τ-x."""
+    return task_queries.agreements(found.project)
 
 
-PARTS: dict[str, Callable[[Read], dict]] = {
+PARTS: dict[str, Callable[[Quality], dict]] = {
     "agreement": _agreement,
     "annotators": _annotators,
     "slices": _by_slice,

@@ -132,8 +132,9 @@ def _models(found: Quality) -> Rows:
 
 def _tasks(found: Quality) -> Rows:
     yield ["task", "rankings", "tau_x"]
-    for task, (agreement, rankings) in found["tasks"].items():
-        yield [task, rankings, agreement]
+    rankings = dict(found.project.tasks.filter(submitted__gt=1).values_list("pk", "submitted"))
+    for task, agreement in found["tasks"].items():
+        yield [task, rankings.get(int(task)), agreement]
 
 
 TABLES: dict[str, Callable[[Quality], Rows]] = {

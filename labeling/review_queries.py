@@ -1,5 +1,6 @@
 """Questions of review: which tasks are contested, flagged or asked about, what everybody said about one, and the talk about it."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -7,7 +8,7 @@ from itertools import combinations
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
 from labeling.models import Adjudication, Assignment, Comment, Project, Ranking, Task
-from labeling.quality import Quality
+from labeling.quality import MOST_SLICES, Quality
 from labeling.ranking import LETTERS, WeakOrder
 from labeling.statistics.consensus import Consensus, consensus
 from labeling.statistics.contested import agreement_of
@@ -51,6 +52,8 @@ def _found(project: Project, wanted: Wanted) -> QuerySet[Task]:
     if wanted.show == "flagged":
         flagged = Assignment.objects.filter(task=OuterRef("pk"), state=State.FLAGGED)
         found = found.filter(Q(state=Task.State.REVIEW) | Exists(flagged))
+    elif wanted.show == "shared":
+        found = found.filter(submitted__gt=1)
     elif wanted.show == "asked":
         found = found.filter(Exists(open_questions().filter(task=OuterRef("pk"))))
     elif wanted.show in ("decided", ""):
@@ -63,13 +66,9 @@ def in_order(project: Project, wanted: Wanted) -> list[int]:
     """The keys of the tasks that are wanted, those that people agree about least first."""
     agreed = Quality(project)["tasks"]
     keys = list(_found(project, wanted).order_by("pk").values_list("pk", flat=True))
-    if wanted.show in ("", "shared"):
-        keys = [key for key in keys if str(key) in agreed]
     if wanted.show == "":
-        below = project.contested_below
-        keys = [key for key in keys if (agreement := agreed[str(key)][0]) is not None and agreement < below]
-    worst_first = {key: agreed.get(str(key), [None])[0] for key in keys}
-    return sorted(keys, key=lambda key: (worst_first[key] is None, worst_first[key] or 0.0, key))
+        keys = [key for key in keys if agreed.get(str(key), 1.0) < project.contested_below]
+    return sorted(keys, key=lambda key: (str(key) not in agreed, agreed.get(str(key), 0.0), key))
 
 
 def lines(project: Project, keys: list[int]) -> list[Contested]:
@@ -82,7 +81,7 @@ def lines(project: Project, keys: list[int]) -> list[Contested]:
     return [
         Contested(
             task=tasks[key],
-            agreement=agreed.get(str(key), [None])[0],
+            agreement=agreed.get(str(key)),
             rankings=tasks[key].submitted,
             flags=flags.get(key, 0),
             questions=questions.get(key, 0),
@@ -107,8 +106,12 @@ def counts(project: Project) -> dict[str, int]:
 
 def slices(project: Project) -> dict[str, list[str]]:
     """The names and values by which prompts can be told apart, as their import gave them."""
-    own = {"K", "round", "chosen", "source"}
-    return {name: list(values) for name, values in Quality(project)["slices"].items() if name not in own}
+    found: dict[str, set[str]] = defaultdict(set)
+    for meta in project.prompts.exclude(meta={}).values_list("meta", flat=True):
+        for name, value in meta.items():
+            if isinstance(value, str | int) and len(found[name]) <= MOST_SLICES:
+                found[name].add(str(value))
+    return {name: sorted(values) for name, values in found.items() if 2 <= len(values) <= MOST_SLICES}
 
 
 # One task

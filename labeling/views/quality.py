@@ -79,7 +79,7 @@ def _agreement(found: Quality, request: HttpRequest) -> dict:
         (_("Kendall's τ-x"), data["tau_x"]),
     ]
     picture = pictures.intervals(named, mark=0.0)
-    per_task = [agreement for agreement, _n in found["tasks"].values() if agreement is not None]
+    per_task = list(found["tasks"].values())
     spread = pictures.histogram(per_task, low=-1.0, high=1.0, parts=16, mark=found.project.contested_below)
     contested = sum(agreement < found.project.contested_below for agreement in per_task)
     return {

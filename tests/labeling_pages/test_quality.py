@@ -104,7 +104,7 @@ def test_each_ranking_changes_the_figures_at_once(project):
 def test_what_was_worked_out_is_read_by_other_processes_and_the_old_goes(project, monkeypatch):
     found = Quality(project)["agreement"]
     quality._tables.clear()
-    monkeypatch.setitem(quality.PARTS, "agreement", lambda read: pytest.fail("worked out again"))
+    monkeypatch.setitem(quality.PARTS, "agreement", lambda found: pytest.fail("worked out again"))
     assert Quality(project)["agreement"] == found
     monkeypatch.undo()
     folder = Quality(project)._folder
