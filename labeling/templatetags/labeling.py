@@ -55,6 +55,12 @@ def reading_tag(text: str, id: str = "", extra: str = "") -> str:
 
 
 @register.filter
+def share(value: float) -> str:
+    """A share in whole percent."""
+    return f"{round(100 * value)} %"
+
+
+@register.filter
 def name_in(annotator: int | str, manifest: dict | None) -> str:
     """Of an annotator in a snapshot's row: the name that its manifest gives, else what the row says."""
     known = manifest.get("annotators", {}) if manifest else {}
