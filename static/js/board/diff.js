@@ -3,7 +3,8 @@
 
 const WORDS =
   /[\p{sc=Han}\p{sc=Hiragana}\p{sc=Katakana}\p{sc=Thai}\p{sc=Lao}\p{sc=Khmer}\p{sc=Myanmar}]\p{M}*|[\p{L}\p{N}][\p{L}\p{M}\p{N}]*(?:['’_\-][\p{L}\p{N}][\p{L}\p{M}\p{N}]*)*|\S/gu;
-const PATIENCE = 512; // steps of one search; what differs more is cut where it got furthest, so that nobody waits
+// Steps of one search; what differs more is cut where it got furthest, so that nobody waits. The longer the texts, the fewer.
+const patienceFor = (words) => Math.max(64, Math.min(512, Math.round(1.2e6 / words)));
 
 /** The words of a text: [{text, start, end}]. Spaces belong to none: that a line is broken elsewhere is no difference. */
 export function words(text) {
@@ -51,7 +52,7 @@ export function difference(oneText, otherText) {
   return { ...ranges, counts, pieces };
 }
 
-/** For each word of two lists: does it belong to a longest common subsequence (as far as PATIENCE goes)? */
+/** For each word of two lists: does it belong to a longest common subsequence (as far as patience goes)? */
 export function shared(one, other) {
   const numbers = new Map();
   const numbered = (list) =>
@@ -62,7 +63,8 @@ export function shared(one, other) {
   const [a, b] = [numbered(one), numbered(other)];
   const inOne = new Uint8Array(a.length);
   const inOther = new Uint8Array(b.length);
-  const room = Math.min(a.length + b.length, 2 * PATIENCE) + 4;
+  const patience = patienceFor(a.length + b.length);
+  const room = Math.min(a.length + b.length, 2 * patience) + 4;
   const [forth, back] = [new Int32Array(2 * room), new Int32Array(2 * room)];
   const keep = (x, y) => (inOne[x] = inOther[y] = 1);
   const open = [[0, a.length, 0, b.length]];
@@ -71,7 +73,7 @@ export function shared(one, other) {
     for (; a0 < a1 && b0 < b1 && a[a0] === b[b0]; a0 += 1, b0 += 1) keep(a0, b0);
     for (; a0 < a1 && b0 < b1 && a[a1 - 1] === b[b1 - 1]; a1 -= 1, b1 -= 1) keep(a1 - 1, b1 - 1);
     if (a0 === a1 || b0 === b1) continue;
-    const [x, y] = middle(a, a0, a1, b, b0, b1, forth, back, room);
+    const [x, y] = middle(a, a0, a1, b, b0, b1, forth, back, room, patience);
     open.push([a0, x, b0, y], [x, a1, y, b1]);
   }
   return { inOne, inOther };
@@ -81,7 +83,7 @@ export function shared(one, other) {
  * A point on a shortest way from (a0, b0) to (a1, b1), neither corner: two searches, one from each end, meet there.
  * `forth[room + k]` is how far along `a` the first has come on diagonal k = x - y; `back` the same from the other end.
  */
-function middle(a, a0, a1, b, b0, b1, forth, back, room) {
+function middle(a, a0, a1, b, b0, b1, forth, back, room, patience) {
   const n = a1 - a0;
   const m = b1 - b0;
   const skew = n - m;
@@ -95,7 +97,7 @@ function middle(a, a0, a1, b, b0, b1, forth, back, room) {
   };
   forth[room + 1] = back[room + 1] = 0;
   for (let steps = 0; ; steps += 1) {
-    if (steps > PATIENCE) return furthest(n, m, a0, b0, forth, room, steps - 1);
+    if (steps > patience) return furthest(n, m, a0, b0, forth, room, steps - 1);
     const [first, last] = [lowest(steps), highest(steps)];
     const [firstBack, lastBack] = [lowest(steps - 1), highest(steps - 1)];
     for (let k = first; k <= last; k += 2) {
