@@ -8,7 +8,9 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from django.test import Client
 
-from labeling.actions.tasks import NewTask, add_tasks
+from labeling.actions.tasks import Known, NewTask, Place, add_tasks
+from labeling.constraints import Constraints
+from labeling.questions import PRESETS
 from people.models import User
 from tests import factories, whole_site
 from tests.registry.conftest import tiny_model  # noqa: F401  (a fixture)
@@ -151,3 +153,48 @@ def test_pages_say_their_language_and_outputs_say_none(admin):
             assert re.search(r"<html[^>]*>", page)[0].count(f'lang="{language}"') == 1, address
     board = client.get(f"/rank/{project.slug}/").content.decode()
     assert all('lang=""' in text for text in re.findall(r'<div class="reading[^>]*>', board))
+
+
+def test_questions_practice_warnings_pauses_and_history(open_page, admin):
+    """What the board asks and says beside the tasks, and one's own rankings."""
+    asked = [question for preset in PRESETS.values() for question in preset.definition()]
+    project = factories.project(
+        actor=admin, tasks=2, questions=asked, content_warning=whole_site.MARKDOWN, daily_goal=9
+    )
+    practice = Place(known=Known("practice", Constraints.parse("A = B, B = C, C = D", items=4), whole_site.MARKDOWN))
+    add_tasks(project, [factories.task(9, place=practice)])
+    annotator = factories.user()
+    page = open_page(f"/rank/{project.slug}/", annotator)
+    wrong = look_at(page, "content warning", dark=False)
+    page.click("button[value=take]")
+    page.wait_for_selector(".card[data-focused]")
+    page.wait_for_function(
+        "() => performance.getEntriesByName(new URL('/static/js/board/questions.js', location)).length"
+    )
+    page.evaluate(
+        "document.querySelectorAll('details.question-fold, details.note').forEach(each => (each.open = true))"
+    )
+    for layout in ("columns", "focus", "rows"):
+        page.evaluate("layout => document.querySelector(`button[data-layout=${layout}]`).click()", layout)
+        wrong += look_at(page, f"questions, {layout}", dark=layout == "rows")
+    page.fill("#notation", "A > B = C = D")
+    page.press("#notation", "Enter")
+    page.wait_for_selector("#problem p")
+    wrong += look_at(page, "answers are missing", dark=False)
+    for letter in "ABCD":
+        page.locator(f"[name='answer.{letter}.quality'][value='3']").check(force=True)
+    page.press("#notation", "Enter")
+    page.wait_for_selector("#feedback[open]")
+    wrong += look_at(page, "feedback")
+    page.goto(f"/rank/{project.slug}/history/")
+    wrong += look_at(page, "history", dark=False)
+    page.click("tbody a")
+    wrong += look_at(page, "what one said", dark=False)
+    page.click("a[href$='revise/']")
+    page.wait_for_selector(".card[data-focused]")
+    wrong += look_at(page, "a revision", dark=False)
+    annotator.assignments.filter(state="claimed").delete()
+    annotator.desks.update(paused_because="gold")
+    page.goto(f"/rank/{project.slug}/")
+    wrong += look_at(page, "a pause", dark=False)
+    assert wrong == [], "\n" + "\n".join(wrong)
