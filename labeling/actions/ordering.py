@@ -58,8 +58,8 @@ def order_by_arrival(*, actor: User, project: Project) -> int:
 
 
 def put_in_order(project: Project) -> None:
-    """For verbs that bring tasks into a queue that goes by scores: where those belong."""
-    if project.active_order:
+    """For verbs that bring tasks: where those belong if the queue goes by scores."""
+    if Project.objects.filter(pk=project.pk, active_order=True).exists():
         _by_score(project, None)
 
 

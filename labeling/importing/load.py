@@ -18,7 +18,8 @@ from django.utils.translation import gettext as _
 
 from labeling import questions
 from labeling.actions.batches import check_length
-from labeling.actions.queue import one_transaction
+from labeling.actions.ordering import put_in_order
+from labeling.actions.queue import adapt, one_transaction
 from labeling.actions.tasks import Added, NewTask, add_tasks, task_key
 from labeling.files import BadRow, Problem, refuse, rows
 from labeling.identity import digest_of
@@ -94,6 +95,7 @@ def import_prompts(
         fitting.make_batches(items, actor)
         _write(actor=actor, fitting=fitting, items=items, judged=judged, annotators=annotators)
         progress(report.rows, found.rows)
+    put_in_order(project)
     return report
 
 
@@ -354,3 +356,5 @@ def _write_rankings(
         sql.update(task, ["overlap", "free_slots", "submitted", "state", "position"])
     Assignment.objects.bulk_create(assignments)
     Ranking.objects.bulk_create(rankings)
+    for task in tasks:
+        adapt(task, project)

@@ -12,6 +12,7 @@ from labeling import actions, queries
 from labeling.actions.queue import mix
 from labeling.actions.tasks import Place, add_tasks
 from labeling.batch_queries import batch_progress
+from labeling.importing.load import import_prompts
 from labeling.models import Assignment, Project, Task
 from people.errors import Refusal
 from people.models import AuditEntry
@@ -177,6 +178,21 @@ def test_where_no_two_rankings_speak_of_the_same_outputs_a_third_is_asked(ana, b
     say(ana, project, "A > B")
     say(ben, project, "C > D")
     assert project.tasks.get().overlap == 3
+
+
+def test_imported_rankings_that_disagree_ask_for_one_more_and_imported_scores_for_their_place(admin, jsonl):
+    project = factories.project(actor=admin, overlap=2, overlap_max=3, random_percent=0)
+    both = [{"annotator": name, "ranking": said} for name, said in (("x", "A > B"), ("y", "B > A"))]
+    rows = [
+        {"prompt": "Low", "completions": ["a", "b"], "score": 0.1},
+        {"prompt": "High", "completions": ["a", "b"], "score": 0.9},
+        {"prompt": "Contested", "completions": ["a", "b"], "rankings": both, "score": 0.5},
+    ]
+    actions.order_by_score(actor=admin, project=project)
+    import_prompts(actor=admin, project=project, path=jsonl(rows))
+    waiting = project.tasks.order_by("position").values_list("prompt__content", "overlap", "free_slots")
+    assert list(waiting) == [("High", 2, 2), ("Contested", 3, 1), ("Low", 2, 2)]
+    check_slots(project)
 
 
 # Priorities
