@@ -193,6 +193,8 @@ ADDRESSES = [
     ("api-projects", "post", {Role.ADMIN}),
     ("api-project", "get", LEARNED),
     ("api-project", "patch", {Role.ADMIN}),
+    ("api-project-copy", "post", {Role.ADMIN}),
+    ("api-settings-file", "get", {Role.ADMIN}),
     ("api-claim", "post", EVERYONE),
     ("api-submit", "post", EVERYONE),
     ("api-revise", "post", EVERYONE),
