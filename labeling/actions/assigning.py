@@ -71,6 +71,19 @@ def assign_tasks(*, actor: User, project: Project, tasks: Iterable[int], to: Use
     return len(chosen)
 
 
+def take_back(project: Project, people: Iterable[User]) -> int:
+    """For verbs after which somebody takes part no more: what was assigned to them alone goes back to everybody. Returns how many tasks."""
+    gone = [person for person in people if not queries.belongs(person, project)]
+    count = 0
+    for is_sensitive in (False, True):
+        lanes = [lane_of(person, sensitive=is_sensitive) for person in gone]
+        tasks = in_queue_order(project, project.tasks.filter(lane__in=lanes).values_list("pk", flat=True))
+        if tasks:
+            rejoin(project, tasks, lane=lane_of(None, sensitive=is_sensitive))
+            count += len(tasks)
+    return count
+
+
 @one_transaction
 def set_sensitive(*, actor: User, project: Project, tasks: Iterable[int], sensitive: bool) -> int:
     """Tasks that only those get who take sensitive ones; or not any more. Returns how many there are."""

@@ -6,6 +6,7 @@ from datetime import date
 from django.db import transaction
 from django.utils.translation import gettext as _
 
+from labeling.actions.assigning import take_back
 from labeling.models import Desk, Membership, Project, ProjectInvitation
 from people.actions.invitations import RANKS, end_invitation, make_invitation
 from people.errors import Refusal
@@ -34,11 +35,12 @@ def add_members(*, actor: User, project: Project, users: Iterable[User], role: s
 
 @transaction.atomic
 def remove_members(*, actor: User, project: Project, users: Iterable[User]) -> int:
-    """They get no further task of this project; what they ranked stays. Returns how many are left."""
+    """They get no further task of this project; what they ranked stays, and what was assigned to them goes to everybody. Returns how many are left."""
     check(actor, Right.MANAGE_PROJECTS, place=project)
     users = list(users)
     Membership.objects.filter(project=project, user__in=users).delete()
-    audit(actor, "project.remove_members", project, users=[user.username for user in users])
+    tasks = take_back(project, users)
+    audit(actor, "project.remove_members", project, users=[user.username for user in users], tasks_taken_back=tasks)
     return project.memberships.count()
 
 

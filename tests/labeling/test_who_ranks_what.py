@@ -1,10 +1,13 @@
 """Who gets which task and when: overlap, priorities, lanes, batches, scores. Many tasks at a time; nobody misses one or gets it twice."""
 
+import json
 import random
 from collections import Counter
+from io import StringIO
 
 import pytest
 from django.contrib.auth.models import Group
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
@@ -259,6 +262,17 @@ def test_tasks_are_assigned_to_people_who_take_part_alone(ana, admin):
     assert actions.assign_tasks(actor=admin, project=project, tasks=ids(project), to=ana) == 1
 
 
+def test_tasks_of_who_leaves_the_project_go_back_to_everybody(ana, ben, admin):
+    project = factories.project(tasks=2, open_to_all=False)
+    actions.add_members(actor=admin, project=project, users=[ana, ben])
+    first, second = ids(project)
+    actions.assign_tasks(actor=admin, project=project, tasks=[first], to=ana)
+    assert rank_all(ben, project) == [second]
+    actions.remove_members(actor=admin, project=project, users=[ana])
+    check_slots(project)
+    assert rank_all(ben, project) == [first]
+
+
 def test_an_assigned_task_is_not_taken_out_of_turn_by_others(ana, ben, admin):
     project = factories.project(tasks=2)
     task = project.tasks.first()
@@ -450,6 +464,23 @@ def test_scores_are_refused_with_all_reasons(ana, admin):
     for verb in (actions.order_by_arrival, actions.order_by_score):
         with pytest.raises(Refusal):
             verb(actor=ana, project=project)
+
+
+def test_scores_by_command_from_the_tasks_it_wrote(admin, jsonl):
+    project = factories.project(actor=admin, tasks=3, random_percent=0)
+    written = StringIO()
+    call_command("scores", project.slug, stdout=written)
+    rows = [json.loads(line) for line in written.getvalue().splitlines()]
+    assert [row["task"] for row in rows] == ids(project)
+    file = jsonl([{"task": row["task"], "score": len(rows) - place} for place, row in enumerate(rows[::-1])])
+    call_command("scores", project.slug, str(file), stdout=StringIO())
+    assert list(project.tasks.order_by("position").values_list("pk", flat=True)) == ids(project)[::-1]
+    call_command("scores", project.slug, "--arrival", stdout=StringIO())
+    assert list(project.tasks.order_by("position").values_list("pk", flat=True)) == ids(project)
+    with pytest.raises(CommandError, match="no task 77"):
+        call_command("scores", project.slug, str(jsonl([{"task": 77, "score": 1}])))
+    with pytest.raises(CommandError, match="There is no project"):
+        call_command("scores", "elsewhere")
 
 
 # What it costs

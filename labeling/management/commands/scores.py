@@ -1,0 +1,55 @@
+"""manage.py scores PROJECT [FILE] [--seed N] [--arrival] [--actor NAME]"""
+
+from pathlib import Path
+
+from django.core.management.base import BaseCommand, CommandError
+
+from labeling import actions
+from labeling.management.commands.import_prompts import acting
+from labeling.models import Project
+from labeling.scores import read_scores, tasks_to_score
+from people.errors import Refusal
+
+
+class Command(BaseCommand):
+    help = (
+        "Active order: read scores of tasks from a file and put the queue in their order; or write the tasks that wait, "
+        "for whatever makes the scores."
+    )
+
+    def add_arguments(self, parser) -> None:
+        parser.add_argument("project", help="the project's slug, as in its address")
+        parser.add_argument(
+            "file",
+            type=Path,
+            nargs="?",
+            help="rows with “task” or “id”, and “score”; without it, the tasks are written",
+        )
+        parser.add_argument(
+            "--seed", type=int, help="of the share at random (default: drawn, and kept in the audit trail)"
+        )
+        parser.add_argument("--arrival", action="store_true", help="back to the order in which tasks were made")
+        parser.add_argument("--actor", help="in whose name (default: the first active admin)")
+
+    def handle(
+        self, *, project: str, file: Path | None, seed: int | None, arrival: bool, actor: str | None, **_: object
+    ) -> None:
+        found = Project.objects.filter(slug=project).first()
+        if found is None:
+            known = ", ".join(Project.objects.values_list("slug", flat=True)) or "none yet"
+            raise CommandError(f"There is no project “{project}”. Projects: {known}.")
+        if file is not None and not file.is_file():
+            raise CommandError(f"There is no file {file}.")
+        try:
+            if arrival:
+                waiting = actions.order_by_arrival(actor=acting(actor), project=found)
+                self.stdout.write(f"{waiting} tasks wait in the order in which they were made.")
+            elif file is not None:
+                scores = read_scores(found, file)
+                count = actions.set_scores(actor=acting(actor), project=found, scores=scores, seed=seed)
+                self.stdout.write(f"{count} tasks have a score; the queue stands in its order.")
+            else:
+                for line in tasks_to_score(found):
+                    self.stdout.write(line, ending="")
+        except Refusal as refusal:
+            raise CommandError("\n".join(map(str, refusal.problems))) from None
