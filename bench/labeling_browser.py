@@ -53,6 +53,7 @@ def measure(site: Site, slug: str, name: str, password: str) -> dict[str, Any] |
         **first,
         "usable_again_ms": statistics.median(usable),
         "strokes": len(STROKES),
+        "rankings": len(next_task),
         "next_task_ms": statistics.median(next_task),
         "next_task_longest_ms": max(next_task),
     }

@@ -16,7 +16,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -114,10 +114,12 @@ class Person:
         return turn(page)
 
     async def work(self, order: dict[str, Any], found: Found, until: float) -> None:
-        patient, double = order.get("patient", False), order.get("double", 0)
-        task = await (
-            self._patiently(self.open_board, order["slug"], found) if patient else self.open_board(order["slug"])
-        )
+        double = order.get("double", 0)
+
+        async def ask(question: Callable[..., Awaitable], *what: Any) -> Any:
+            return await (self._patiently(question, found, *what) if order.get("patient") else question(*what))
+
+        task = await ask(self.open_board, order["slug"])
         for number in range(order.get("count") or sys.maxsize):
             if task is None:
                 found.without_tasks += 1
@@ -125,43 +127,35 @@ class Person:
             if time.perf_counter() >= until:
                 return
             assignment, items = task
-            notation, key = self.ranking(items), secrets.token_hex(16)
-            send = (assignment, notation, key)
+            send = (assignment, self.ranking(items), secrets.token_hex(16))
+            tab = Connection(self.connection.host, self.connection.port, self.connection.cookies)
+            twice = double and number % double == double - 1
             begun = time.perf_counter()
-            second = (
-                asyncio.create_task(self._in_another_tab(*send)) if double and number % double == double - 1 else None
-            )
-            status, body = await (self._patiently(self.submit, send, found) if patient else self.submit(send))
+            second = asyncio.create_task(ask(self.submit, tab, *send)) if twice else None
+            status, body = await ask(self.submit, self.connection, *send)
             found.latencies.append(time.perf_counter() - begun)
             if status != 200:
                 found.errors.append(f"{status} {body[:300]}")
-                task = await self.open_board(order["slug"])
+                task = await ask(self.open_board, order["slug"])
                 continue
-            found.acknowledged[key] = [assignment, notation]
+            found.acknowledged[send[2]] = [assignment, send[1]]
             task = turn(json.loads(body)["html"])
             if second is not None:
                 found.twice += 1
                 status, body = await second
+                tab.close()
                 if status != 200 or turn(json.loads(body)["html"]) != task:
                     found.errors.append(f"the second of two submits: {status} {body[:300]}")
 
-    async def submit(self, send: tuple[str, str, str], connection: Connection | None = None) -> tuple[int, str]:
-        assignment, notation, key = send
+    async def submit(self, connection: Connection, assignment: str, notation: str, key: str) -> tuple[int, str]:
         fields = {"ranking": notation, "client_key": key, "seconds": f"{self.random.uniform(5, 90):.1f}"}
-        return await (connection or self.connection).ask("POST", f"/rank/turn/{assignment}/submit/", fields, JSON)
+        return await connection.ask("POST", f"/rank/turn/{assignment}/submit/", fields, JSON)
 
-    async def _in_another_tab(self, *send: str) -> tuple[int, str]:
-        tab = Connection(self.connection.host, self.connection.port, self.connection.cookies)
-        try:
-            return await self.submit(send, tab)
-        finally:
-            tab.close()
-
-    async def _patiently(self, ask: Any, what: Any, found: Found) -> Any:
+    async def _patiently(self, question: Callable[..., Awaitable], found: Found, *what: Any) -> Any:
         give_up = time.perf_counter() + PATIENCE_SECONDS
         while True:
             try:
-                return await ask(what)
+                return await question(*what)
             except Unanswered:
                 if time.perf_counter() > give_up:
                     raise
