@@ -164,9 +164,9 @@ def test_the_trail_is_never_changed_by_a_page(client, boss):
 
 def test_a_long_trail_is_as_quick_as_a_short_one(boss):
     """Decisions among very many turns are found by an index that holds them alone; no page counts or skips."""
-    some(40_000, verb="ranking.submit", object_type="labeling.Assignment", routine=True, actor=boss)
+    some(2_000, verb="ranking.submit", object_type="labeling.Assignment", routine=True, actor=boss)
     some(30, actor=boss, place="labeling.project:7")
-    some(40_000, verb="ranking.submit", object_type="labeling.Assignment", routine=True)
+    some(2_000, verb="ranking.submit", object_type="labeling.Assignment", routine=True)
     for asked in (
         Asked(),
         Asked(place="labeling.project:7"),
