@@ -88,9 +88,7 @@ def test_a_page_that_scrolls_follows_what_is_dragged_down_to_the_tiers(open_page
     page.mouse.down()
     page.mouse.move(start["x"] + 30, 340)
     page.mouse.move(start["x"] + 30, 355)
-    page.wait_for_function(
-        "() => scrollY > 0 && scrollY + innerHeight >= document.documentElement.scrollHeight - 1"
-    )
+    page.wait_for_function("() => scrollY > 0 && scrollY + innerHeight >= document.documentElement.scrollHeight - 1")
     to = page.locator(".gap.last").bounding_box()
     page.mouse.move(to["x"] + to["width"] / 2, to["y"] + to["height"] / 2, steps=3)
     page.mouse.up()
