@@ -8,6 +8,7 @@ WIDTH = 300
 LABELS = 130  # pixels for what stands at the left
 ROW = 19  # height of a row
 MOST_ROWS = 40
+FINE = 0.06  # below this span an axis needs another digit
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,6 @@ class Intervals:
     rows: tuple[Row, ...]
     mark: float | None = None
     format: str = ".2f"  # of d3
-    domain: tuple[float, float] | None = None
 
     def spec(self, colours: tuple[str, ...] = SENTINELS) -> dict:
         point, second, _third, grid, text = colours
@@ -33,9 +33,7 @@ class Intervals:
         axis = {"title": None, "labelFontSize": 11, "labelColor": text, "domain": False, "ticks": False}
         across = {
             "type": "quantitative",
-            "scale": {"domain": list(self.domain), "nice": False, "clamp": True}
-            if self.domain
-            else {"zero": False, "nice": 5},
+            "scale": {"zero": False, "nice": 5},
             "axis": {**axis, "grid": True, "gridColor": grid, "tickCount": 5, "format": self.format},
         }
         down = {
@@ -144,7 +142,12 @@ class Histogram:
         }
 
 
-def intervals(named: list[tuple[str, dict | None]], **how: object) -> Intervals | None:
+Plot = Intervals | Histogram
+
+
+def intervals(
+    named: list[tuple[str, dict | None]], *, mark: float | None = None, percent: bool = False
+) -> Intervals | None:
     """Of named figures (as quality.plain writes them), those that have a value; None if none has. Names that occur twice are numbered."""
     rows, seen = [], {}
     for label, figure in named:
@@ -152,7 +155,11 @@ def intervals(named: list[tuple[str, dict | None]], **how: object) -> Intervals 
             seen[label] = seen.get(label, 0) + 1
             shown = label if seen[label] == 1 else f"{label} ({seen[label]})"
             rows.append(Row(shown, figure["value"], figure["low"], figure["high"]))
-    return Intervals(tuple(rows), **how) if rows else None
+    if not rows:
+        return None
+    ends = [end for row in rows for end in (row.value, row.low, row.high) if end is not None]
+    fine = max(ends) - min(ends) < FINE
+    return Intervals(tuple(rows), mark, (("+.1%" if fine else "+.0%") if percent else (".3f" if fine else ".2f")))
 
 
 def histogram(values: list[float], *, low: float, high: float, parts: int, **how: object) -> Histogram | None:

@@ -23,9 +23,10 @@ def interval(figure: dict | None, kind: str = "two") -> str:
     """ "0.61–0.66", or nothing where there is no interval."""
     if not figure or figure["low"] is None:
         return ""
+    digits = 0 if abs(figure["value"] or 0.0) >= 0.1 else 1
     between = " … " if figure["low"] < 0 or figure["high"] < 0 else "–"
     if kind == "percent":
-        return f"{_rounded(figure['low'] * 100, 0)}{between}{_rounded(figure['high'] * 100, 0)} %"
+        return f"{_rounded(figure['low'] * 100, digits)}{between}{_rounded(figure['high'] * 100, digits)} %"
     return f"{_rounded(figure['low'])}{between}{_rounded(figure['high'])}"
 
 
@@ -58,5 +59,5 @@ def cell(found: dict | None, kind: str = "two") -> dict:
 
 
 @register.filter
-def get(mapping: dict | None, key: object) -> object:
-    return mapping.get(key) if mapping else None
+def at(found: list, place: int) -> object:
+    return found[place]

@@ -1,5 +1,6 @@
 """The quality page of a project: how it goes, how far people agree, how each of them does, what moves rankings, the models compared. And its files."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -61,6 +62,7 @@ def _sections(request: HttpRequest, project: Project, *, first: str = "", work: 
         if not (work or name == first or found.has(*section.needs)):
             return {"project": project, "sections": shown, "waiting": name, "waiting_for": section.title}
         context = section.context(found, request)
+        context["pictures"] = _draw(context["plots"])
         shown.append((name, section.title, f"labeling/parts/quality_{name}.html", context))
     return {"project": project, "sections": shown}
 
@@ -85,7 +87,7 @@ def _agreement(found: Quality, request: HttpRequest) -> dict:
     return {
         "data": data,
         "named": named,
-        "pictures": _draw(picture, spread),
+        "plots": [picture, spread],
         "contested": contested,
         "compared_tasks": len(per_task),
         "says": {
@@ -131,7 +133,7 @@ def _annotators(found: Quality, request: HttpRequest) -> dict:
         "hidden": len(rows) - len(shown),
         "columns": [(key, title) for key, (title, _value) in COLUMNS.items()],
         "sort": sort,
-        "pictures": _draw(picture),
+        "plots": [picture],
         "drawn": min(len(with_interval), pictures.MOST_ROWS),
         "of": len(rows),
         "any_gold": any(row.gold is not None for row in rows),
@@ -142,14 +144,15 @@ def _annotators(found: Quality, request: HttpRequest) -> dict:
 
 def _slices(found: Quality, request: HttpRequest) -> dict:
     titles = quality_tables.titles_of_slices()
-    tables = []
+    tables, plots = [], []
     for name, values in found["slices"].items():
         rows = [(value, summary) for value, summary in values.items()]
         picture = pictures.intervals(
             [(value, summary["tau_x"]) for value, summary in rows], mark=found["agreement"]["tau_x"]["value"]
         )
-        tables.append((titles.get(name, name), rows, _draw(picture)))
-    return {"tables": tables, "questions": _questions(found)}
+        tables.append((titles.get(name, name), rows))
+        plots.append(picture)
+    return {"tables": tables, "plots": plots, "questions": _questions(found)}
 
 
 def _questions(found: Quality) -> list[tuple[str, dict]]:
@@ -164,20 +167,11 @@ def _bias(found: Quality, request: HttpRequest) -> dict:
     thirds = list(
         zip((_("fastest third"), _("middle third"), _("slowest third")), data["speed"]["thirds"], strict=True)
     )
-    wins = [
-        (_("shown earlier"), data["position"]["earlier_wins"]),
-        (_("longer"), data["length"]["longer_wins"]),
-    ]
     return {
         "data": data,
         "places": places_,
         "thirds": thirds,
-        "wins": wins,
-        "pictures": _draw(
-            pictures.intervals(wins, mark=0.5, format=".0%"),
-            pictures.intervals(places_, mark=0.0, format="+.0%"),
-            pictures.intervals(thirds),
-        ),
+        "plots": [pictures.intervals(places_, mark=0.0, percent=True), pictures.intervals(thirds)],
         "says": {
             "position": words.position(data["position"]),
             "length": words.length(data["length"]),
@@ -189,7 +183,7 @@ def _bias(found: Quality, request: HttpRequest) -> dict:
 def _models(found: Quality, request: HttpRequest) -> dict:
     comparison = found["models"]["comparison"]
     if comparison is None:
-        return {"comparison": None}
+        return {"comparison": None, "plots": []}
     strengths = comparison["strengths"]
     groups: dict[int, list[dict]] = {}
     for each in strengths:
@@ -208,10 +202,10 @@ def _models(found: Quality, request: HttpRequest) -> dict:
         )
         for a, row in enumerate(strengths)
     ]
-    return {"comparison": comparison, "groups": list(groups.values()), "pictures": _draw(*drawn), "matrix": matrix}
+    return {"comparison": comparison, "groups": list(groups.values()), "plots": drawn, "matrix": matrix}
 
 
-def _draw(*plots: charts.Drawable | None) -> list[str]:
+def _draw(plots: list[pictures.Plot | None]) -> list[str]:
     """The pictures, "" where there is nothing to draw."""
     drawn = iter(charts.draw([plot for plot in plots if plot]))
     return [next(drawn) if plot else "" for plot in plots]
@@ -235,16 +229,24 @@ SECTIONS: dict[str, Section] = {
 
 # Files
 
+PICTURE = re.compile(r"([a-z]+)-(\d+)\.vl\.json")
+
 
 @require_GET
 @requires(Right.SEE_QUALITY, place=places.project)
 def file(request: HttpRequest, slug: str, name: str) -> HttpResponse:
-    """`report.json`, or one of the tables as CSV."""
+    """`report.json`, one of the tables as CSV, or a picture as a Vega-Lite specification: agreement-0.vl.json."""
     project = get_object_or_404(Project, slug=slug)
     headers = {"Content-Disposition": f'attachment; filename="{project.slug}-{name}"'}
     if name == "report.json":
         dumping = {"indent": 1, "ensure_ascii": False}
         return JsonResponse(quality_tables.report(project), headers=headers, json_dumps_params=dumping)
+    if picture := PICTURE.fullmatch(name):
+        section = SECTIONS.get(picture[1])
+        plots = section.context(Quality(project), request)["plots"] if section else []
+        if not 0 <= int(picture[2]) < len(plots) or plots[int(picture[2])] is None:
+            raise Http404
+        return JsonResponse(plots[int(picture[2])].spec(charts.PLAIN), headers=headers)
     table = name.removesuffix(".csv")
     if table == name or table not in quality_tables.TABLES:
         raise Http404

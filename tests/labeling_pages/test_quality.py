@@ -209,6 +209,16 @@ def test_the_files_hold_the_figures(page, project):
     assert page.get(reverse("project-quality-file", args=[project.slug, "secrets.csv"])).status_code == 404
 
 
+def test_pictures_are_there_for_other_programs(page, project):
+    body = page_of(page, project, all=1).content.decode()
+    address = reverse("project-quality-file", args=[project.slug, "models-0.vl.json"])
+    assert address in body
+    spec = page.get(address).json()
+    assert [row["label"] for row in spec["data"]["values"]] == ["system A", "system B", "system C"]
+    for name in ("models-7.vl.json", "moods-0.vl.json"):
+        assert page.get(reverse("project-quality-file", args=[project.slug, name])).status_code == 404
+
+
 def test_a_name_that_looks_like_a_formula_stays_a_text(page, project):
     person = project.assignments.filter(annotator__first_name="Ayu").first().annotator
     person.first_name = "=1+1"
