@@ -78,6 +78,9 @@ class SampleSerializer(serializers.Serializer):
     top_p = serializers.FloatField(default=1.0)
     max_tokens = serializers.IntegerField(default=128)
     resample = serializers.IntegerField(default=3, help_text="Tries to get another text for a duplicate.")
+    batch = serializers.CharField(
+        default="", allow_blank=True, help_text="That of the new tasks; made if it is not there."
+    )
 
 
 class SnapshotSerializer(serializers.Serializer):
@@ -139,10 +142,11 @@ class SampleForProject(APIView):
         project = get_object_or_404(Project, slug=slug)
         given = SampleSerializer(data=request.data)
         given.is_valid(raise_exception=True)
-        plan = Plan(**given.validated_data | {"versions": tuple(given.validated_data["versions"])})
-        return Response(
-            JobSerializer(actions.start_sampling(actor=request.user, project=project, plan=plan)).data, status=202
-        )
+        asked = dict(given.validated_data)
+        batch = asked.pop("batch")
+        plan = Plan(**asked | {"versions": tuple(asked["versions"])})
+        job = actions.start_sampling(actor=request.user, project=project, plan=plan, batch=batch)
+        return Response(JobSerializer(job).data, status=202)
 
 
 # Data sets

@@ -41,9 +41,10 @@ def import_file(progress, *, project: int, upload: str, skip_bad: bool, batch: s
 
 
 @job("sample", title=gettext_lazy("Sample outputs"), right=Right.MANAGE_PROJECTS, place=_project)
-def sample(progress, *, project: int, plan: dict) -> dict:
+def sample(progress, *, project: int, plan: dict, batch: str = "") -> dict:
     project = Project.objects.get(pk=project)
-    result = carry_out(project, Plan(**plan | {"versions": tuple(plan["versions"])}), progress.set)
+    plan = Plan(**plan | {"versions": tuple(plan["versions"])})
+    result = carry_out(project, plan, progress.set, batch=batch, actor=progress.job.created_by)
     return {
         "message": _("The outputs are sampled and ready to be ranked."),
         "url": project.get_absolute_url(),

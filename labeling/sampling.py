@@ -14,13 +14,15 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from labeling.actions.tasks import make_tasks
+from labeling.actions.batches import batch_named
+from labeling.actions.tasks import Place, make_tasks
 from labeling.identity import digest_of
 from labeling.models import Completion, Project, Prompt
 from labeling.ranking import MAX_ITEMS
 from labeling.writers import Written, writer_of
 from models_registry.models import Head, Version
 from people.errors import Refusal
+from people.models import User
 
 BATCH = 32  # prompts
 
@@ -132,8 +134,10 @@ def digests_of(versions: Sequence[int]) -> dict[int, str]:
     return dict(Version.objects.filter(pk__in=versions).values_list("pk", "digest"))
 
 
-def sample(project: Project, plan: Plan, progress: Callable[[int, int], None]) -> Sampled:
-    """Carry out a plan; see the module. Raises Refusal if it makes no sense or there is no prompt."""
+def sample(
+    project: Project, plan: Plan, progress: Callable[[int, int], None], *, batch: str = "", actor: User | None = None
+) -> Sampled:
+    """Carry out a plan; see the module. New tasks belong to the `batch` of this name. Raises Refusal if the plan makes no sense or there is no prompt."""
     problems = plan.problems()
     if not project.prompts.exists():
         problems.append(_("This project has no prompts yet; import some first."))
@@ -150,8 +154,9 @@ def sample(project: Project, plan: Plan, progress: Callable[[int, int], None]) -
             progress(place * len(prompts) + start, total)
             writer.write(start, prompts[start : start + BATCH], plan.share(place, number))
         writer.writer.close()
+    place = Place(batch=batch_named(project, batch, actor))
     for start in range(0, len(prompts), BATCH):
-        _make_tasks(project, round_, prompts[start : start + BATCH], result)
+        _make_tasks(project, round_, prompts[start : start + BATCH], place, result)
     progress(total, total)
     return result
 
@@ -264,7 +269,7 @@ def _keep_distinct(
 
 
 @transaction.atomic
-def _make_tasks(project: Project, round_: str, pks: Sequence[int], result: Sampled) -> None:
+def _make_tasks(project: Project, round_: str, pks: Sequence[int], place: Place, result: Sampled) -> None:
     """A task of each prompt's outputs, in an order that says nothing about who wrote them."""
     here = _of_round(round_, pks)
     prompts = Prompt.objects.in_bulk(pks)
@@ -276,6 +281,6 @@ def _make_tasks(project: Project, round_: str, pks: Sequence[int], result: Sampl
             continue
         random.Random(f"{round_} {prompts[pk].digest}").shuffle(completions)
         wanted.append((prompts[pk], completions))
-    made = make_tasks(project, wanted)
+    made = make_tasks(project, wanted, [place] * len(wanted))
     result.tasks += sum(new for _task, new in made)
     result.tasks_known += sum(not new for _task, new in made)

@@ -32,15 +32,19 @@ def start_import(*, actor: User, project: Project, upload: Upload, skip_bad: boo
 
 
 @transaction.atomic
-def start_sampling(*, actor: User, project: Project, plan: "Plan") -> Job:
-    """Sample outputs for every prompt of a project. Models are the site's, and so is the right to let them write."""
+def start_sampling(*, actor: User, project: Project, plan: "Plan", batch: str = "") -> Job:
+    """Sample outputs for every prompt of a project; the new tasks belong to the `batch` of this name.
+
+    Models are the site's, and so is the right to let them write.
+    """
     check(actor, Right.SAMPLE_MODELS)
     problems = plan.problems()
     if not project.prompts.exists():
         problems.append(_("This project has no prompts yet; import some first."))
     if problems:
         raise Refusal(problems)
-    arguments = {"project": project.pk, "plan": asdict(plan)}
+    check_length(batch)
+    arguments = {"project": project.pk, "plan": asdict(plan), "batch": batch}
     return enqueue(actor=actor, what="sample", arguments=arguments, subject=subject_of(project))
 
 

@@ -69,6 +69,14 @@ def _set_paused(actor: User, batch: Batch, paused: bool) -> int:
     return len(tasks)
 
 
+def batch_named(project: Project, name: str, actor: User | None) -> Batch | None:
+    """For verbs that bring tasks: the batch of this name, made if it is not there; None without a name."""
+    name = name.strip()
+    if not name:
+        return None
+    return Batch.objects.get_or_create(project=project, name=name, defaults={"created_by": actor})[0]
+
+
 def check_length(name: str) -> None:
     """Of a batch that is found or made by its name, as in an import."""
     most = Batch._meta.get_field("name").max_length

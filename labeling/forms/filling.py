@@ -98,6 +98,13 @@ class SampleForm(forms.Form):
         help_text=_("The same seed gives the same outputs again; another one gives others."),
     )
 
+    batch = forms.CharField(
+        label=_("Batch of the new tasks"),
+        max_length=120,
+        required=False,
+        help_text=_("A round of tasks that come and pause together, such as “Round 2”."),
+    )
+
     def __init__(self, *args, project: Project, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.fields["versions"].queryset = writers()
@@ -106,5 +113,5 @@ class SampleForm(forms.Form):
             self.fields["versions"].initial = self.fields["versions"].queryset
 
     def plan(self) -> Plan:
-        data = dict(self.cleaned_data)
+        data = {name: value for name, value in self.cleaned_data.items() if name != "batch"}
         return Plan(versions=tuple(version.pk for version in data.pop("versions")), **data)

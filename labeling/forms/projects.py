@@ -22,6 +22,7 @@ class Group:
     fields: list[forms.BoundField]
     folded: bool
     open: bool
+    page: str  # of what belongs to it: "questions", "known", "order" or ""
 
 
 class ProjectForm(forms.ModelForm):
@@ -96,6 +97,12 @@ class ProjectForm(forms.ModelForm):
             True,
         ),
     ]  # fmt: skip
+    PAGES = {
+        "allow_partial": "questions",
+        "gold_percent": "known",
+        "heldout_percent": "order",
+        "outputs_per_task": "tasks",
+    }
     # Fields in another unit than the setting: field: (setting, units of the setting in one of the field's).
     UNITS = {
         "lease_minutes": ("lease_seconds", 60),
@@ -116,7 +123,14 @@ class ProjectForm(forms.ModelForm):
 
     def groups(self) -> list[Group]:
         return [
-            Group(heading, about, fields := [self[name] for name in names], folded, any(map(self._is_telling, fields)))
+            Group(
+                heading,
+                about,
+                fields := [self[name] for name in names],
+                folded,
+                any(map(self._is_telling, fields)),
+                self.PAGES.get(names[0], ""),
+            )
             for heading, about, names, folded in self.GROUPS
         ]
 

@@ -7,6 +7,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from labeling import questions
+from labeling.actions.batches import batch_named
 from labeling.actions.tasks import Known, Place
 from labeling.importing.columns import Problems, problems_with_answers
 from labeling.importing.formats import Item
@@ -24,7 +25,7 @@ class Fitting:
         self.asked = questions.read(project.questions)
         self.people: dict[str, User | None] = {}
         self.groups: dict[str, Group | None] = {}
-        self.batches: dict[str, Batch] = {}
+        self.batches: dict[str, Batch | None] = {}
 
     def check(self, item: Item) -> None:
         """Raises BadRow with all that does not fit."""
@@ -46,9 +47,7 @@ class Fitting:
         """Those that checked items name and that are not there yet, before their tasks."""
         for name in dict.fromkeys(self._batch_of(item) for item in items if item.completions):
             if name and name not in self.batches:
-                self.batches[name] = Batch.objects.get_or_create(
-                    project=self.project, name=name, defaults={"created_by": actor}
-                )[0]
+                self.batches[name] = batch_named(self.project, name, actor)
 
     def place(self, item: Item, actor: User) -> Place:
         """Where a checked item's task shall stand."""

@@ -24,7 +24,8 @@ def sample(request: HttpRequest, slug: str) -> HttpResponse:
     problems: list[str] = []
     if request.method == "POST" and form.is_valid():
         try:
-            actions.start_sampling(actor=request.user, project=project, plan=form.plan())
+            batch = form.cleaned_data["batch"]
+            actions.start_sampling(actor=request.user, project=project, plan=form.plan(), batch=batch)
             messages.info(request, _("Sampling has begun. You can leave this page; it goes on."))
             return redirect("project-sample", project.slug)
         except Refusal as refusal:

@@ -43,13 +43,13 @@ def test_without_prompts_or_models_it_says_what_to_do(page, address, said):
 @pytest.mark.slow
 def test_a_model_writes_outputs_and_the_page_says_what_came_of_it(page, project, address, tiny, said):
     assert str(tiny) in said(page.get(address))
-    page.post(address, {"versions": [tiny.pk], **SETTINGS})
+    page.post(address, {"versions": [tiny.pk], **SETTINGS, "batch": "Round 2"})
     assert "A sampling is under way." in said(page.get(address))
     run_all_waiting()
     text = said(page.get(address))
     assert "6 outputs were sampled. 2 tasks are new." in text
     assert Completion.objects.filter(version=tiny).count() == 6
-    assert project.tasks.count() == 2
+    assert [task.batch.name for task in project.tasks.all()] == ["Round 2", "Round 2"]
 
 
 def test_everything_that_is_wrong_is_said_and_no_job_begins(page, address, listed, said):
