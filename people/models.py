@@ -67,7 +67,9 @@ class AuditEntry(models.Model):
     object_type = models.CharField(max_length=64)
     object_id = models.CharField(max_length=64)
     data = models.JSONField(default=dict)
-    place = models.CharField(max_length=64, default="", db_default="")  # what it belongs to, as in jobs: "labeling.project:12"
+    place = models.CharField(
+        max_length=64, default="", db_default=""
+    )  # what it belongs to, as in jobs: "labeling.project:12"
     routine = models.BooleanField(default=False, db_default=False)
 
     class Meta:
@@ -75,6 +77,7 @@ class AuditEntry(models.Model):
             models.Index(fields=["object_type", "object_id", "at"]),
             models.Index(fields=["actor", "id"], name="audit_of_a_person"),
             models.Index(fields=["id"], condition=models.Q(routine=False), name="audit_of_decisions"),
+            models.Index(fields=["actor", "id"], condition=models.Q(routine=False), name="audit_of_a_deciding_person"),
             models.Index(fields=["place", "id"], condition=models.Q(routine=False), name="audit_of_a_place"),
         ]
 

@@ -70,6 +70,12 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="auditentry",
             index=models.Index(
+                condition=models.Q(("routine", False)), fields=["actor", "id"], name="audit_of_a_deciding_person"
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="auditentry",
+            index=models.Index(
                 condition=models.Q(("routine", False)), fields=["place", "id"], name="audit_of_a_place"
             ),
         ),
