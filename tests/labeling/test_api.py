@@ -4,6 +4,7 @@ import json
 
 import pytest
 from django.urls import reverse
+from django.urls.converters import UUIDConverter
 from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
@@ -221,6 +222,30 @@ ADDRESSES = [
     ("api-batch", "patch", {Role.ADMIN}),
     ("api-desks", "get", {Role.ADMIN}),
     ("api-desk", "post", {Role.ADMIN}),
+    ("api-history", "get", EVERYONE),
+    ("api-history-turn", "get", EVERYONE),
+    ("api-ask", "post", EVERYONE),
+    ("api-members", "get", {Role.ADMIN}),
+    ("api-members", "post", {Role.ADMIN}),
+    ("api-member", "patch", {Role.ADMIN}),
+    ("api-member", "delete", {Role.ADMIN}),
+    ("api-project-invitations", "get", {Role.ADMIN}),
+    ("api-project-invitations", "post", {Role.ADMIN}),
+    ("api-project-invitation", "delete", {Role.ADMIN}),
+    ("api-project-hours", "get", {Role.ADMIN}),
+    ("api-project-audit", "get", {Role.ADMIN}),
+    ("api-hours", "get", {Role.ADMIN}),
+    ("api-quality", "get", LEARNED),
+    ("api-review", "get", LEARNED),
+    ("api-review-task", "get", LEARNED),
+    ("api-adjudicate", "post", LEARNED),
+    ("api-close-task", "post", LEARNED),
+    ("api-reopen-task", "post", LEARNED),
+    ("api-one-more", "post", LEARNED),
+    ("api-remark", "post", LEARNED),
+    ("api-answer", "post", LEARNED),
+    ("api-resolve", "post", LEARNED),
+    ("api-dataset-consensus", "get", LEARNED),
     ("api-datasets", "get", LEARNED),
     ("api-datasets", "post", LEARNED),
     ("api-dataset", "get", LEARNED),
@@ -243,7 +268,10 @@ def arguments(name, *, project, assignment, dataset) -> dict:
     pattern = next(each.pattern for each in urlpatterns if each.name == name)
     about = {"datasets": dataset.pk, "assignments": assignment.pk, "tasks": assignment.task_id}
     found = {"slug": project.slug, "task": assignment.task_id, "pk": about.get(str(pattern).split("/")[0], 1)}
-    return {key: found[key] for key in pattern.converters}
+    return {
+        key: assignment.pk if isinstance(converter, UUIDConverter) else found[key]
+        for key, converter in pattern.converters.items()
+    }
 
 
 @pytest.mark.parametrize(("name", "method", "roles"), ADDRESSES)
