@@ -25,9 +25,14 @@ class TurnSerializer(serializers.ModelSerializer):
         help_text="What you say now; empty if you skipped or flagged the task."
     )
 
+    reason = serializers.SerializerMethodField(help_text="Why you skipped or flagged it.")
+
     class Meta:
         model = Assignment
         fields = ["assignment", "prompt", "ranking", "state", "reason", "revisions", "finished_at"]
+
+    def get_reason(self, turn: Assignment) -> str:
+        return history.reason(turn)
 
     def get_ranking(self, turn: Assignment) -> str:
         return history.notation(turn)

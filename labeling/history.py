@@ -64,6 +64,15 @@ def notation(assignment: Assignment) -> str:
     return as_shown(assignment, current) if current else ""
 
 
+def reason(assignment: Assignment) -> str:
+    """Why a task was skipped or flagged, in words."""
+    if assignment.state != State.FLAGGED:
+        return assignment.reason
+    flag, _colon, note = assignment.reason.partition(": ")
+    label = dict(Assignment.Flag.choices).get(flag, flag)
+    return f"{label}: {note}" if note else str(label)
+
+
 def revisions(assignment: Assignment) -> list[Revision]:
     """All that was said about a task, newest first."""
     asked = questions.read(assignment.project.questions)

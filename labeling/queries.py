@@ -255,15 +255,6 @@ def agreement_with_others(annotator_id: int, project: Project) -> float | None:
     return round(fmean(found), 2) if len(found) >= COMPARED_AT_LEAST else None
 
 
-def history(user: User, project: Project) -> QuerySet[Assignment]:
-    """One's own finished turns, newest first."""
-    return (
-        Assignment.objects.filter(annotator=user, project=project, finished_at__isnull=False)
-        .select_related("task__prompt", "project")
-        .order_by("-finished_at")
-    )
-
-
 # A project's figures
 
 

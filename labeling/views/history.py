@@ -31,7 +31,7 @@ def turns(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "project": project,
         "page": page,
-        "rows": [(turn, history.notation(turn)) for turn in page],
+        "rows": [(turn, history.notation(turn), history.reason(turn)) for turn in page],
         "query": search,
         "filters": [state],
     }
@@ -48,6 +48,7 @@ def turn(request: HttpRequest, slug: str, assignment: UUID) -> HttpResponse:
         "turn": found,
         "outputs": history.outputs(found),
         "revisions": history.revisions(found),
+        "reason": history.reason(found),
         "may_revise": history.may_revise(found),
     }
     return render(request, "labeling/history_turn.html", context)

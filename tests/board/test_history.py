@@ -56,6 +56,13 @@ def test_it_lists_what_one_said_newest_first_in_the_letters_of_the_board(client,
         assert client.get(f"/rank/{project.slug}/history/{first.pk}/{tail}").status_code == 404
 
 
+def test_a_flag_is_told_in_words(client, annotator, project):
+    turn = factories.claim(annotator, project)
+    actions.flag_task(actor=annotator, assignment=turn, flag="not_comparable", note="two languages")
+    for path in ("", f"{turn.pk}/"):
+        assert "not comparable: two languages" in page_of(client, annotator, f"/rank/{project.slug}/history/{path}")
+
+
 def test_programs_read_the_same_and_strangers_learn_nothing(client, annotator, project):
     first = factories.claim(annotator, project)
     factories.submit(annotator, first, "B > A")

@@ -174,6 +174,26 @@ def test_a_session_that_expired_keeps_the_ranking_until_one_has_signed_in_again(
     assert stored(annotator) == [WANTED]
 
 
+def test_nothing_can_be_written_that_the_answer_on_its_way_would_sweep_away(page, annotator):
+    before = present(page)
+    rank(page)
+    page.keyboard.press("n")
+    page.keyboard.type("heard")
+    held = []
+    next_submit(page, held.append)
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector("#board[aria-busy]")
+    page.keyboard.type(" and lost")
+    page.locator(".ranks label").first.click()
+    assert page.input_value("[name=comment]") == "heard"
+    assert page.input_value("#notation") == WANTED
+    held[0].continue_()
+    wait_for_next(page, before)
+    assert stored(annotator) == [WANTED]
+    assert Ranking.objects.get().comment == "heard"
+    assert page.input_value("[name=comment]") == ""
+
+
 def test_two_tabs_with_the_same_task_store_one_ranking_and_lose_none(page, annotator):
     second = page.context.new_page()
     second.goto(page.url)

@@ -2,10 +2,11 @@
 
 import pytest
 
-from labeling import questions
+from labeling import actions, questions
 from labeling.models import Assignment, Ranking
 from labeling.queries import answers_as_shown
 from labeling.questions import PRESETS
+from people.errors import Refusal
 from tests import factories
 from tests.board.test_keeping import next_submit, rank
 from tests.board.test_ranking import open_board, present, stored, wait_for_next
@@ -121,6 +122,27 @@ def test_answers_that_say_nothing_are_not_stored():
         "task": {"ideal": " "},
     }
     assert questions.cleaned(asked, given) == {"outputs": {"A": {"flaws": ["made up", "too long"]}}}
+
+
+@pytest.mark.django_db
+def test_the_same_ranking_with_other_answers_from_a_second_tab_is_refused_and_named():
+    annotator, project = factories.user(), factories.project(tasks=2, outputs=2, questions=QUALITY)
+    turn = factories.claim(annotator, project)
+
+    def submit(key: str, quality: int):
+        said = {"outputs": {"A": {"quality": quality}, "B": {"quality": 1}}}
+        return actions.submit_ranking(
+            actor=annotator, assignment=turn.pk, notation="A > B", client_key=key, answers=said
+        )
+
+    submit("one", 7)
+    assert submit("one", 7).repeated
+    assert submit("two", 7).repeated
+    for key in ("one", "two"):
+        with pytest.raises(Refusal) as refused:
+            submit(key, 2)
+        assert refused.value.status == 409
+    assert answers(annotator)["outputs"]["A"] == {"quality": 7}
 
 
 # At the board

@@ -184,8 +184,10 @@ def test_by_dragging_with_a_finger_on_a_phone(open_page, annotator, width):
 def test_by_tapping_ranks_on_a_phone(open_page, annotator):
     page = open_board(open_page, annotator, factories.project(tasks=2), **PHONE)
     before = present(page)
-    for letter, rank in [("A", 3), ("B", 2), ("C", 1), ("D", 2)]:
+    for letter, rank in [("A", 3), ("A", 3), ("B", 2), ("A", 3), ("C", 1), ("D", 2)]:
         page.locator(f".card[data-item='{'ABCD'.index(letter)}'] .ranks label").nth(rank - 1).tap()
+        if page.input_value("#notation") == "":
+            assert page.text_content("#announce") == "A not ranked"  # the same rank once more takes it away
     page.tap("[data-do=submit]")
     wait_for_next(page, before)
     assert stored(annotator) == [WANTED]

@@ -7,7 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from labeling import actions, queries
+from labeling import actions, history, queries
 from labeling.actions.tasks import Place
 from labeling.models import Assignment, Desk, Project, Ranking, Task
 from people.errors import Refusal
@@ -424,7 +424,7 @@ def test_ones_own_history_holds_what_one_finished_newest_first(ana, ben):
     actions.expire_leases(project=project)
     factories.submit(ben, factories.claim(ben, project))
     factories.claim(ana, project)
-    assert [turn.pk for turn in queries.history(ana, project)] == [second.pk, first.pk]
+    assert [turn.pk for turn in history.turns(ana, project)] == [second.pk, first.pk]
 
 
 def test_undo_of_a_skip_fails_if_another_has_the_task_now(ana, ben):

@@ -5,7 +5,7 @@ import { ask, giveUp, submit, undo } from "./deliver.js";
 import { bind, dispatch, edited, focusCard, follow, now } from "./desk.js";
 import { watchDrags } from "./drag.js";
 import { readTyped } from "./notation.js";
-import { LETTERS } from "./order.js";
+import { LETTERS, tierOf } from "./order.js";
 import { board } from "./page.js";
 import { showPace } from "./pace.js";
 import { prefer, preference } from "./preferences.js";
@@ -134,6 +134,12 @@ board.addEventListener("change", (event) => {
   const card = event.target.closest(".ranks") && event.target.closest(".card");
   if (card) dispatch({ type: "rank", item: Number(card.dataset.item), tier: Number(event.target.value) });
   else if (event.target.closest(".question")) edited();
+});
+board.addEventListener("click", (event) => {
+  // A rank pressed once more is taken away; by pointer only, for Space on a radio button says "this one" again.
+  if (!event.detail || !event.target.matches(".ranks input") || !now.state) return;
+  const item = Number(event.target.closest(".card").dataset.item);
+  if (tierOf(now.state, item) + 1 === Number(event.target.value)) dispatch({ type: "unrank", item });
 });
 board.addEventListener("focusin", (event) => {
   const card = event.target.closest(".card");
