@@ -94,17 +94,18 @@ SORTS = {
 }
 
 
-def in_order(project: Project, found: QuerySet[Task], sort: str) -> QuerySet[Task] | list[Task]:
-    """Tasks in an order that people choose. By agreement: those that disagree most first, those without two rankings last."""
-    if sort != "agreement":
+def in_order(
+    project: Project, found: QuerySet[Task], sort: str, agreed: Mapping[int, float] | None = None
+) -> "QuerySet[Task] | InOrder":
+    """Tasks in an order that people choose. By agreement: those that disagree most first, those in which nobody can disagree last; `agreed` says how
+    far each task's rankings agree."""
+    if sort != "agreement" or agreed is None:
         return found.order_by(*SORTS.get(sort, SORTS["made"]))
     ids = list(found.order_by("pk").values_list("pk", flat=True))
-    known = agreements(project, None if len(ids) > 900 else ids)
-    ids.sort(key=lambda pk: (pk not in known, known.get(pk, 0.0)))
-    return _InOrder(project, ids)  # type: ignore[return-value]
+    return InOrder(project, sorted(ids, key=lambda pk: (pk not in agreed, agreed.get(pk, 0.0))))
 
 
-class _InOrder:
+class InOrder:
     """Ids in an order that no database knows, for a paginator: the tasks themselves are fetched page by page."""
 
     def __init__(self, project: Project, ids: list[int]) -> None:

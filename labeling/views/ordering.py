@@ -1,7 +1,6 @@
 """The page of the queue's order: by arrival or by score, the random share, scores from a file."""
 
 from django.contrib import messages
-from django.db import transaction
 from django.db.models import Count, Max, Min, Q
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -9,7 +8,6 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
 from labeling import actions, places, scores, uploads
-from labeling.actions.ordering import order_by_arrival, order_by_score, set_scores
 from labeling.forms.filling import ImportForm
 from labeling.forms.tasks import OrderForm
 from labeling.models import Project, Task
@@ -29,21 +27,20 @@ def order(request: HttpRequest, slug: str) -> HttpResponse:
     problems: list[str] = []
     try:
         if do == "score":
-            waiting = order_by_score(actor=request.user, project=project)
+            waiting = actions.order_by_score(actor=request.user, project=project)
             messages.success(request, _("Tasks with the highest score come first now; %(n)d wait.") % {"n": waiting})
         elif do == "arrival":
-            waiting = order_by_arrival(actor=request.user, project=project)
+            waiting = actions.order_by_arrival(actor=request.user, project=project)
             messages.success(request, _("Tasks come in the order in which they arrived; %(n)d wait.") % {"n": waiting})
         elif do == "share" and form.is_valid():
-            with transaction.atomic():
-                changed = actions.change_project(actor=request.user, project=project, **form.cleaned_data)
-                if changed.active_order:  # the share that is there was drawn with the old one
-                    order_by_score(actor=request.user, project=changed)
+            changed = actions.change_project(actor=request.user, project=project, **form.cleaned_data)
+            if changed.active_order:  # the share that is there was drawn with the old one
+                actions.order_by_score(actor=request.user, project=changed)
             messages.success(request, _("The random share is saved."))
         elif do == "scores" and upload.is_valid():
             count = _take_scores(request, project, upload)
             messages.success(request, _("%(n)d tasks have a score now, and the highest come first.") % {"n": count})
-        if do and form.is_valid() | (do != "share") and not (do == "scores" and upload.errors):
+        if do and not form.errors and not upload.errors:
             return redirect("project-order", slug)
     except Refusal as refusal:
         problems = list(refusal.problems)
@@ -74,7 +71,7 @@ def _take_scores(request: HttpRequest, project: Project, form: ImportForm) -> in
         found = scores.read_scores(project, kept.path, kept.name)
     finally:
         uploads.discard(kept)
-    return set_scores(actor=request.user, project=project, scores=found)
+    return actions.set_scores(actor=request.user, project=project, scores=found)
 
 
 @require_GET

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_GET, require_POST
 from labeling import actions, known_queries, lanes, places, queries, task_queries
 from labeling.forms.tasks import ChangeForm, KnownForm
 from labeling.models import Assignment, GoldAnswer, Project, Split, Task
+from labeling.quality import Quality
 from labeling.views.known import looked_at
 from labeling.views.lists import Filter, filter_of, page_of, search_of
 from people.errors import Refusal
@@ -26,7 +27,9 @@ def tasks(request: HttpRequest, slug: str) -> HttpResponse:
     fits = fits_of(request, filters)
     found = task_queries.tasks_of(project, fits).select_related("prompt", "batch")
     sort = filter_of(request, "sort", _("In the order they were made"), sorts_of(used))
-    page = page_of(request, task_queries.in_order(project, found, sort.value), size=50)
+    # Of all tasks, agreement is a part of the quality report, which is kept; of those on the page it is worked out below.
+    agreed = {int(pk): each for pk, each in Quality(project)["tasks"].items()} if sort.value == "agreement" else None
+    page = page_of(request, task_queries.in_order(project, found, sort.value, agreed), size=50)
     shown = [task.pk for task in page]
     known = task_queries.agreements(project, shown) if used["agreement"] else {}
     for task in page:
