@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from charts import SENTINELS
 
-WIDTH = 300
-LABELS = 130  # pixels for what stands at the left
+WIDTH = 240
+LABELS = 116  # pixels for what stands at the left
 ROW = 19  # height of a row
 MOST_ROWS = 40
 FINE = 0.06  # below this span an axis needs another digit

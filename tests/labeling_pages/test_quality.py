@@ -67,7 +67,7 @@ def test_the_figures_are_those_of_the_statistics(page, project, said):
     text = said(page_of(page, project, all=1))
     assert f"78 % {three_way.raw.low:.0%}".rstrip("%") in text  # and its interval
     assert "Two people say the same about 78 of 100 pairs" in text
-    assert "12 rankings of 6 tasks by people: 2. Tasks that more than one of them ranked: 6." in text
+    assert "12 rankings of 6 tasks by 2 people. 6 tasks were ranked by several." in text
 
 
 def test_what_is_not_worked_out_yet_comes_part_by_part(page, project):
