@@ -106,6 +106,7 @@ def _past(veteran, project, many: int) -> None:
             AuditEntry(
                 actor=veteran, verb="ranking.submit", object_type="labeling.Assignment", object_id=str(turn.pk),
                 data={"task": turn.task_id, "ranking": 0, "late": False, "spare": False, "next": None},
+                place=f"labeling.project:{project.pk}", routine=True,
             )
             for turn in turns
         )  # fmt: skip

@@ -189,11 +189,14 @@ class RevokeInvitation(APIView):
 
 
 class GroupSerializer(serializers.ModelSerializer):
-    people = serializers.SlugRelatedField("username", many=True, read_only=True, source="user_set")
+    people = serializers.SerializerMethodField(help_text="Sign-in names.")
 
     class Meta:
         model = Group
         fields = ["id", "name", "people"]
+
+    def get_people(self, group: Group) -> list[str]:
+        return [person.username for person in group.user_set.all()]
 
 
 class NameSerializer(serializers.Serializer):

@@ -19,6 +19,7 @@ from people.forms import AddPersonForm, InviteForm
 from people.models import Invitation, Role, User
 from people.permissions import PLACE_RIGHTS, RIGHT_NAMES, Right, can, requires
 from people.views import audit as trail_pages
+from people.views.accounts import next_or
 from people.views.invitations import link_to
 from people.views.people import rights_by_role
 
@@ -95,7 +96,7 @@ def _changed(request: HttpRequest, project: Project, context: dict[str, object])
     else:
         done = _change_one(request, project, get_object_or_404(User, pk=data.get("person") or 0))
     messages.success(request, done)
-    return redirect(f"{request.path}?{request.GET.urlencode()}" if request.GET else request.path)
+    return redirect(next_or(request, request.get_full_path()))
 
 
 def _change_one(request: HttpRequest, project: Project, person: User) -> str:

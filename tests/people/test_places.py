@@ -164,3 +164,16 @@ def test_a_snapshots_maker_deletes_it_and_the_projects_admin_may(mine):
     assert of(another).get(f"/data/{snapshot.pk}/delete/").status_code == 403
     assert of(admin).get(f"/data/{snapshot.pk}/delete/").status_code == 200
     actions.delete_dataset(actor=researcher, dataset=snapshot)
+
+
+def test_a_job_about_a_project_is_seen_and_cancelled_by_its_admins(boss, mine, other):
+    from jobs.actions import enqueue
+    from labeling.queries import subject_of
+
+    job = enqueue(actor=boss, what="import", arguments={"project": mine.pk}, subject=subject_of(mine))
+    address = f"/jobs/{job.pk}/"
+    assert of(member(mine, Role.ADMIN)).get(address).status_code == 200
+    for outsider in (member(mine, Role.RESEARCHER), member(other, Role.ADMIN)):
+        assert of(outsider).get(address).status_code == 403
+        assert of(outsider).delete(f"/api/v1{address}").status_code == 403
+    assert of(member(mine, Role.ADMIN)).delete(f"/api/v1{address}").status_code == 200
