@@ -15,6 +15,7 @@ from rest_framework.views import APIView
 
 from labeling import actions, places
 from labeling.actions.assigning import at_most
+from labeling.actions.queue import one_transaction
 from labeling.api_parts import PROBLEMS, valid
 from labeling.batch_queries import batch_progress
 from labeling.models import Batch, Desk, GoldAnswer, Project, Task
@@ -111,10 +112,13 @@ class Tasks(OfProject, ListAPIView):
             tasks = given["tasks"]
         else:
             tasks = list(tasks_of(project, Fits.of(given["filter"])).values_list("pk", flat=True))
-        with transaction.atomic():
-            for verb, arguments in verbs:
-                count = verb(actor=request.user, project=project, tasks=tasks, **arguments)
-        return Response({"tasks": count})
+        return Response({"tasks": _change(actor=request.user, project=project, tasks=tasks, verbs=verbs)})
+
+
+@one_transaction
+def _change(*, actor: User, project: Project, tasks: list[int], verbs: list[tuple[Callable, dict]]) -> int:
+    counts = [verb(actor=actor, project=project, tasks=tasks, **arguments) for verb, arguments in verbs]
+    return counts[0]
 
 
 def _changes(project: Project, given: dict) -> list[tuple[Callable, dict]]:

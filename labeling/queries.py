@@ -87,6 +87,13 @@ def belongs(user: User, project: Project) -> bool:
     return takes_part(user, project, member=memberships_of(user).filter(project=project).exists())
 
 
+def is_on_the_way(desk: Desk, project: Project) -> bool:
+    """Do practice and qualification come before the real tasks? Who has worked before there were any is past them."""
+    if desk.stage == Desk.Stage.NEW:
+        return not desk.done and bool({Task.Kind.PRACTICE, Task.Kind.QUALIFICATION} & set(project.known_kinds))
+    return desk.stage != Desk.Stage.WORKING
+
+
 def may_take_from(user: User, desk: Desk, project: Project, lane: str) -> bool:
     """Do tasks of this lane come to `user`?"""
     return any(lane in together for together in lanes_for(user.pk, desk, project))
@@ -120,8 +127,8 @@ def may_rank_task(user: User, task: Task) -> bool:
     if task.state != Task.State.OPEN or not task.free_slots or (mine and mine.state != Assignment.State.EXPIRED):
         return False
     desk = _desk(user.pk, task.project)
-    is_theirs = not desk.paused_because and may_take_from(user, desk, task.project, task.lane)
-    return is_theirs and may_rank(user, task.project)
+    is_ready = not desk.paused_because and not is_on_the_way(desk, task.project)
+    return is_ready and may_take_from(user, desk, task.project, task.lane) and may_rank(user, task.project)
 
 
 def subject_of(project: Project) -> str:

@@ -106,7 +106,9 @@ def _counter(left: int | None, percent: int) -> int | None:
     """Turns until the next one, this one included; drawn if there is no number yet, or one from when it was rarer."""
     if not percent:
         return None
-    return left if left is not None and left <= _most(percent) else _draw(percent)
+    if left is None:
+        return _draw(percent) + 1  # never the very first: its round is that of the turn before
+    return left if left <= _most(percent) + 1 else _draw(percent)
 
 
 def _draw(percent: int) -> int:

@@ -101,6 +101,8 @@ def claim_this_task(*, actor: User, task: Task) -> Assignment:
     if mine and mine.state == State.CLAIMED:
         _extend(mine)
         return mine
+    if queries.is_on_the_way(desk, project):
+        raise Refusal(_("Practice tasks and the qualification come first; go to the board."), status=409)
     if mine and mine.state != State.EXPIRED:
         raise Refusal(
             _("You have had this task already (%(state)s).") % {"state": mine.get_state_display()}, status=409
@@ -135,8 +137,8 @@ def submit_ranking(
 ) -> Outcome:
     """Store what `actor` says about their task, and claim the next one.
 
-    `notation` and `answers` (labeling.questions) are in the letters of the board. `client_key` is made by the client, once for each ranking it wants stored. A second
-    tab with the same ranking gets the same answer; with another one a Refusal (409) that names what is stored.
+    `notation` and `answers` (labeling.questions) are in the letters of the board. `client_key` is made by the client, once for each ranking it
+    wants stored. A second tab with the same ranking gets the same answer; with another one a Refusal (409) that names what is stored.
     """
     said = Said(notation, client_key, seconds, comment, answers or {})
     try:

@@ -249,10 +249,9 @@ def test_the_round_of_a_gold_task_is_the_one_that_people_are_in(ana):
     add_known(project, 20)
     first = factories.claim(ana, project)
     Desk.objects.update(until_gold=1)
-    gold = answer(ana, first).next if not first.aside else first
-    assert gold.aside
-    if not first.aside:
-        assert queries.board_state(gold)["round"] == queries.board_state(first)["round"] == "Round 2"
+    gold = answer(ana, first).next
+    assert (first.aside, gold.aside) == (False, True)
+    assert queries.board_state(gold)["round"] == queries.board_state(first)["round"] == "Round 2"
 
 
 def test_a_gold_turn_counts_for_nothing_but_the_persons_own_figures(ana):
@@ -406,6 +405,10 @@ def test_from_practice_with_feedback_over_the_qualification_to_the_real_tasks(an
     assert outcome.feedback.violated == [letter]
     assert outcome.feedback.score == 0.5
     assert outcome.feedback.explanation == "A is the only one that answers."
+    real = project.tasks.filter(kind=Kind.NORMAL).first()
+    assert not queries.may_rank_task(ana, real)
+    with pytest.raises(Refusal, match="come first"):
+        actions.claim_this_task(actor=ana, task=real)
     repeated = answer(ana, assignment, "B > A > C > D")
     assert (repeated.repeated, repeated.feedback) == (True, outcome.feedback)
     with pytest.raises(Refusal, match="heard how it went"):
@@ -485,6 +488,13 @@ def test_nobody_passes_by_practice_before_they_have_answered_the_warning(ana):
     actions.accept_warning(actor=ana, project=project, takes_sensitive=True)
     assert factories.claim(ana, project).task_id == practice.pk
     assert queries.standing(ana.pk, project)["warning"] == ""
+
+
+def test_out_of_turn_nobody_passes_by_practice_either(ana):
+    project = factories.project(tasks=1, gold_percent=0)
+    add_known(project, 1, Kind.PRACTICE)
+    with pytest.raises(Refusal, match="come first"):
+        actions.claim_this_task(actor=ana, task=project.tasks.get(kind="normal"))
 
 
 # Repeats

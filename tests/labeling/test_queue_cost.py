@@ -83,3 +83,14 @@ def test_the_next_task_is_found_by_the_queues_index():
         plan = [row[-1] for row in cursor.fetchall()]
     assert any("USING INDEX task_queue" in step for step in plan)
     assert not any("TEMP B-TREE" in step or step.startswith(("SCAN t", "SCAN m", "SCAN b")) for step in plan), plan
+
+
+def test_a_task_with_a_known_answer_is_found_by_their_index_however_many_others_there_are():
+    project = factories.project(tasks=5)
+    with CaptureQueriesContext(connection) as captured:
+        statements.known_answer(project.pk, 1, "gold", repeat=0, sensitive=True)
+    with connection.cursor() as cursor:
+        cursor.execute("EXPLAIN QUERY PLAN " + captured[0]["sql"])
+        plan = [row[-1] for row in cursor.fetchall()]
+    assert any("USING INDEX tasks_with_an_answer" in step for step in plan), plan
+    assert not any(step.startswith(("SCAN t", "SCAN m", "SCAN b")) for step in plan), plan
