@@ -39,6 +39,14 @@ class Drawable(Hashable, Protocol):
         """The Vega-Lite specification, in the colours SENTINELS (or RUN_COLOURS)."""
 
 
+def warm() -> None:
+    """Get ready to draw, while the figures are still being worked out."""
+    try:
+        renderer.warm()
+    except OSError:
+        logger.exception("The charts will not be drawn.")
+
+
 def draw(plots: Iterable[Drawable]) -> list[SafeString]:
     """The SVG of each plot in the language of the request. What did not change since it was last asked for is not drawn again."""
     language = (get_language() or "").partition("-")[0]

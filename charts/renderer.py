@@ -41,6 +41,17 @@ def draw(specs: list[dict], locale: dict) -> list[str]:
     raise AssertionError
 
 
+def warm() -> None:
+    """Start the process now, for who is going to draw in a moment: it takes a while to be ready."""
+    global _process
+    if _lock.acquire(blocking=False):
+        try:
+            if _process is None or _process.poll() is not None:
+                _process = _start()
+        finally:
+            _lock.release()
+
+
 def _start() -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, __file__],  # by its path: the package would bring Django along

@@ -61,6 +61,7 @@ def _sections(request: HttpRequest, project: Project, *, first: str = "", work: 
         section = SECTIONS[name]
         if not (work or name == first or found.has(*section.needs)):
             return {"project": project, "sections": shown, "waiting": name, "waiting_for": section.title}
+        charts.warm()
         context = section.context(found, request)
         context["pictures"] = _draw(context["plots"])
         shown.append((name, section.title, f"labeling/parts/quality_{name}.html", context))
