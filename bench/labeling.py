@@ -21,7 +21,9 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import statistics
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -261,6 +263,7 @@ def main() -> None:
     given = parser.parse_args()
     if given.quick:
         given.tasks, given.seconds, given.annotators = 2000, 2, [1, 8]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # so that what was started is stopped
     with tempfile.TemporaryDirectory() as folder:
         work = (given.work or Path(folder)).absolute()
         work.mkdir(parents=True, exist_ok=True)

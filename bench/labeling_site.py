@@ -1,6 +1,7 @@
 """The product's own server on a data folder of its own, for what is measured or proved about collecting rankings: started, watched, killed, looked into."""
 
 import contextlib
+import ctypes
 import json
 import os
 import re
@@ -67,8 +68,9 @@ class Site:
         """Returns when the server answers; `before` stands in front of the command (a tracer)."""
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [*before, *command], cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
-            )
+                [*before, *command], cwd=ROOT, env=self.environment, stdout=log, stderr=log,
+                start_new_session=True, preexec_fn=die_with_parent,
+            )  # fmt: skip
         until = time.monotonic() + START_SECONDS
         while not self._answers():
             if self.process.poll() is not None or time.monotonic() > until:
@@ -142,6 +144,12 @@ class Site:
     def remove(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
         self.log.unlink(missing_ok=True)
+
+
+def die_with_parent() -> None:
+    """In the child, before exec: ask the kernel for SIGTERM when the parent dies, however it dies (Linux only)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def descendants(pid: int) -> list[int]:
