@@ -11,7 +11,6 @@ from rest_framework.test import APIClient
 from labeling.models import Dataset, Membership, Project
 from people.models import Role, User
 from people.permissions import ANYWHERE, PLACE_RIGHTS, ROLE_RIGHTS, HasRight, Right
-from tests import factories
 
 pytestmark = pytest.mark.django_db
 
@@ -127,7 +126,7 @@ def places(db) -> dict[str, tuple[Project, Dataset]]:
     """A project in which somebody has a role, and one in which they have none; each with a snapshot."""
     made = {}
     for name in ("mine", "not mine"):
-        project = factories.project(open_to_all=False)
+        project = Project.objects.create(name=name, slug=name.replace(" ", "-"))
         snapshot = Dataset.objects.create(name=name, kind=Dataset.Kind.RANKINGS, digest=name, project=project)
         made[name] = project, snapshot
     return made
@@ -154,38 +153,49 @@ def place_of(pattern: URLPattern) -> object:
 GUARDED = [(address, pattern) for address, pattern in PAGES if right_of(pattern) not in {None, "signed_in"}]
 
 
+@pytest.fixture
+def somebody(places) -> Iterator[tuple[str, User]]:
+    """An annotator of the site, in each role of the project "mine", one after the other."""
+    person = User.objects.create(username="somebody")
+    membership = Membership.objects.create(project=places["mine"][0], user=person)
+    Dataset.objects.filter(pk=places["mine"][1].pk).update(created_by=person)
+
+    def in_each_role() -> Iterator[tuple[str, User]]:
+        for membership.role in Role:
+            membership.save()
+            yield membership.role, person
+
+    return in_each_role()
+
+
 @pytest.mark.parametrize(("address", "pattern"), GUARDED, ids=ids(GUARDED))
-def test_page_keeps_to_the_role_in_its_project(address, pattern, places):
+def test_page_keeps_to_the_role_in_its_project(address, pattern, places, somebody):
     right, place = right_of(pattern), place_of(pattern)
     method = method_of(Client(), address)
-    for role in Role:
-        client = Client(raise_request_exception=False)  # what is in a place is made up, and may break
-        person = User.objects.create(username=role)
+    client = Client(raise_request_exception=False)  # what is in a place is made up, and may break
+    for role, person in somebody:
         client.force_login(person)
-        Membership.objects.create(project=places["mine"][0], user=person, role=role)
-        Dataset.objects.filter(pk=places["mine"][1].pk).update(created_by=person)
         status = getattr(client, method)(address_in(pattern, address, *places["mine"])).status_code
         assert (status == 403) != may(role, right, place), f"{role} of the project, who needs {right}: {status}"
-        if place is not ANYWHERE:
-            for elsewhere in (address, address_in(pattern, address, *places["not mine"])):
-                status = getattr(client, method)(elsewhere).status_code
-                assert (status == 403) != may(role, right, None), f"{role} of another project, who needs {right}"
+    if place is not ANYWHERE:  # they are its admin now
+        for elsewhere in (address, address_in(pattern, address, *places["not mine"])):
+            status = getattr(client, method)(elsewhere).status_code
+            assert (status == 403) != may(role, right, None), f"{role} of another project, who needs {right}"
 
 
 @pytest.mark.parametrize(("address", "pattern"), ENDPOINTS, ids=ids(ENDPOINTS))
-def test_endpoint_keeps_to_the_role_in_its_project(address, pattern, places):
+def test_endpoint_keeps_to_the_role_in_its_project(address, pattern, places, somebody):
     place = place_of(pattern)
-    for role in Role:
-        person = User.objects.create(username=role)
-        Membership.objects.create(project=places["mine"][0], user=person, role=role)
+    for role, person in somebody:
         client = api_of(person)
         for method, right in methods_of(pattern):
             status = client.generic(method, address_in(pattern, address, *places["mine"])).status_code
             assert (status == 403) != may(role, right, place), f"{method} as {role} of the project: {status}"
-            if place is not ANYWHERE:
-                elsewhere = address_in(pattern, address, *places["not mine"])
-                status = client.generic(method, elsewhere).status_code
-                assert (status == 403) != may(role, right, None), f"{method} as {role} of another project: {status}"
+    if place is not ANYWHERE:
+        for method, right in methods_of(pattern):
+            elsewhere = address_in(pattern, address, *places["not mine"])
+            status = client.generic(method, elsewhere).status_code
+            assert (status == 403) != may(role, right, None), f"{method} as {role} of another project: {status}"
 
 
 def api_of(person: User) -> APIClient:
