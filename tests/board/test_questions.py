@@ -157,6 +157,7 @@ def annotator(db):
 @pytest.mark.django_db(transaction=True)
 def test_digits_answer_where_q_leads_and_rank_where_escape_leads_back(open_page, annotator):
     page = open_board(open_page, annotator, factories.project(tasks=2, questions=ALL))
+    page.evaluate("document.querySelector('button[data-layout=focus]').click()")  # which hides those of the others
     before = present(page)
     page.wait_for_function(
         "() => performance.getEntriesByName(new URL('/static/js/board/questions.js', location)).length"

@@ -97,9 +97,9 @@ def test_a_page_that_scrolls_follows_what_is_dragged_down_to_the_tiers(open_page
 
 def test_the_board_is_there_at_once_and_so_is_the_next_task(open_page, annotator):
     """On loopback: usable within 300 ms of the answer, the next task within 100 ms of the key; the fastest of a few, for others use this machine too."""
-    page = open_board(open_page, annotator, factories.project(tasks=8))
+    page = open_board(open_page, annotator, factories.project(tasks=6))
     usable = []
-    for _ in range(4):
+    for _ in range(3):
         page.reload()
         page.wait_for_selector(".card[data-focused]")
         usable.append(
@@ -118,7 +118,7 @@ def test_the_board_is_there_at_once_and_so_is_the_next_task(open_page, annotator
             requestAnimationFrame(() => window.took.push(performance.now() - pressed)));
         }"""
     )
-    for _ in range(6):
+    for _ in range(4):
         before = present(page)
         for key in ["1", "2", "3", "2", "Enter"]:
             page.keyboard.press(key)

@@ -1,7 +1,7 @@
 // The project's questions at the board: reached by Q, answered by digits, left by Escape. Loaded where a project asks some.
 // The fields are plain ones (templates/labeling/parts/question.html); desk.js keeps what is in them.
 
-import { dispatch, focusCard, letters, now } from "./desk.js";
+import { dispatch, focusCard, follow, letters, now } from "./desk.js";
 import { LETTERS, tierOf } from "./order.js";
 import { announce, board, filled, find, findAll, texts } from "./page.js";
 
@@ -14,6 +14,8 @@ function isAnswered(question) {
 
 /** Put the focus into a question: on what is chosen in it, or its first field. */
 function enter(question) {
+  const item = LETTERS.indexOf(question.dataset.place);
+  if (item >= 0) follow(item); // one layout shows the questions of the chosen output alone
   const fold = foldOf(question);
   if (fold) fold.open = true;
   const fields = inputs(question);
