@@ -304,7 +304,8 @@ def test_skip_flag_lease_and_undo_of_a_gold_turn_touch_no_slot(ana):
 
     # Two people's flags take a gold task out, too.
     task = Task.objects.filter(kind=Kind.GOLD).exclude(assignments__annotator=ana).first()
-    Task.objects.filter(kind=Kind.GOLD).exclude(pk=task.pk).update(state=Task.State.HELD)
+    others = Task.objects.filter(kind=Kind.GOLD).exclude(pk=task.pk)
+    others.update(state=Task.State.REVIEW, closed_in_review=True)
     for person in (ana, factories.user()):
         actions.claim_task(actor=person, project=project)
         flagged = next_gold(person)
