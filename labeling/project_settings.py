@@ -15,6 +15,7 @@ from labeling.models import Project, Ranking
 AT_ONCE = gettext_lazy("at once")
 NEW_TASKS = gettext_lazy("for new tasks")
 NEW_PROMPTS = gettext_lazy("for new prompts")
+NEW_RANKINGS = gettext_lazy("for tasks whose rankings come in from now on")
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,14 @@ SETTINGS: dict[str, Setting] = {
         gettext_lazy(
             "A task about which people disagree goes on to one more person, up to so many. Left empty, every task stops at its number of people."
         ),
+        NEW_RANKINGS,
     ),
     "contested_below": Setting(
         gettext_lazy("Disagreement begins below"),
         gettext_lazy(
             "Agreement of a task's rankings: 1 is all alike, 0 as if by chance, -1 the very opposite. Below this the task counts as contested."
         ),
+        NEW_RANKINGS,
     ),
     "heldout_percent": Setting(
         gettext_lazy("Held-out prompts, in percent"),
