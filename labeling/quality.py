@@ -24,7 +24,7 @@ from functools import cache, cached_property
 from pathlib import Path
 
 from django.conf import settings
-from django.db.models import Avg, Count, Max, Q, QuerySet, Sum
+from django.db.models import Avg, Count, F, Max, Q, QuerySet, Sum
 from django.db.models.functions import Length
 
 from labeling import questions, statistics, task_queries
@@ -33,6 +33,7 @@ from labeling.ranking import WeakOrder
 from labeling.statistics import agreement, bias, ceiling, compare, reliability
 from labeling.statistics.judgements import Judgement, Table
 
+PRIME = 1_000_003
 SEED = 0  # of the bootstraps: the same rankings give the same intervals
 MOST_SLICES = 24  # values of a slice; what has more is no slice but a name
 TABLES_KEPT = 2  # in memory, for the parts that follow one another
@@ -71,7 +72,12 @@ class Quality:
     def key(self) -> str:
         """Changes with every ranking that comes, goes or is closed, with batches, questions, and with the code of the statistics."""
         state = judged(self.project).aggregate(
-            n=Count("pk"), sum=Sum("pk"), newest=Max("pk"), batches=Sum("assignment__task__batch")
+            n=Count("pk"),
+            newest=Max("pk"),
+            sum=Sum("pk"),
+            # Sums alone are the same when, say, one task is reopened and another closed.
+            squares=Sum(F("pk") * F("pk") % PRIME),
+            batches=Sum(F("assignment__task__batch") * F("assignment__task") % PRIME),
         )
         newest = Ranking.objects.filter(pk=state["newest"]).values_list("client_key", "created_at").first()
         batches = list(self.project.batches.values_list("pk", "name"))

@@ -101,6 +101,19 @@ def test_each_ranking_changes_the_figures_at_once(project):
     assert before["three_way"]["raw"]["value"] == pytest.approx(14 / 18)
 
 
+def test_other_rankings_with_the_same_sums_have_other_figures(project, admin):
+    """Closing the second and third task leaves out rankings whose numbers add up to those of the first and fourth."""
+    first, second, third, fourth, *_rest = project.tasks.order_by("pk")
+    keys = []
+    for closed in ([first, fourth], [second, third]):
+        for task in closed:
+            actions.close_task(actor=admin, task=task)
+        keys.append(Quality(project).key)
+        for task in closed:
+            actions.reopen_task(actor=admin, task=task)
+    assert keys[0] != keys[1]
+
+
 def test_what_was_worked_out_is_read_by_other_processes_and_the_old_goes(project, monkeypatch):
     found = Quality(project)["agreement"]
     quality._tables.clear()
