@@ -122,9 +122,7 @@ def test_a_revision_starts_from_what_was_said_and_keeps_it(open_page, annotator)
     assert page.input_value("#notation") == "A > B = C > D"
     assert page.input_value("[name=comment]") == "first thought"
     assert page.locator("[data-do=skip], [data-do=flag]").count() == 0
-    page.wait_for_function(
-        "() => performance.getEntriesByName(new URL('/static/js/board/questions.js', location)).length"
-    )
+    page.wait_for_selector("#board[data-asks]")
     page.keyboard.press("d")
     page.keyboard.press("1")
     page.keyboard.press("d")

@@ -32,7 +32,7 @@ def project():
 
 
 def assert_blind(text: str, project) -> None:
-    for secret in ("secret-writer", "hidden-source", "d1e5", "424242", "completion", "v77"):
+    for secret in ("secret-writer", "hidden-source", "d1e5d1e5", "424242", "completion", "v77"):
         assert secret not in text
     digests = Completion.objects.values_list("digest", flat=True)
     assert not [digest for digest in digests if digest in text]

@@ -159,9 +159,7 @@ def test_digits_answer_where_q_leads_and_rank_where_escape_leads_back(open_page,
     page = open_board(open_page, annotator, factories.project(tasks=2, questions=ALL))
     page.evaluate("document.querySelector('button[data-layout=focus]').click()")  # which hides those of the others
     before = present(page)
-    page.wait_for_function(
-        "() => performance.getEntriesByName(new URL('/static/js/board/questions.js', location)).length"
-    )
+    page.wait_for_selector("#board[data-asks]")
     rank(page)
     page.keyboard.press("a")
     for key in ["q", "6", "5", "7", "Escape"]:
@@ -209,9 +207,7 @@ def test_answers_survive_a_lost_save_a_reload_and_undo(open_page, annotator):
         open_page, annotator, factories.project(tasks=2, outputs=2, questions=[*QUALITY, *FLAWS, *IDEAL])
     )
     before = present(page)
-    page.wait_for_function(
-        "() => performance.getEntriesByName(new URL('/static/js/board/questions.js', location)).length"
-    )
+    page.wait_for_selector("#board[data-asks]")
     for key in ["1", "2", "a", "q", "4", "5"]:
         page.keyboard.press(key)
     page.click("text=What would the ideal answer be?")
