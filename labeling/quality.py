@@ -36,7 +36,7 @@ from labeling.statistics.judgements import Judgement, Table
 PRIME = 1_000_003
 SEED = 0  # of the bootstraps: the same rankings give the same intervals
 MOST_SLICES = 24  # values of a slice; what has more is no slice but a name
-TABLES_KEPT = 2  # in memory, for the parts that follow one another
+TABLES_KEPT = 1  # in memory, for the parts that follow one another
 
 _tables: dict[str, "Read"] = {}
 _lock = threading.Lock()
@@ -121,12 +121,15 @@ class Quality:
 
 
 def weights(project: Project) -> dict[int, float]:
-    """What each annotator's rankings weigh as they are reliable: their scale, none for who ranks against the others, 1 on average over the rankings."""
+    """What each annotator's rankings weigh as they are reliable: their scale, 0 for who ranks against the others, 1 on average over the rankings.
+
+    Who shares no task with anybody has no scale, and is taken for typical.
+    """
     people = Quality(project)["annotators"]["people"]
-    scales = {
-        int(pk): max((each["reliability"] or {}).get("scale", {}).get("value") or 0.0, 0.0)
-        for pk, each in people.items()
-    }
+    scales = {}
+    for pk, each in people.items():
+        scale = each["reliability"]["scale"]["value"] if each["reliability"] else None
+        scales[int(pk)] = 1.0 if scale is None else max(scale, 0.0)
     counts = {int(pk): each["summary"]["rankings"] for pk, each in people.items()}
     total = sum(scales[pk] * counts[pk] for pk in scales)
     mean = total / sum(counts.values()) if total else 0.0
@@ -217,8 +220,12 @@ def _slices(project: Project, rows: list[tuple], sources: Mapping[int, list[str 
             wrote = sources.get(task, [])
             named = sorted({source for source in wrote if source}) if all(wrote) else []
             own = {"round": batch, "chosen": chosen, "source": ", ".join(named)}
-            meta = {name: str(value) for name, value in metas[prompt].items() if isinstance(value, str | int | bool)}
-            said[task] = {name: value for name, value in {**meta, **own}.items() if value}
+            meta = {
+                name: str(value)
+                for name, value in metas[prompt].items()
+                if isinstance(value, str | int) and value != ""
+            }
+            said[task] = meta | {name: value for name, value in own.items() if value}
     values: dict[str, set[str]] = defaultdict(set)
     for slice_ in said.values():
         for name, value in slice_.items():

@@ -130,7 +130,7 @@ class Said:
 
 @dataclass(frozen=True)
 class Cell:
-    """What people say about the output of the row against that of the column. `share`: of those who say something, for better."""
+    """How many say that the output of the row is better than that of the column, tied with it, worse."""
 
     better: int
     tied: int

@@ -204,6 +204,13 @@ def test_reliability_weighs_rankings_and_the_mean_is_one(project):
     assert sum(weights[pk] * counts[pk] for pk in weights) / sum(counts.values()) == pytest.approx(1, abs=1e-4)
 
 
+def test_who_shares_no_task_weighs_as_a_typical_person(admin):
+    project = factories.project(actor=admin, tasks=3, outputs=3)
+    alone = factories.user()
+    say(alone, project, "A > B > C", "B > A > C")
+    assert quality.weights(project) == {alone.pk: 1.0}
+
+
 # Files, REST, the command
 
 
