@@ -160,7 +160,8 @@ def role_problems(role: str) -> list[str]:
 
 
 def _last_admin_problems(person: User) -> list[str]:
-    others = User.objects.filter(role=Role.ADMIN, is_active=True).exclude(pk=person.pk)
-    if person.role == Role.ADMIN and not others.exists():
+    # Locked, so that two admins who unmake each other at the same moment are not both gone.
+    admins = list(User.objects.select_for_update().filter(role=Role.ADMIN, is_active=True))
+    if person.role == Role.ADMIN and all(admin == person for admin in admins):
         return [_("%(name)s is the only admin. Make someone else admin first.") % {"name": person}]
     return []

@@ -68,6 +68,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 def enter(request: HttpRequest, person: User, address: str, *, stays: bool = False) -> HttpResponse:
     """Sign `person` in and lead them on: for a working day, or if this is their own device, until the site forgets."""
     login(request, person, backend=BACKEND)
+    request.session.clear_expired()  # of others: nothing else sweeps them
     if not stays:
         request.session.set_expiry(WORKING_DAY)
     response = redirect(address)

@@ -72,7 +72,7 @@ def join(request: HttpRequest, secret: str) -> HttpResponse:
             and Invitation.objects.filter(digest=actions.digest_of(secret), accepted_by=request.user).exists()
         ):
             return redirect("home")  # it has done its work
-        return render(request, "people/join_refused.html", {"problems": refusal.problems}, status=refusal.status)
+        return render(request, "people/join_refused.html", {"reasons": refusal.problems}, status=refusal.status)
     opened = hooks.opened_by(invitation)
     address = opened[0].address if opened else reverse("home")
     if request.method == "POST" and request.user.is_authenticated:
