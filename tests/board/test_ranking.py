@@ -130,9 +130,10 @@ def test_the_board_is_there_at_once_and_so_is_the_next_task(open_page, annotator
 
 
 def test_digits_go_by_the_physical_key(open_page, annotator):
-    """A French keyboard gives other characters on the unshifted digit keys."""
+    """A French keyboard gives other characters on the unshifted digit keys; a Russian one other letters."""
     page = open_board(open_page, annotator, factories.project(tasks=1))
-    for code, key in [("Digit3", '"'), ("Digit2", "é"), ("Digit1", "&"), ("Digit2", "é")]:
+    typed = [("KeyC", "с"), ("Digit1", "&"), ("Digit2", "é"), ("Digit3", '"'), ("Digit2", "é")]
+    for code, key in typed:
         page.evaluate(
             "([code, key]) => document.activeElement.dispatchEvent("
             "new KeyboardEvent('keydown', {code, key, bubbles: true, cancelable: true}))",

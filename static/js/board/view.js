@@ -70,9 +70,15 @@ const COMMAND_KEYS = {
 const ALWAYS = new Set(["undo", ...Object.keys(READING_COMMANDS)]); // the others need their button
 const TYPED = "textarea, select, input:not([type=radio], [type=checkbox])";
 
+/** The key pressed; where the keyboard writes no Latin letters, the one that stands in that place elsewhere. */
+function latin({ key, code }) {
+  return (/^[^\x00-\x7f]$/u.test(key) && /^Key([A-Z])$/.exec(code)?.[1].toLowerCase()) || key;
+}
+
 function onKey(event) {
   if (event.isComposing || document.querySelector("dialog[open]")) return;
-  const { target, key } = event;
+  const { target } = event;
+  const key = latin(event);
   // On many keyboards | and others are signs of the AltGr key (Option on a Mac).
   const composed = SIGNS.includes(key) && (event.altKey || event.getModifierState("AltGraph"));
   if ((event.ctrlKey || event.metaKey || event.altKey) && !composed) {
