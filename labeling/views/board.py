@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from labeling import actions, queries, questions, reading
+from labeling import actions, places, queries, questions, reading
 from labeling.actions.aside import Feedback
 from labeling.models import Assignment, Desk, Project
 from labeling.views.board_texts import board_texts
@@ -52,7 +52,7 @@ def rank(request: HttpRequest) -> HttpResponse:
     return render(request, "labeling/board_projects.html", context)
 
 
-@requires(Right.RANK)
+@requires(Right.RANK, place=places.project)
 @never_cache
 def board(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(Project, slug=slug)

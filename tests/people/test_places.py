@@ -141,6 +141,13 @@ def test_a_page_of_a_project_shows_no_button_that_would_refuse(mine):
         assert reverse("project-sample", args=[mine.slug]) not in page  # models are the site's
 
 
+def test_on_an_empty_board_those_who_see_the_project_are_led_to_it(boss):
+    project = factories.project(actor=boss)
+    for person, led in ((member(project, Role.RESEARCHER), True), (member(project, Role.ANNOTATOR), False)):
+        page = of(person).get(f"/rank/{project.slug}/").content.decode()
+        assert (f'href="{project.get_absolute_url()}"' in page) == led
+
+
 def test_what_does_not_exist_is_refused_like_what_one_may_not_see(mine, other):
     person = member(mine, Role.ADMIN)
     pages = [of(person).get(f"/projects/{slug}/settings/") for slug in (other.slug, "no-such-project")]
