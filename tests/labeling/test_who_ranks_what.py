@@ -518,7 +518,7 @@ def test_what_is_used_costs_a_few_look_ups(ana, admin):
 
 @pytest.mark.slow
 def test_scores_of_thousands_of_tasks_are_written_in_one_go(admin, ana):
-    project = factories.project(tasks=3000, outputs=2)
+    project = factories.project(tasks=1500, outputs=2)
     scores = {pk: random.random() for pk in ids(project)}
     statements = counted(lambda: actions.set_scores(actor=admin, project=project, scores=scores))
     assert statements <= 20
