@@ -77,7 +77,9 @@ class Project(models.Model):
     next_position = models.PositiveBigIntegerField(default=1)
     priorities = models.JSONField(default=default_priorities)  # those in use, highest first
     lanes = models.JSONField(default=default_lanes)  # those in use
-    known_kinds = models.JSONField(default=list)  # kinds of tasks with a known answer that there are: else nobody looks for one
+    known_kinds = models.JSONField(
+        default=list
+    )  # kinds of tasks with a known answer that there are: else nobody looks for one
     active_order = models.BooleanField(default=False)  # the queue stands in the order of scores, not of arrival
     created_by = models.ForeignKey(User, null=True, on_delete=models.PROTECT, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)

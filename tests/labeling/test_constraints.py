@@ -36,7 +36,9 @@ def test_a_ranking_keeps_all_of_it_or_not(text, keeps, breaks):
 def test_a_whole_ranking_is_kept_by_itself_alone():
     for whole in FOUR:
         known = Constraints.parse(str(whole), items=4)
-        assert [other for other in FOUR if known.kept(other) == 1] == [other for other in FOUR if str(other) == str(whole)]
+        assert [other for other in FOUR if known.kept(other) == 1] == [
+            other for other in FOUR if str(other) == str(whole)
+        ]
 
 
 def test_the_share_kept_counts_each_demand_once():
