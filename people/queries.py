@@ -1,5 +1,6 @@
 """Questions about people, and about what they did: the list of people, the audit trail."""
 
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -86,8 +87,10 @@ def asked_for(asked: Asked) -> QuerySet[AuditEntry]:
     if asked.last:
         found = found.filter(pk__lt=_first_at(_midnight(asked.last + timedelta(days=1))))
     if asked.search:
+        escaped = json.dumps(asked.search)[1:-1]  # as SQLite keeps it
         found = found.annotate(noted=Cast("data", TextField())).filter(
             Q(noted__icontains=asked.search)
+            | Q(noted__icontains=escaped)
             | Q(object_id=asked.search)
             | Q(verb__icontains=asked.search)
             | Q(actor__username__icontains=asked.search)

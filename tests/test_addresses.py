@@ -219,4 +219,6 @@ def test_what_is_about_a_project_says_so():
         rights = right_of(pattern)
         rights = set(rights.values()) if isinstance(rights, dict) else {rights}
         if "/projects/no-such-thing/" in address and rights & (PLACE_RIGHTS - {Right.RANK}):
-            assert callable(place_of(pattern)), f"{address}: @requires(Right.X, place=places.project), or required_place"
+            assert callable(place_of(pattern)), (
+                f"{address}: @requires(Right.X, place=places.project), or required_place"
+            )
