@@ -342,3 +342,28 @@ class TestOnTheBoard:
         assert page.evaluate("document.documentElement.scrollWidth") == 360
         prompt = page.get_by_text("Why, in sight?").bounding_box()
         assert 0 <= prompt["y"] < 300
+
+    def test_by_names_and_roles_alone_as_a_screen_reader_has_them(self, open_page, annotator):
+        project = factories.project(tasks=2, outputs=3, guidelines="Fair.")
+        page = open_board(open_page, annotator, project)
+        outputs = page.get_by_role("region", name="Outputs")
+        assert page.get_by_role("region", name="Prompt").is_visible()
+        assert outputs.get_by_role("heading", name="Outputs", level=2).count() == 1
+        for letter, rank in (("A", "2"), ("B", "1"), ("C", "2")):
+            card = outputs.get_by_role("group", name=f"Output {letter}", exact=True)
+            described = card.get_attribute("aria-describedby")
+            assert "Answer" in page.text_content(f"#{described}")
+            card.get_by_role("radio", name=rank, exact=True).focus()
+            page.keyboard.press("Space")
+        assert page.text_content("#announce") == "C second, tied with A"
+        assert page.locator("#announce").get_attribute("aria-live") == "polite"
+        before = page.get_attribute("#task", "data-assignment")
+        page.get_by_role("button", name="Submit").focus()
+        page.keyboard.press("Enter")
+        page.wait_for_selector(f"#task:not([data-assignment='{before}'])")
+        assert "Next task" in page.text_content("#announce")
+        assert page.evaluate("document.activeElement.getAttribute('aria-labelledby')") == "letter-A"
+        page.keyboard.press("u")
+        page.get_by_role("dialog", name="Guidelines").wait_for()
+        page.keyboard.press("Escape")
+        assert page.evaluate("document.activeElement.getAttribute('aria-labelledby')") == "letter-A"
