@@ -425,7 +425,7 @@ def test_a_reviewer_goes_through_the_list_by_keys_and_is_told_of_typing_errors(o
     page = open_page(reverse("project-quality", args=[project.slug]), admin)
     page.get_by_role("link", name="Review them").click()
     page.get_by_role("link", name="Prompt 0").click()
-    assert f"/review/{first}/" in page.url
+    page.wait_for_url(f"**/review/{first}/**")  # loaded: the keys are heard
     page.locator("h1").click()
     page.keyboard.press("j")
     page.wait_for_url(f"**/review/{second}/**")
