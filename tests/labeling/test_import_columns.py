@@ -7,7 +7,8 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 
-from labeling import actions
+from labeling import actions, export
+from labeling.actions import copying
 from labeling.importing.load import import_prompts, look
 from labeling.lanes import lane_of
 from labeling.models import Batch, Ranking, Task
@@ -186,3 +187,20 @@ def test_the_command_takes_a_batch_and_tells_where_tasks_stand(jsonl, project, a
     assert Batch.objects.get(name="Round 1").tasks.count() == 2
     assert "1 row says who gets its task" in out.getvalue()
     assert "1 row holds a task with a known answer" in out.getvalue()
+
+
+def test_an_export_with_batches_answers_and_comments_can_be_imported_into_a_copy(
+    bring, jsonl, project, admin, tmp_path
+):
+    said = {"task": {}, "outputs": {"A": {"quality": 2}, "B": {"quality": 6}}}
+    rankings = [{"annotator": "x", "ranking": "B > A", "answers": said, "comment": "B is kind."}]
+    bring(jsonl([{**TWO, "batch": "Round 1", "rankings": rankings}]))
+    dataset, _new = actions.freeze_snapshot(actor=admin, project=project)
+    path = tmp_path / "export.jsonl"
+    path.write_bytes(b"".join(export.export_rows(actor=admin, dataset=dataset)))
+    copy = copying.copy_project(actor=admin, project=project, name="The copy")
+    import_prompts(actor=admin, project=copy, path=path)
+    task, ranking = copy.tasks.get(), Ranking.objects.get(assignment__project=copy)
+    by_text = {item.completion.text: ranking.answers["outputs"][str(item.completion_id)] for item in task.items.all()}
+    assert by_text == {"Because.": {"quality": 2}, "So there.": {"quality": 6}}
+    assert (task.batch.name, ranking.comment) == ("Round 1", "B is kind.")
