@@ -47,9 +47,15 @@ def warm() -> None:
         logger.exception("The charts will not be drawn.")
 
 
+def are_drawn(plots: Iterable[Drawable]) -> bool:
+    """Would `draw` give them at once?"""
+    with _lock:
+        return all((plot, _language()) in _drawn for plot in plots)
+
+
 def draw(plots: Iterable[Drawable]) -> list[SafeString]:
     """The SVG of each plot in the language of the request. What did not change since it was last asked for is not drawn again."""
-    language = (get_language() or "").partition("-")[0]
+    language = _language()
     plots = list(plots)
     keys = [(plot, language) for plot in plots]
     with _lock:
@@ -70,6 +76,10 @@ def draw(plots: Iterable[Drawable]) -> list[SafeString]:
         while len(_drawn) > CACHED:
             _drawn.popitem(last=False)
     return [known[key] for key in keys]
+
+
+def _language() -> str:
+    return (get_language() or "").partition("-")[0]
 
 
 def themed(svg: str) -> str:

@@ -53,16 +53,17 @@ def part(request: HttpRequest, slug: str, part: str) -> HttpResponse:
 
 
 def _sections(request: HttpRequest, project: Project, *, first: str = "", work: bool = False) -> dict:
-    """The sections from `first` on, up to the first that would have to be worked out (`waiting`). `first` itself is worked out, with `work` all are."""
+    """The sections from `first` on, up to the first that would have to be worked out or drawn (`waiting`). `first` itself is, with `work` all are."""
+    charts.warm()
     found = Quality(project)
     names = list(SECTIONS)
     shown = []
     for name in names[names.index(first) if first else 0 :]:
         section = SECTIONS[name]
-        if not (work or name == first or found.has(*section.needs)):
+        now = work or name == first
+        context = section.context(found, request) if now or found.has(*section.needs) else None
+        if context is None or not (now or charts.are_drawn(filter(None, context["plots"]))):
             return {"project": project, "sections": shown, "waiting": name, "waiting_for": section.title}
-        charts.warm()
-        context = section.context(found, request)
         context["pictures"] = _draw(context["plots"])
         shown.append((name, section.title, f"labeling/parts/quality_{name}.html", context))
     return {"project": project, "sections": shown}

@@ -423,7 +423,7 @@ def test_a_reviewer_goes_through_the_list_by_keys_and_is_told_of_typing_errors(o
     first, second, _third = review_queries.in_order(project, Wanted())
     Quality(project).report()
     page = open_page(reverse("project-quality", args=[project.slug]), admin)
-    page.get_by_role("link", name="Review them").click()
+    page.get_by_role("link", name="Review them").click(timeout=20_000)  # comes with the first pictures
     page.get_by_role("link", name="Prompt 0").click()
     page.wait_for_url(f"**/review/{first}/**")  # loaded: the keys are heard
     page.locator("h1").click()
