@@ -32,9 +32,10 @@ from typing import Any
 from bench import labeling_browser
 from bench.labeling_fill import OVERLAP, people
 from bench.labeling_load import Found, Load
-from bench.labeling_site import DATABASE, HOST, WEB, Site, look, machine_cpu
+from bench.labeling_site import DATABASE, HOST, ROOT, WEB, Site, look, machine_cpu
 
 ANNOTATORS = (1, 8, 32)
+FEW = 1000
 DOUBLE = 40  # one submit in so many arrives twice
 # Label Studio 1.23 on two cores with SQLite as shipped, overlap 1, 200 to 400 tasks, measured by the same two people's process; its environment is not here.
 LABEL_STUDIO = {
@@ -113,12 +114,13 @@ class Bench:
         trace = self.site.folder.with_name(self.site.folder.name + ".trace")
         # With --seccomp-bpf only the traced calls stop; all others run at full speed.
         before = (tracer, "-f", "--seccomp-bpf", "-qq", "-y", "-e", "trace=fsync,fdatasync", "-o", str(trace))
+        self.site.start(WEB, before=before)
 
         def syncs() -> int:
             return sum(f"{DATABASE}-wal>" in line and "resumed" not in line for line in trace.read_text().splitlines())
 
         try:
-            with self.site.running(WEB, before=before), Load(HOST, self.site.port) as load:
+            with Load(HOST, self.site.port) as load:
                 names = list(self.people)[:annotators]
                 self.ask(load, names, slug=slug, count=1)
                 at_first = syncs()
@@ -129,12 +131,14 @@ class Bench:
                     "errors": len(found.errors),
                 }
         finally:
+            self.site.kill()  # under strace the server would not hear a polite signal
             trace.unlink(missing_ok=True)
 
 
 def filled(work: Path, order: dict[str, Any]) -> Path:
-    """The data folder that `order` describes, made once in `work`; the measurement takes a copy of it."""
-    name = hashlib.sha256(json.dumps(order, sort_keys=True).encode()).hexdigest()[:12]
+    """The data folder that `order` describes, made once in `work` for these tables; the measurement takes a copy of it."""
+    tables = [path.read_text() for path in sorted(ROOT.glob("*/migrations/*.py"))]
+    name = hashlib.sha256(json.dumps([order, tables], sort_keys=True).encode()).hexdigest()[:12]
     folder = work / f"filled-{name}"
     if not folder.exists():
         site = Site(work / f"filling-{name}")
@@ -147,7 +151,7 @@ def filled(work: Path, order: dict[str, Any]) -> Path:
 
 
 def measure(work: Path, given: argparse.Namespace) -> dict[str, Any]:
-    tasks = {"few": given.tasks // 100, "many": given.tasks}
+    tasks = {"few": min(FEW, given.tasks), "many": given.tasks}
     past = given.tasks * 2 // 5  # 40,000 of 100,000
     most = max(given.annotators)
     order = {
@@ -233,7 +237,7 @@ def table(found: dict[str, Any]) -> str:
             "| one annotator: submit and next | tasks | server CPU ms, median (lowest to highest) |",
             "|---|---|---|",
         ]
-        sizes = {"few": found["tasks"] // 100, "many": found["tasks"]}
+        sizes = {"few": min(FEW, found["tasks"]), "many": found["tasks"]}
         for one in found["next"]:
             who = "veteran" if one["who"] == "veteran" else "newcomer"
             lines.append(

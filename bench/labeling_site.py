@@ -85,9 +85,17 @@ class Site:
         return False
 
     @contextlib.contextmanager
-    def running(self, command: list[str] = EVERYTHING, *, before: tuple[str, ...] = ()) -> Iterator[None]:
-        self.start(command, before=before)
+    def running(self) -> Iterator[None]:
+        """Everything, once it has come to rest: the model server goes on loading its libraries for a while."""
+        self.start()
         try:
+            until = time.monotonic() + START_SECONDS
+            busy = 1.0
+            while busy > 0.1 and time.monotonic() < until:
+                every = [self.process.pid, *descendants(self.process.pid)]
+                busy = -self.cpu(every)
+                time.sleep(1)
+                busy += self.cpu(every)
             yield
         finally:
             self.stop()
