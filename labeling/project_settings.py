@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db.models import FloatField, IntegerField
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -15,6 +16,7 @@ from labeling.models import Project, Ranking
 AT_ONCE = gettext_lazy("at once")
 NEW_TASKS = gettext_lazy("for new tasks")
 NEW_PROMPTS = gettext_lazy("for new prompts")
+NEXT_ORDER = gettext_lazy("when the queue is put in order next")
 NEW_RANKINGS = gettext_lazy("for tasks whose rankings come in from now on")
 
 
@@ -130,6 +132,7 @@ SETTINGS: dict[str, Setting] = {
         gettext_lazy(
             "Where tasks with high scores come first, this share is still drawn at random, so that figures from them are honest. Exports mark it."
         ),
+        NEXT_ORDER,
     ),
 }  # fmt: skip
 
@@ -144,12 +147,23 @@ def bounds(name: str) -> dict[str, float]:
     }
 
 
+NUMBERS = [name for name in SETTINGS if isinstance(Project._meta.get_field(name), IntegerField | FloatField)]
+
+
+def _number(value: object) -> object:
+    """An empty field of a form or a table is no number; what is neither finite nor a number is left to the field to refuse, as a text."""
+    if value == "":
+        return None
+    if isinstance(value, list | dict) or str(value).strip().lower().lstrip("+-") in ("inf", "infinity", "nan"):
+        return f"“{value}”"
+    return value
+
+
 def problems_with(project: Project) -> list[str]:
     """All that is wrong with a project's settings, each named as people know it. Cleans their types on the way."""
     problems = []
-    for name in ("overlap_max", "daily_goal"):  # an empty field of a form or a table
-        if getattr(project, name) == "":
-            setattr(project, name, None)
+    for name in NUMBERS:
+        setattr(project, name, _number(getattr(project, name)))
     try:
         kept_by_the_queue = {field.name for field in Project._meta.fields} - SETTINGS.keys()
         project.full_clean(exclude=kept_by_the_queue, validate_unique=False, validate_constraints=False)

@@ -121,18 +121,24 @@ def _problems_of(each: object) -> list[str]:
             problems.append(_("%(name)s must be a text of at most %(n)s characters") % {"name": name, "n": most})
     if not str(each.get("title", "")).strip():
         problems.append(_("it needs a title: what is asked"))
-    if each.get("scope", OUTPUT) not in SCOPES:
+    if not _is_one_of(each.get("scope", OUTPUT), SCOPES):
         problems.append(_("scope must be one of: %(names)s") % {"names": ", ".join(SCOPES)})
     if not isinstance(each.get("required", False), bool):
         problems.append(_("required must be true or false"))
     kind = each.get("kind")
-    if kind not in KINDS:
+    if not _is_one_of(kind, KINDS):
         problems.append(_("kind must be one of: %(names)s") % {"names": ", ".join(KINDS)})
     elif kind == "scale":
         problems += _problems_of_scale(each.get("low", 1), each.get("high", 7))
     elif kind in WITH_OPTIONS:
         problems += _problems_of_options(each.get("options", ()), fewest=1 if kind == "checks" else 2)
+    if kind not in WITH_OPTIONS and not isinstance(each.get("options", ()), list | tuple):
+        problems.append(_("the options must be a list of texts"))
     return problems
+
+
+def _is_one_of(value: object, names: Collection[str]) -> bool:
+    return isinstance(value, str) and value in names
 
 
 def _problems_of_scale(low: object, high: object) -> list[str]:

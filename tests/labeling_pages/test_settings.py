@@ -129,6 +129,23 @@ def test_rest_says_all_that_is_wrong_at_once_and_changes_nothing(rest):
     assert project.name == before
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("contested_below", "nan"), ("contested_below", "1e400"), ("overlap_max", []), ("daily_goal", {}), ("gold_percent", "inf"),
+     ("questions", [{"key": "k", "kind": ["scale"], "title": "T"}]), ("questions", [{"key": "k", "kind": "text", "title": "T", "options": 5}]),
+     ("questions", {"kind": "text"}), ("open_to_all", "maybe"), ("name", ""), ("state", "gone")],
+)  # fmt: skip
+def test_what_no_form_would_send_is_refused_too(rest, name, value):
+    project = factories.project()
+    assert rest.patch(rest_of(project), {name: value}, format="json").status_code == 400
+
+
+@pytest.mark.parametrize("name", ["overlap", "contested_below", "daily_goal"])
+def test_a_number_that_json_makes_infinite_is_refused(rest, name):
+    address = rest_of(factories.project())
+    assert rest.patch(address, f'{{"{name}": 1e400}}', content_type="application/json").status_code == 400
+
+
 @pytest.mark.parametrize("names", [{"actor": 1}, {"project": 2, "owner": "me"}, {"next_position": 1}])
 def test_only_settings_are_settings(rest, names):
     project = factories.project()
