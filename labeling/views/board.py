@@ -204,6 +204,8 @@ def _task_context(request: HttpRequest, project: Project, assignment: Assignment
         "said": json.dumps(_beside(state)) if state else "[]",
         "turns": [{**turn, "who": _who(turn["role"])} for turn in turns] if turns else None,
         "direction": reading.direction(state["prompt"]) if state else "",
+        # Once: a verb is the address's last part (labeling/urls.py).
+        "verbs": reverse("turn", args=[assignment.pk, "submit"]).removesuffix("submit/") if assignment else "",
         "ranks": range(1, len(state["outputs"]) + 1) if state else [],
         "progress": _figures(progress, standing, state["round"] if state else ""),
         "standing": standing,
