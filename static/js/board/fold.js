@@ -15,6 +15,7 @@ export function foldLongTexts() {
   const cards = [...findAll(".card")];
   if (!cards.length) return;
   const outputs = find(".outputs");
+  outputs.style.setProperty("--items", cards.length);
   const across = getComputedStyle(outputs).gridTemplateColumns.split(" ").length;
   outputs.style.setProperty("--rows", Math.ceil(cards.length / across));
   const open = (card) => "read" in card.dataset;

@@ -29,6 +29,7 @@ function choose(name, values, value) {
 function setLayout(layout) {
   comparing?.stop();
   choose("layout", LAYOUTS, layout);
+  if (find(".turns")) find(".prompt").scrollTop = find(".prompt").scrollHeight; // the turn that is answered is the last one
 }
 
 function setView(view) {
