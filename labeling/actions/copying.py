@@ -4,6 +4,7 @@ The file is one JSON object: {"peringkat": "project", "version": 1, "settings": 
 """
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from labeling.actions.projects import change_project, create_project, unknown_names
@@ -65,8 +66,10 @@ def _create(actor: User, file: dict, name: str, **about: object) -> Project:
     return project
 
 
-def _known(project: Project):
-    tasks = project.tasks.exclude(kind=Task.Kind.NORMAL).select_related("prompt", "gold_answer").order_by("pk")
+def _known(project: Project) -> QuerySet[Task]:
+    """As people meet them."""
+    tasks = project.tasks.exclude(kind=Task.Kind.NORMAL).select_related("prompt", "gold_answer")
+    tasks = tasks.order_by("-priority", "pk")
     return tasks.prefetch_related("items__completion__version__model")
 
 
@@ -118,8 +121,10 @@ def _add(actor: User, project: Project, rows: list) -> None:
         try:
             if not isinstance(row, dict):
                 raise BadRow(_("expected a JSON object {…}"))
-            found = rows_of_ours(row)
-            items += found
+            (item,) = rows_of_ours(row)
+            if item.known is None:
+                raise BadRow(_("there is no “%(key)s”.") % {"key": "answer"})
+            items.append(item)
         except BadRow as error:
             problems.append(Problem(number, str(error)))
     if problems:

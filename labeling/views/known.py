@@ -36,7 +36,7 @@ def known(request: HttpRequest, slug: str) -> HttpResponse:
         "tab": "tasks",
         "part": "known",
         "kinds": [(kind, *words, by_kind.get(kind, [])) for kind, words in about.items() if by_kind.get(kind)],
-        "unused": _unused(project, by_kind),
+        "never_mixed_in": bool(by_kind.get(Kind.GOLD)) and not project.gold_percent,
         "held_back": project.desks.exclude(paused_because="").select_related("annotator").order_by("-paused_at"),
         "on_the_way": project.desks.filter(
             stage__in=[Desk.Stage.PRACTICE, Desk.Stage.QUALIFICATION], paused_because=""
@@ -45,22 +45,15 @@ def known(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "labeling/known.html", context)
 
 
-def _unused(project: Project, by_kind: dict) -> list[str]:
-    """Settings that wait for tasks, and tasks that wait for settings."""
-    said = []
-    if by_kind.get(Kind.GOLD) and not project.gold_percent:
-        said.append(_("There are gold tasks, but the settings mix in none of them: 0 percent."))
-    return said
-
-
 @require_POST
 @requires(Right.MANAGE_PROJECTS, place=places.project)
 def order(request: HttpRequest, slug: str) -> HttpResponse:
     """Move a practice or qualification task up or down: `move` is up:ID or down:ID."""
     project = get_object_or_404(Project, slug=slug)
     way, _sign, pk = request.POST.get("move", "").partition(":")
-    moved = get_object_or_404(project.tasks, pk=int(pk) if pk.isdigit() else 0)
-    tasks = [known.task.pk for known in known_queries.known_tasks(project).get(moved.kind, [])]
+    ordered = project.tasks.filter(kind__in=[Kind.PRACTICE, Kind.QUALIFICATION])
+    moved = get_object_or_404(ordered, pk=int(pk) if pk.isdigit() else 0)
+    tasks = [known.task.pk for known in known_queries.known_tasks(project)[moved.kind]]
     at = tasks.index(moved.pk)
     tasks.insert(max(0, at + (1 if way == "down" else -1)), tasks.pop(at))
     actions.order_known(actor=request.user, project=project, tasks=tasks)
@@ -75,9 +68,8 @@ def say(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     if "unset" in request.POST:
         actions.unset_gold(actor=request.user, task=task)
         messages.success(request, _("The task is an ordinary one again and waits in the queue."))
-        return redirect(
-            "project-known" if request.POST["unset"] == "list" else "project-task",
-            *([slug] if request.POST["unset"] == "list" else [slug, pk]),
+        return (
+            redirect("project-known", slug) if request.POST["unset"] == "list" else redirect("project-task", slug, pk)
         )
     form = KnownForm(*posted(request))
     if not form.is_valid():

@@ -344,7 +344,7 @@ def rest_file(project: Project) -> dict:
         ({"version": 9, "settings": {"colour": "red"}}, ["version 9", "no setting “colour”"]),
         ({"settings": {"overlap": 0}}, ["People per task:"]),
         ({"known_answers": [{"prompt": "x"}, 3, {"prompt": "y", "completions": ["a", "b"], "kind": "gold", "answer": "A > Q"}]},
-         ["Line 2: expected a JSON object", "Line 3: answer “A > Q”"]),
+         ["Line 1: there is no “answer”", "Line 2: expected a JSON object", "Line 3: answer “A > Q”"]),
     ],
 )  # fmt: skip
 def test_a_wrong_settings_file_changes_nothing(page, said, full, change, problems):

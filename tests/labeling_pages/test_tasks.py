@@ -258,6 +258,8 @@ def test_people_meet_practice_tasks_in_the_order_that_is_set(page, admin):
     tasks = list(project.tasks.filter(kind="practice").order_by("pk"))
     page.post(address(project, "project-known-order"), {"move": f"up:{tasks[2].pk}"})
     page.post(address(project, "project-known-order"), {"move": f"down:{tasks[0].pk}"})
+    for wrong in ("up:x", f"up:{project.tasks.filter(kind='normal').first().pk}"):
+        assert page.post(address(project, "project-known-order"), {"move": wrong}).status_code == 404
     order = [tasks[2], tasks[0], tasks[1]]
     assert [known.task for known in known_queries.known_tasks(project)["practice"]] == order
     person = factories.user()
