@@ -4,7 +4,7 @@ from django import forms
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
 from labeling import actions
 from labeling.lanes import lane_of
@@ -66,20 +66,26 @@ class ChangeForm(forms.Form):
         whom = None if not to else (User if to[0] == "u" else Group).objects.get(pk=to[1:])
         count = actions.assign_tasks(**which, to=whom)
         name = dict(self.fields["to"].choices)[to]
-        return _("%(n)d tasks are for %(name)s now.") % {"n": count, "name": name}
+        return ngettext("%(n)d task is for %(name)s now.", "%(n)d tasks are for %(name)s now.", count) % {
+            "n": count,
+            "name": name,
+        }
 
     def _priority(self, which: dict) -> str:
         priority = self._number("priority")
         count = actions.set_priority(**which, priority=priority)
-        return _("%(n)d tasks have priority %(priority)d now.") % {"n": count, "priority": priority}
+        return ngettext(
+            "%(n)d task has priority %(priority)d now.", "%(n)d tasks have priority %(priority)d now.", count
+        ) % {"n": count, "priority": priority}
 
     def _overlap(self, which: dict) -> str:
         overlap = self._number("overlap")
         count = actions.set_overlap(**which, overlap=overlap)
-        return _("%(n)d tasks go to %(people)d people each now; rankings that are there already stay.") % {
-            "n": count,
-            "people": overlap,
-        }
+        return ngettext(
+            "%(n)d task goes to so many people now: %(people)d. Rankings that are there already stay.",
+            "%(n)d tasks go to so many people each now: %(people)d. Rankings that are there already stay.",
+            count,
+        ) % {"n": count, "people": overlap}
 
     def _batch(self, which: dict) -> str:
         chosen, name = self.cleaned_data["batch"], self.cleaned_data["new_batch"].strip()
@@ -93,15 +99,19 @@ class ChangeForm(forms.Form):
             batch = Batch.objects.get(pk=chosen, project=self.project) if chosen else None
             count = actions.put_in_batch(**which, batch=batch)
         if batch is None:
-            return _("%(n)d tasks are in no batch now.") % {"n": count}
-        return _("%(n)d tasks are in the batch “%(batch)s” now.") % {"n": count, "batch": batch.name}
+            return ngettext("%(n)d task is in no batch now.", "%(n)d tasks are in no batch now.", count) % {"n": count}
+        return ngettext(
+            "%(n)d task is in the batch “%(batch)s” now.", "%(n)d tasks are in the batch “%(batch)s” now.", count
+        ) % {"n": count, "batch": batch.name}
 
     def _sensitive(self, which: dict) -> str:
         sensitive = self.cleaned_data["sensitive"] == "yes"
         count = actions.set_sensitive(**which, sensitive=sensitive)
         if sensitive:
-            return _("%(n)d tasks are marked as sensitive now.") % {"n": count}
-        return _("%(n)d tasks are not sensitive now.") % {"n": count}
+            return ngettext(
+                "%(n)d task is marked as sensitive now.", "%(n)d tasks are marked as sensitive now.", count
+            ) % {"n": count}
+        return ngettext("%(n)d task is not sensitive now.", "%(n)d tasks are not sensitive now.", count) % {"n": count}
 
     def _number(self, name: str) -> int:
         value = self.cleaned_data[name]

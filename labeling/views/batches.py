@@ -49,7 +49,7 @@ def change(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         count = actions.pause_batch(actor=request.user, batch=batch)
         messages.success(
             request,
-            _("“%(name)s” is paused: nobody gets one of its %(n)d tasks. Rankings under way are still kept.")
+            _("“%(name)s” is paused: nobody gets one of its tasks (%(n)d). Rankings under way are still kept.")
             % {"name": batch.name, "n": count},
         )
     elif do == "resume":

@@ -5,6 +5,7 @@ from django.db.models import Count, Max, Min, Q
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods
 
 from labeling import actions, places, scores, uploads
@@ -28,10 +29,14 @@ def order(request: HttpRequest, slug: str) -> HttpResponse:
     try:
         if do == "score":
             waiting = actions.order_by_score(actor=request.user, project=project)
-            messages.success(request, _("Tasks with the highest score come first now; %(n)d wait.") % {"n": waiting})
+            messages.success(
+                request, _("Tasks with the highest score come first now. In the queue: %(n)d.") % {"n": waiting}
+            )
         elif do == "arrival":
             waiting = actions.order_by_arrival(actor=request.user, project=project)
-            messages.success(request, _("Tasks come in the order in which they arrived; %(n)d wait.") % {"n": waiting})
+            messages.success(
+                request, _("Tasks come in the order in which they arrived. In the queue: %(n)d.") % {"n": waiting}
+            )
         elif do == "share" and form.is_valid():
             changed = actions.change_project(actor=request.user, project=project, **form.cleaned_data)
             if changed.active_order:  # the share that is there was drawn with the old one
@@ -39,7 +44,12 @@ def order(request: HttpRequest, slug: str) -> HttpResponse:
             messages.success(request, _("The random share is saved."))
         elif do == "scores" and upload.is_valid():
             count = _take_scores(request, project, upload)
-            messages.success(request, _("%(n)d tasks have a score now, and the highest come first.") % {"n": count})
+            said = ngettext(
+                "%(n)d score was taken; the highest come first now.",
+                "%(n)d scores were taken; the highest come first now.",
+                count,
+            )
+            messages.success(request, said % {"n": count})
         if do and not form.errors and not upload.errors:
             return redirect("project-order", slug)
     except Refusal as refusal:

@@ -287,7 +287,7 @@ def test_a_batch_is_made_renamed_paused_and_resumed(page, project, said):
     page.post(where, {"do": "rename", "name": "First round"})
     assert "First round open 0 of 2" in said(page.get(address(project, "project-batches")))
     text = said(page.post(where, {"do": "pause"}, follow=True))
-    assert "nobody gets one of its 2 tasks" in text
+    assert "nobody gets one of its tasks (2)" in text
     assert set(batch.tasks.values_list("state", flat=True)) == {"held"}
     page.post(where, {"do": "resume"})
     assert set(batch.tasks.values_list("state", flat=True)) == {"open"}
@@ -312,7 +312,7 @@ def test_scores_from_a_file_put_the_queue_in_their_order(page, project, admin):
     rows = [{"task": tasks[5].pk, "score": 5}, {"id": "q0", "score": 7.5}, {"task": tasks[1].pk, "score": None}]
     file = a_file("scores.jsonl", "\n".join(map(json.dumps, rows)))
     response = page.post(address(project, "project-order"), {"do": "scores", "file": file}, follow=True)
-    assert "3 tasks have a score now" in response.content.decode()
+    assert "3 scores were taken" in response.content.decode()
     project.refresh_from_db()
     assert project.active_order
     waiting = (
