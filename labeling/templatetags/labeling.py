@@ -36,22 +36,26 @@ def reading_tag(text: str, id: str = "", extra: str = "") -> str:
 
     The page brings css/reading.css. `data-view="written"` on anything around it shows what was written. Nobody knows the language: lang="".
     """
-    written = format_html('<div class="as-written" dir="auto">{}</div>', text)
     if not text.strip():
-        written = format_html('<div class="as-written"><em class="muted">{}</em></div>', _("(empty output)"))
+        empty = '<div class="reading {}"{}><div class="as-written"><em class="muted">{}</em></div></div>'
+        return format_html(empty, extra, _id(id), _("(empty output)"))
+    written = format_html('<div class="as-written" dir="auto">{}</div>', text)
     rendered = ""
     if reading.looks_like_markdown(text):
-        rendered = format_html(
-            '<div class="as-rendered">{}</div>', mark_safe(reading.as_html(text))
-        )  # it has cleaned it
+        html = mark_safe(reading.as_html(text))  # it has cleaned it
+        rendered = format_html('<div class="as-rendered">{}</div>', html)
     return format_html(
         '<div class="reading {}"{}{} lang="">{}{}</div>',
         extra,
-        format_html(' id="{}"', id) if id else "",
+        _id(id),
         mark_safe(" data-rendered") if rendered else "",
         rendered,
         written,
     )
+
+
+def _id(id: str) -> str:
+    return format_html(' id="{}"', id) if id else ""
 
 
 @register.filter
