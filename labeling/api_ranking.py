@@ -9,7 +9,7 @@ from rest_framework import serializers
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from labeling import actions, queries
+from labeling import actions, places, queries
 from labeling.api_parts import PROBLEMS, PromptField, valid
 from labeling.models import Assignment, Desk, Project, Task
 from people.permissions import HasRight, Right
@@ -135,10 +135,14 @@ class Claim(Ranks):
         return Response(queries.board_state(assignment)) if assignment else Response(status=204)
 
 
-class ClaimThis(Ranks):
+class ClaimThis(APIView):
+    permission_classes = [HasRight]
+    required_right = Right.SEE_PROJECTS
+    required_place = places.project
+
     @extend_schema(request=None, responses={200: BoardSerializer, 403: PROBLEMS, 409: PROBLEMS})
     def post(self, request, slug, task):
-        """This very task, out of turn. What you hold meanwhile goes back to the queue."""
+        """This very task, out of turn, for those who see the project. What you hold meanwhile goes back to the queue."""
         found = get_object_or_404(Task, pk=task, project__slug=slug)
         return Response(queries.board_state(actions.claim_this_task(actor=request.user, task=found)))
 

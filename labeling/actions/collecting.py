@@ -90,10 +90,15 @@ def claim_task(*, actor: User, project: Project) -> Assignment | None:
 
 @one_transaction
 def claim_this_task(*, actor: User, task: Task) -> Assignment:
-    """The turn at this very task, out of turn. What `actor` holds meanwhile goes back to the queue, and later goes on as it was shown."""
+    """The turn at this very task, out of turn. What `actor` holds meanwhile goes back to the queue, and later goes on as it was shown.
+
+    For those who may see the tasks of a project: others could try task by task which ones are not given to them, and whether the one on their board
+    is among those. Such are gold.
+    """
     check(actor, Right.RANK)
     task = Task.objects.select_related("project", "prompt").get(pk=task.pk)
     project = task.project
+    check(actor, Right.SEE_PROJECTS, place=project)
     mine = Assignment.objects.select_for_update().filter(task=task, annotator=actor, repeat=0).first()
     desk = _desk(actor, project)
     if not queries.may_take(actor, project, member=desk.member) or desk.paused_because:

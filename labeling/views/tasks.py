@@ -176,7 +176,7 @@ def suggested_answers(task: Task) -> list[tuple[str, str, str]]:
 
 
 @require_POST
-@requires(Right.RANK)
+@requires(Right.SEE_PROJECTS, place=places.project)
 def rank_task(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
     """The board, with this very task on it."""
     actions.claim_this_task(actor=request.user, task=get_object_or_404(Task, project__slug=slug, pk=pk))

@@ -209,7 +209,7 @@ ADDRESSES = [
     ("api-turns", "get", LEARNED),
     ("api-standing", "get", EVERYONE),
     ("api-warning", "post", EVERYONE),
-    ("api-claim-task", "post", EVERYONE),
+    ("api-claim-task", "post", LEARNED),
     ("api-tasks", "get", LEARNED),
     ("api-tasks", "patch", {Role.ADMIN}),
     ("api-known-answer", "get", {Role.ADMIN}),

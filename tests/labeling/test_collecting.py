@@ -440,7 +440,8 @@ def test_undo_of_a_skip_fails_if_another_has_the_task_now(ana, ben):
 # This very task
 
 
-def test_a_task_can_be_taken_out_of_turn_and_what_was_held_comes_later_as_it_was(ana):
+def test_a_task_can_be_taken_out_of_turn_and_what_was_held_comes_later_as_it_was():
+    ana = factories.user("researcher")
     project = factories.project(tasks=3)
     held = factories.claim(ana, project)
     last = project.tasks.order_by("pk").last()
@@ -457,7 +458,8 @@ def test_a_task_can_be_taken_out_of_turn_and_what_was_held_comes_later_as_it_was
     assert (seen[held.task_id].pk, seen[held.task_id].display) == (held.pk, held.display)
 
 
-def test_only_a_free_slot_is_taken_out_of_turn(ana, ben):
+def test_only_a_free_slot_is_taken_out_of_turn():
+    ana, ben = factories.user("researcher"), factories.user("researcher")
     project = factories.project(tasks=1)
     task = project.tasks.get()
     his = actions.claim_this_task(actor=ben, task=task)
@@ -471,7 +473,8 @@ def test_only_a_free_slot_is_taken_out_of_turn(ana, ben):
     assert slots_add_up(project)
 
 
-def test_what_one_has_had_or_may_not_have_is_not_taken_out_of_turn(ana, ben):
+def test_what_one_has_had_or_may_not_have_is_not_taken_out_of_turn():
+    ana, ben = factories.user("researcher"), factories.user("researcher")
     project = factories.project(tasks=2, overlap=2)
     task = project.tasks.order_by("pk").last()
     actions.skip_task(actor=ana, assignment=actions.claim_this_task(actor=ana, task=task), reason="no idea")

@@ -382,7 +382,8 @@ def test_who_does_well_is_never_paused_and_only_the_last_gold_tasks_count(ana):
     assert desk.gold_scores.count(0.0) == 4  # 6 of 10 are too few
 
 
-def test_an_admin_pauses_a_desk_and_what_is_held_is_finished(ana):
+def test_an_admin_pauses_a_desk_and_what_is_held_is_finished():
+    ana = factories.user("researcher")
     project = factories.project(tasks=3)
     held = factories.claim(ana, project)
     actions.pause_desk(actor=factories.admin(), project=project, person=ana)
@@ -395,7 +396,8 @@ def test_an_admin_pauses_a_desk_and_what_is_held_is_finished(ana):
 # Practice, then qualification, then work
 
 
-def test_from_practice_with_feedback_over_the_qualification_to_the_real_tasks(ana):
+def test_from_practice_with_feedback_over_the_qualification_to_the_real_tasks():
+    ana = factories.user("researcher")
     project = factories.project(tasks=4, gold_percent=0)
     add_known(project, 2, Kind.PRACTICE, "A > B, C >= D", first=100)
     add_known(project, 2, Kind.QUALIFICATION, first=200)
@@ -491,7 +493,16 @@ def test_nobody_passes_by_practice_before_they_have_answered_the_warning(ana):
     assert queries.standing(ana.pk, project)["warning"] == ""
 
 
-def test_out_of_turn_nobody_passes_by_practice_either(ana):
+def test_out_of_turn_nobody_finds_out_which_tasks_are_gold(ana):
+    project = factories.project(tasks=1)
+    add_known(project, 1)
+    for task in project.tasks.all():
+        with pytest.raises(Refusal, match="does not allow you to see projects"):
+            actions.claim_this_task(actor=ana, task=task)
+
+
+def test_out_of_turn_nobody_passes_by_practice_either():
+    ana = factories.user("researcher")
     project = factories.project(tasks=1, gold_percent=0)
     add_known(project, 1, Kind.PRACTICE)
     with pytest.raises(Refusal, match="come first"):

@@ -165,7 +165,7 @@ def test_the_warning_is_answered_and_this_very_task_taken(api, admin):
     project = factories.project(actor=admin, tasks=2, content_warning="Insults.", open_to_all=False)
     task = ids(project)[1]
     actions.set_sensitive(actor=admin, project=project, tasks=[task], sensitive=True)
-    ana = factories.user()
+    ana = factories.user("researcher")
     hers = client_of(ana)
     assert hers.get(address("api-standing", project)).status_code == 404
     assert hers.post(address("api-warning", project), {"takes_sensitive": True}, format="json").status_code == 403

@@ -273,7 +273,8 @@ def test_tasks_of_who_leaves_the_project_go_back_to_everybody(ana, ben, admin):
     assert rank_all(ben, project) == [first]
 
 
-def test_an_assigned_task_is_not_taken_out_of_turn_by_others(ana, ben, admin):
+def test_an_assigned_task_is_not_taken_out_of_turn_by_others(admin):
+    ana, ben = factories.user("researcher"), factories.user("researcher")
     project = factories.project(tasks=2)
     task = project.tasks.first()
     actions.assign_tasks(actor=admin, project=project, tasks=[task.pk], to=ana)
@@ -327,7 +328,8 @@ def test_before_the_warning_is_answered_nobody_gets_a_sensitive_task(ana, admin)
 # Batches
 
 
-def test_a_paused_batch_waits_and_what_is_held_of_it_is_finished(ana, ben, admin):
+def test_a_paused_batch_waits_and_what_is_held_of_it_is_finished(admin):
+    ana, ben = factories.user("researcher"), factories.user("researcher")
     project = factories.project(tasks=4, overlap=2)
     first, second, third, fourth = ids(project)
     batch = actions.create_batch(actor=admin, project=project, name=" Round 1 ")

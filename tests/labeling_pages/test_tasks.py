@@ -68,7 +68,7 @@ def test_the_list_is_sorted_by_score_priority_and_agreement(page, project, admin
     assert listed(page.get(address(project), {"sort": "priority"}))[0] == 3
     tasks = list(project.tasks.order_by("pk"))
     actions.set_overlap(actor=admin, project=project, tasks=[tasks[0].pk, tasks[5].pk], overlap=2)
-    for ranking, person in [("A > B", factories.user()), ("B > A", factories.user())]:
+    for ranking, person in [("A > B", factories.user("researcher")), ("B > A", factories.user("researcher"))]:
         for task, said in [(tasks[5], ranking), (tasks[0], "A = B")]:
             turn = actions.claim_this_task(actor=person, task=task)
             shown = str(WeakOrder.parse(said, items=2).relabel([turn.display.index(n) for n in range(2)]))
@@ -81,7 +81,7 @@ def test_the_list_is_sorted_by_score_priority_and_agreement(page, project, admin
 def test_a_task_that_went_on_because_people_disagree_is_found_as_contested(page, admin):
     project = factories.project(actor=admin, tasks=2, outputs=2, overlap=2, overlap_max=3)
     task = project.tasks.order_by("pk").first()
-    for person, winner in [(factories.user(), 0), (factories.user(), 1)]:
+    for person, winner in [(factories.user("researcher"), 0), (factories.user("researcher"), 1)]:
         turn = actions.claim_this_task(actor=person, task=task)
         best = "AB"[turn.display.index(winner)]
         notation = f"{best} > {'B' if best == 'A' else 'A'}"
@@ -209,7 +209,7 @@ def test_what_is_typed_is_told_in_words_or_where_it_goes_wrong(page, admin, said
 def test_the_consensus_or_what_was_decided_can_be_taken_as_the_answer(page, admin):
     project = factories.project(actor=admin, tasks=1, overlap=3)
     task = project.tasks.get()
-    for person in (factories.user(), factories.user(), factories.user()):
+    for person in (factories.user("researcher"), factories.user("researcher"), factories.user("researcher")):
         turn = actions.claim_this_task(actor=person, task=task)
         said_of_it = WeakOrder.parse("D > A = B > C", items=4).relabel([turn.display.index(n) for n in range(4)])
         actions.submit_ranking(actor=person, assignment=turn, notation=str(said_of_it), client_key=str(person.pk))
@@ -295,7 +295,7 @@ def test_a_batch_is_made_renamed_paused_and_resumed(page, project, said):
 
 
 def test_the_page_of_batches_counts_rankings_and_what_stands_in_none(page, project, said):
-    person = factories.user()
+    person = factories.user("researcher")
     task = Batch.objects.get().tasks.order_by("pk").first()
     factories.submit(person, actions.claim_this_task(actor=person, task=task), "A > B")
     text = said(page.get(address(project, "project-batches")))
@@ -353,7 +353,7 @@ def test_the_order_is_switched_and_its_random_share_set(page, project):
 
 
 def test_what_waits_is_downloaded_for_a_model_that_scores_it(page, project):
-    person = factories.user()
+    person = factories.user("researcher")
     task = Batch.objects.get().tasks.order_by("pk").first()
     factories.submit(person, actions.claim_this_task(actor=person, task=task), "A > B")
     content = b"".join(page.get(address(project, "project-to-score")).streaming_content).decode()
