@@ -29,7 +29,12 @@ def describe(invitation: Invitation) -> hooks.Opened | None:
     return hooks.Opened(opened.project.name, opened.get_role_display(), text, address)
 
 
-hooks.register_opener(hooks.Opener(describe, join))
+def stands(invitation: Invitation) -> bool | None:
+    opened = ProjectInvitation.objects.select_related("project").filter(invitation=invitation).first()
+    return can(invitation.created_by, Right.MANAGE_PROJECTS, opened.project) if opened else None
+
+
+hooks.register_opener(hooks.Opener(describe, stands, join))
 
 
 @hooks.group_need

@@ -1,6 +1,6 @@
 """How the floors above add to people's pages what this floor cannot know: projects.
 
-    register_opener(Opener(describe, accept))     # what an invitation opens besides the site
+    register_opener(Opener(describe, stands, accept))   # what an invitation opens besides the site
     @group_need                                   # why a group must not be deleted
     @person_section                               # a part of a person's page
 
@@ -28,6 +28,7 @@ class Opened:
 @dataclass(frozen=True)
 class Opener:
     describe: Callable[[Invitation], Opened | None]  # None: this invitation is none of its business
+    stands: Callable[[Invitation], bool | None]  # might who made it still make it? None as above
     accept: Callable[[Invitation, User], None]  # inside the transaction of accepting
 
 
@@ -62,6 +63,12 @@ def person_section(function: Callable[[User, User], Iterable[Section]]) -> Calla
 
 def opened_by(invitation: Invitation) -> list[Opened]:
     return [opened for opener in _openers if (opened := opener.describe(invitation))]
+
+
+def stands(invitation: Invitation) -> bool | None:
+    """Might who made it still make it? None: it leads into the site alone."""
+    said = [stands for opener in _openers if (stands := opener.stands(invitation)) is not None]
+    return all(said) if said else None
 
 
 def open_for(invitation: Invitation, person: User) -> None:

@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 from .. import hooks
 from ..errors import Refusal
 from ..models import Invitation, Role, User, audit
-from ..permissions import Right, check
+from ..permissions import Right, can, check
 from .accounts import name_problems, role_problems, save_new
 
 MOST_USES = 500
@@ -90,16 +90,22 @@ def digest_of(secret: str) -> str:
 
 def find_invitation(secret: str) -> Invitation:
     """The invitation of a link that still opens something. A Refusal says why it does not, and nothing about people."""
-    invitation = Invitation.objects.filter(digest=digest_of(secret)).first()
+    invitation = Invitation.objects.select_related("created_by").filter(digest=digest_of(secret)).first()
     if invitation is None:
         raise Refusal(_("This site knows no such link. Perhaps a part of it is missing: copy all of it."), status=404)
-    if invitation.revoked_at is not None:
+    if invitation.revoked_at is not None or not _stands(invitation):
         raise Refusal(_("This link was taken back. Ask the person who gave it to you for a new one."), status=410)
     if invitation.expires_at <= timezone.now():
         raise Refusal(_("This link has expired. Ask the person who gave it to you for a new one."), status=410)
     if not invitation.uses_left:
         raise Refusal(_("This link has been used up. Ask the person who gave it to you for a new one."), status=410)
     return invitation
+
+
+def _stands(invitation: Invitation) -> bool:
+    """Who may invite nobody any more has no link left either: else they would come in again by one of their own."""
+    found = hooks.stands(invitation)
+    return can(invitation.created_by, Right.MANAGE_PEOPLE) if found is None else found
 
 
 @transaction.atomic

@@ -217,3 +217,21 @@ def test_over_rest(client, boss, project):
     assert into["role"] == "researcher"
     assert client.get(f"/api/v1/projects/{project.slug}/invitations/").json()[0]["role"] == "researcher"
     assert client.delete(f"/api/v1/projects/{project.slug}/invitations/{into['id']}/").status_code == 204
+
+
+def test_who_may_invite_no_more_does_not_come_back_by_a_link_of_their_own(client, boss, project):
+    lead = factories.user()
+    labeling_actions.add_members(actor=boss, project=project, users=[lead], role=Role.ADMIN)
+    _invitation, secret = labeling_actions.invite_to_project(actor=lead, project=project, role=Role.ADMIN)
+    assert client.get(link(secret)).status_code == 200
+    labeling_actions.remove_members(actor=boss, project=project, users=[lead])
+    assert client.get(link(secret)).status_code == 410
+    with pytest.raises(Refusal, match="taken back"):
+        actions.accept(actor=lead, secret=secret)
+    assert not Membership.objects.filter(user=lead).exists()
+
+    other = factories.admin()
+    _invitation, secret = actions.invite(actor=other, role=Role.ADMIN)
+    actions.deactivate(actor=boss, person=other)
+    with pytest.raises(Refusal, match="taken back"):
+        actions.accept(actor=lead, secret=secret)
