@@ -111,7 +111,7 @@ class ReviewList(Reviews):
         """The tasks that wait for a reviewer, those that people agree about least first."""
         project = get_object_or_404(Project, slug=slug)
         asked = request.query_params
-        if problems := [name for name in ("size", "batch") if not asked.get(name, "0").isdigit()]:
+        if problems := [name for name in ("size", "batch") if not asked.get(name, "0").isdecimal()]:
             raise Refusal([f"{name}: {asked[name]}" for name in problems])
         names = {"show": "show", "size": "size", "batch": "batch", "q": "search"}
         wanted = review_queries.Wanted(**{own: asked[name] for name, own in names.items() if name in asked})

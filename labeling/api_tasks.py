@@ -24,6 +24,7 @@ from people.errors import Refusal
 from people.models import User
 from people.permissions import HasRight, Right
 
+MOST_SCORE = 1e300  # JSON knows whole numbers that no float can hold
 FILTERS = [OpenApiParameter(name, str, required=False) for name in Fits.__dataclass_fields__]
 
 
@@ -67,7 +68,9 @@ class TaskSerializer(serializers.ModelSerializer):
 class ChangeTasksSerializer(serializers.Serializer):
     """Which tasks, and what becomes of them; what is left out stays as it is."""
 
-    tasks = serializers.ListField(child=serializers.IntegerField(), required=False, help_text="Their ids.")
+    tasks = serializers.ListField(
+        child=serializers.IntegerField(max_value=2**63 - 1), required=False, help_text="Their ids."
+    )
     filter = serializers.DictField(
         child=serializers.CharField(allow_blank=True),
         required=False,
@@ -166,7 +169,7 @@ class Scores(OfProject):
         """Give tasks a score, thousands in one go, and put the queue in their order. A score of null is taken away."""
         project = get_object_or_404(Project, slug=slug)
         seed = request.query_params.get("seed", "")
-        if seed and not seed.isdigit():
+        if seed and not seed.isdecimal():
             raise Refusal(_("The seed must be a whole number."))
         count = actions.set_scores(
             actor=request.user, project=project, scores=_scores(request.data), seed=int(seed) if seed else None
@@ -181,7 +184,7 @@ def _scores(given: object) -> dict[int, float | None]:
     scores, problems = {}, []
     for number, row in enumerate(given, 1):
         task, score = (row.get("task"), row.get("score")) if isinstance(row, dict) else (None, None)
-        is_number = isinstance(score, int | float) and not isinstance(score, bool)
+        is_number = isinstance(score, int | float) and not isinstance(score, bool) and abs(score) < MOST_SCORE
         if (
             not isinstance(row, dict)
             or "score" not in row

@@ -47,7 +47,7 @@ def _found(project: Project, wanted: Wanted) -> QuerySet[Task]:
         found = found.filter(size=wanted.size)
     for name, value in wanted.slices.items():
         # An import's columns hold texts or numbers; the address holds texts.
-        values: list[object] = [value] + ([int(value)] if value.lstrip("-").isdigit() else [])
+        values: list[object] = [value] + ([int(value)] if value.lstrip("-").isdecimal() else [])
         found = found.filter(Q(*((f"prompt__meta__{name}", each) for each in values), _connector=Q.OR))
     if wanted.show == "flagged":
         flagged = Assignment.objects.filter(task=OuterRef("pk"), state=State.FLAGGED)

@@ -43,7 +43,7 @@ def read_scores(project: Project, path: Path, name: str | None = None) -> dict[i
 def _tasks_of(row: dict, tasks: set[int], by_prompt: dict[str, list[int]]) -> list[int]:
     given = row.get("task")
     if given is not None:
-        pk = int(given) if str(given).isdigit() else None
+        pk = int(given) if str(given).isdecimal() else None
         if pk not in tasks:
             raise BadRow(_("“task”: there is no task %(task)s in this project.") % {"task": given})
         return [pk]

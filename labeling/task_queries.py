@@ -1,6 +1,7 @@
 """Questions about the tasks of a project: which ones fit a filter, in which order, how far their rankings agree, one with its outputs."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
@@ -70,7 +71,7 @@ def tasks_of(project: Project, fits: Fits) -> QuerySet[Task]:
 
 
 def _equal(found: QuerySet[Task], name: str, value: str) -> QuerySet[Task]:
-    return found.filter(**{name: int(value)}) if value.lstrip("-").isdigit() else found.none()
+    return found.filter(**{name: int(value)}) if re.fullmatch(r"-?[0-9]{1,18}", value) else found.none()
 
 
 def _with_words(found: QuerySet[Task], search: str) -> QuerySet[Task]:
@@ -161,7 +162,7 @@ def owners(project: Project) -> dict[str, str]:
 
 def name_of_owner(owner: str) -> str:
     kind, pk = owner[:1], owner[1:]
-    found: Any = (User if kind == "u" else Group).objects.filter(pk=int(pk) if pk.isdigit() else 0).first()
+    found: Any = (User if kind == "u" else Group).objects.filter(pk=int(pk) if pk.isdecimal() else 0).first()
     if found is None:
         return _("somebody who is gone")
     return _("group %(name)s") % {"name": found.name} if kind == "g" else str(found)

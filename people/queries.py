@@ -46,7 +46,7 @@ def people(
             found = found.filter(is_active=True, is_simulated=False, last_login=None)
         case "simulated":
             found = found.filter(is_simulated=True)
-    if group.isdecimal():
+    if group.isdecimal() and len(group) < 19:
         found = found.filter(groups=int(group))
     return found
 

@@ -17,7 +17,7 @@ TEXTS = ("key", "scope", "kind", "title", "hint", "low_label", "high_label")
 
 def read(data: Mapping[str, str]) -> Draft:
     """The questions of a posted form, in their order; nothing is checked but what a field can hold."""
-    count = min(int(data.get("count", "0") or 0), 100) if str(data.get("count", "0")).isdigit() else 0
+    count = min(int(data.get("count", "0") or 0), 100) if str(data.get("count", "0")).isdecimal() else 0
     return [_one(data, str(number)) for number in range(count)]
 
 
@@ -47,7 +47,7 @@ def edited(draft: Draft, do: str, data: Mapping[str, str]) -> tuple[Draft, list[
     """The draft after a button of the editor was pressed, and what was wrong: `add`, `preset`, `up:2`, `down:2`, `remove:2`, `json`."""
     draft = list(draft)
     verb, _sign, place = do.partition(":")
-    at = int(place) if place.isdigit() and int(place) < len(draft) else None
+    at = int(place) if place.isdecimal() and int(place) < len(draft) else None
     if verb == "add":
         draft.append(blank())
     elif verb == "preset" and (preset := PRESETS.get(data.get("preset", ""))):

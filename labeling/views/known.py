@@ -52,7 +52,7 @@ def order(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(Project, slug=slug)
     way, _sign, pk = request.POST.get("move", "").partition(":")
     ordered = project.tasks.filter(kind__in=[Kind.PRACTICE, Kind.QUALIFICATION])
-    moved = get_object_or_404(ordered, pk=int(pk) if pk.isdigit() else 0)
+    moved = get_object_or_404(ordered, pk=int(pk) if pk.isdecimal() else 0)
     tasks = [known.task.pk for known in known_queries.known_tasks(project)[moved.kind]]
     at = tasks.index(moved.pk)
     tasks.insert(max(0, at + (1 if way == "down" else -1)), tasks.pop(at))

@@ -69,7 +69,7 @@ def _changed(request: HttpRequest, project: Project, context: dict[str, object])
     """Carry out what was posted: an answer, or None with something to show in `context`."""
     data, actor = request.POST, request.user
     if "remove" in data:
-        person = get_object_or_404(User, pk=data["remove"], memberships__project=project)
+        person = get_object_or_404(User, pk=_key(data["remove"]), memberships__project=project)
         actions.remove_members(actor=actor, project=project, users=[person])
         done = _("%(name)s gets no further tasks here. What they ranked stays.") % {"name": person}
     elif "add" in data:
@@ -94,9 +94,13 @@ def _changed(request: HttpRequest, project: Project, context: dict[str, object])
             context |= {"link": link_to(request, secret), "invite": InviteForm()}
         return None
     else:
-        done = _change_one(request, project, get_object_or_404(User, pk=data.get("person") or 0))
+        done = _change_one(request, project, get_object_or_404(User, pk=_key(data.get("person", ""))))
     messages.success(request, done)
     return redirect(next_or(request, request.get_full_path()))
+
+
+def _key(given: str) -> int:
+    return int(given) if given.isdecimal() else 0
 
 
 def _change_one(request: HttpRequest, project: Project, person: User) -> str:

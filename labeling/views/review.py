@@ -132,7 +132,7 @@ def act(request: HttpRequest, slug: str, pk: int, verb: str) -> HttpResponse:
         return _task(request, slug, pk, problems=list(refusal.problems), **typed)
     messages.success(request, said)
     following = data.get("then", "")
-    if following.isdigit():
+    if following.isdecimal():
         pk = int(following)
     return redirect(_address(request, slug, pk))
 

@@ -59,7 +59,7 @@ def change(request: HttpRequest, slug: str) -> HttpResponse:
         fits = fits_of(request, filters_of(request, project, used_by(project)))
         chosen = list(task_queries.tasks_of(project, fits).values_list("pk", flat=True))
     else:
-        chosen = [int(pk) for pk in request.POST.getlist("tasks") if pk.isdigit()]
+        chosen = [int(pk) for pk in request.POST.getlist("tasks") if pk.isdecimal()]
     form = ChangeForm(request.POST, project=project)
     if not form.is_valid():
         raise Refusal(

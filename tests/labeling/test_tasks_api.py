@@ -192,3 +192,17 @@ def test_answers_to_questions_go_with_a_ranking(admin):
     assert sorted(each["quality"] for each in ranking.answers["outputs"].values()) == [2, 7]
     back = hers.post(reverse("api-undo", args=[board["assignment"]])).json()
     assert (back["answers"], back["comment"]) == (said["answers"], "Close.")
+
+
+def test_numbers_that_are_none_are_told_and_not_met_with_an_error(api, project):
+    """“²” is a digit and no number; JSON knows whole numbers that no database holds."""
+    task = ids(project)[0]
+    scores = address("api-scores", project)
+    assert api.post(scores + "?seed=²", [{"task": task, "score": 1}], format="json").status_code == 400
+    assert api.post(scores, [{"task": task, "score": 10**400}], format="json").status_code == 400
+    tasks = address("api-tasks", project)
+    assert api.patch(tasks, {"tasks": [10**30], "priority": 1}, format="json").status_code == 400
+    for given in ("9" * 30, "²", "--5"):
+        assert api.get(tasks, {"batch": given}).json()["results"] == []
+    assert api.get(address("api-review", project), {"batch": "²"}).status_code == 400
+    assert api.get("/api/v1/people/", {"group": "9" * 30}).status_code == 200

@@ -188,3 +188,8 @@ def test_who_is_paused_is_told_by_the_bell(client, project, ani, boss):
     actions.pause_desk(actor=boss, project=project, person=ani)
     client.force_login(ani)
     assert 'id="bell"' in client.get("/account/").content.decode()
+
+
+def test_a_person_who_is_none_is_not_found(client, address):
+    for posted in ({"remove": "ana"}, {"person": "ana", "do": "pause"}, {"do": "pause"}):
+        assert client.post(address, posted).status_code == 404

@@ -28,7 +28,7 @@ def setting(
     **bounds: Any,
 ) -> Any:
     """A field with everything that form, schema, CLI help and docs need. `when`: the values of fields beside it with which it means something."""
-    extra = {"unit": unit, "source": source, "advanced": advanced or None, "when": when}
+    extra: dict[str, Any] = {"unit": unit, "source": source, "advanced": advanced or None, "when": when}
     return Field(
         default,
         title=title,
