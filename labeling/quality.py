@@ -70,7 +70,7 @@ class Quality:
 
     @cached_property
     def key(self) -> str:
-        """Changes with every ranking that comes, goes or is closed, with batches, questions, and with the code of the statistics."""
+        """Changes with every ranking that comes, goes or is closed, with batches, how tasks were chosen, questions, and with the code of the statistics."""
         state = judged(self.project).aggregate(
             n=Count("pk"),
             newest=Max("pk"),
@@ -78,10 +78,14 @@ class Quality:
             # Sums alone are the same when, say, one task is reopened and another closed.
             squares=Sum(F("pk") * F("pk") % PRIME),
             batches=Sum(F("assignment__task__batch") * F("assignment__task") % PRIME),
+            by_score=Sum("assignment__task", filter=Q(assignment__task__chosen=Task.Chosen.SCORE)),
+            at_random=Sum("assignment__task", filter=Q(assignment__task__chosen=Task.Chosen.RANDOM)),
         )
+        # Those of closed tasks count for the agreement of each task alone, by which reviewers go.
+        last = Ranking.objects.filter(assignment__project=self.project).aggregate(n=Count("pk"), newest=Max("pk"))
         newest = Ranking.objects.filter(pk=state["newest"]).values_list("client_key", "created_at").first()
         batches = list(self.project.batches.values_list("pk", "name"))
-        said = [self.project.pk, *state.values(), newest, batches, self.project.questions, _code()]
+        said = [self.project.pk, *state.values(), *last.values(), newest, batches, self.project.questions, _code()]
         return hashlib.sha256(json.dumps(said, default=str).encode()).hexdigest()[:24]
 
     def __getitem__(self, part: str) -> dict:

@@ -114,6 +114,20 @@ def test_other_rankings_with_the_same_sums_have_other_figures(project, admin):
     assert keys[0] != keys[1]
 
 
+def test_how_tasks_were_chosen_and_rankings_of_closed_tasks_are_never_stale(project, admin):
+    keys = [Quality(project).key]
+    task = project.tasks.filter(submitted__gt=1).first()
+    project.tasks.filter(pk=task.pk).update(chosen="random")
+    keys.append(Quality(project).key)
+    actions.close_task(actor=admin, task=task)
+    keys.append(Quality(project).key)
+    turn = task.assignments.select_related("annotator").first()
+    said = as_shown(turn, "C > A = B")
+    actions.revise_ranking(actor=turn.annotator, assignment=turn, notation=said, client_key="of a closed task")
+    keys.append(Quality(project).key)
+    assert len(set(keys)) == 4
+
+
 def test_what_was_worked_out_is_read_by_other_processes_and_the_old_goes(project, monkeypatch):
     found = Quality(project)["agreement"]
     quality._tables.clear()
