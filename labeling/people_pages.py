@@ -8,8 +8,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from labeling import lanes
+from labeling.actions.assigning import take_back
 from labeling.actions.members import join
-from labeling.models import Membership, ProjectInvitation, Task
+from labeling.models import Membership, Project, ProjectInvitation, Task
 from labeling.people_queries import desks_of
 from people import hooks
 from people.models import Invitation, Role, User
@@ -44,6 +45,15 @@ def tasks_of(group: Group) -> Iterator[str]:
     if count:
         said = ngettext("%(count)d task waits for this group.", "%(count)d tasks wait for this group.", count)
         yield said % {"count": count} + " " + _("Give them to somebody else first.")
+
+
+@hooks.person_steps_back
+def give_tasks_back(person: User) -> dict[str, int]:
+    """What was assigned to somebody alone would wait for ever where they take part no more."""
+    own = lanes.lane_of(person)
+    projects = [each for each in Project.objects.all() if {own, own + lanes.SENSITIVE} & set(each.lanes)]
+    count = sum(take_back(project, [person]) for project in projects)
+    return {"tasks_taken_back": count} if count else {}
 
 
 @hooks.person_section

@@ -3,6 +3,7 @@
     register_opener(Opener(describe, stands, accept))   # what an invitation opens besides the site
     @group_need                                   # why a group must not be deleted
     @person_section                               # a part of a person's page
+    @person_steps_back                            # what becomes of their work, if they may do it no more
 
 Register from the AppConfig's ready().
 """
@@ -44,6 +45,7 @@ class Section:
 _openers: list[Opener] = []
 _needs: list[Callable[[Group], Iterable[str]]] = []
 _sections: list[Callable[[User, User], Iterable[Section]]] = []
+_steps_back: list[Callable[[User], dict[str, int]]] = []
 
 
 def register_opener(opener: Opener) -> None:
@@ -59,6 +61,17 @@ def person_section(function: Callable[[User, User], Iterable[Section]]) -> Calla
     """`function(person, viewer)`"""
     _sections.append(function)
     return function
+
+
+def person_steps_back(function: Callable[[User], dict[str, int]]) -> Callable:
+    """`function(person)`, inside the transaction: what it did, for the audit row; {} if they may go on with everything."""
+    _steps_back.append(function)
+    return function
+
+
+def step_back(person: User) -> dict[str, int]:
+    """Somebody's account was closed, or their role changed."""
+    return {name: count for function in _steps_back for name, count in function(person).items()}
 
 
 def opened_by(invitation: Invitation) -> list[Opened]:

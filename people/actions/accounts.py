@@ -10,6 +10,7 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
 from rest_framework.authtoken.models import Token
 
+from .. import hooks
 from ..errors import Refusal
 from ..models import Role, User, audit
 from ..permissions import Right, check
@@ -59,7 +60,7 @@ def change_role(*, actor: User, person: User, role: str) -> None:
         raise Refusal(problems)
     before, person.role = person.role, role
     person.save(update_fields=["role"])
-    audit(actor, "change_role", person, before=before, after=role)
+    audit(actor, "change_role", person, before=before, after=role, **hooks.step_back(person))
 
 
 @transaction.atomic
@@ -74,7 +75,7 @@ def deactivate(*, actor: User, person: User) -> None:
     person.is_active = False
     person.save(update_fields=["is_active"])
     Token.objects.filter(user=person).delete()
-    audit(actor, "deactivate_person", person)
+    audit(actor, "deactivate_person", person, **hooks.step_back(person))
 
 
 @transaction.atomic

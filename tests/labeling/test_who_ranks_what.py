@@ -17,6 +17,7 @@ from labeling.actions.tasks import Place, add_tasks
 from labeling.batch_queries import batch_progress
 from labeling.importing.load import import_prompts
 from labeling.models import Assignment, Project, Task
+from people.actions import change_role, deactivate
 from people.errors import Refusal
 from people.models import AuditEntry
 from tests import factories
@@ -271,6 +272,23 @@ def test_tasks_of_who_leaves_the_project_go_back_to_everybody(ana, ben, admin):
     actions.remove_members(actor=admin, project=project, users=[ana])
     check_slots(project)
     assert rank_all(ben, project) == [first]
+
+
+def test_whose_account_is_closed_leaves_no_tasks_behind_either(ana, ben, admin):
+    project = factories.project(tasks=2)
+    first, second = ids(project)
+    other_admin = factories.admin()
+    actions.assign_tasks(actor=admin, project=project, tasks=[first], to=ana)
+    actions.set_sensitive(actor=admin, project=project, tasks=[first], sensitive=True)
+    deactivate(actor=admin, person=ana)
+    assert AuditEntry.objects.get(verb="deactivate_person").data == {"tasks_taken_back": 1}
+    assert set(rank_all(ben, project)) == {first, second}
+    check_slots(project)
+
+    closed = factories.project(tasks=1, open_to_all=False)
+    actions.assign_tasks(actor=admin, project=closed, tasks=ids(closed), to=other_admin)
+    change_role(actor=admin, person=other_admin, role="annotator")
+    assert closed.tasks.get().lane == ""
 
 
 def test_an_assigned_task_is_not_taken_out_of_turn_by_others(admin):
