@@ -128,10 +128,13 @@ def outcome(done: actions.Outcome) -> dict:
 
 
 class Claim(Ranks):
-    @extend_schema(request=None, responses={200: BoardSerializer, 204: None, 403: PROBLEMS})
+    @extend_schema(request=None, responses={200: BoardSerializer, 204: None, 403: PROBLEMS, 404: None})
     def post(self, request, slug):
         """The task that you should rank now: the one you hold, else the next. 204: none waits for you."""
-        assignment = actions.claim_task(actor=request.user, project=get_object_or_404(Project, slug=slug))
+        project = get_object_or_404(Project, slug=slug)
+        assignment = actions.claim_task(actor=request.user, project=project)
+        if assignment is None and not queries.belongs(request.user, project):
+            raise Http404
         return Response(queries.board_state(assignment)) if assignment else Response(status=204)
 
 

@@ -44,6 +44,12 @@ def file(name, content):
     return SimpleUploadedFile(name, content.encode())
 
 
+def test_a_project_in_which_one_does_not_rank_is_like_one_that_does_not_exist(api, admin):
+    closed = factories.project(actor=admin, tasks=1, open_to_all=False)
+    assert api.post(reverse("api-claim", args=[closed.slug])).status_code == 404
+    assert api.post(reverse("api-claim", args=["no-such-project"])).status_code == 404
+
+
 def test_a_program_claims_ranks_and_gets_the_next_task(api, project):
     board = api.post(reverse("api-claim", args=[project.slug])).json()
     assert [output["letter"] for output in board["outputs"]] == list("ABCD")
