@@ -19,12 +19,13 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.django_db(trans
 
 NARROWEST = {"width": 360, "height": 740}
 WIDE = {"width": 1440, "height": 900}
-ALL_RULES = {"resultTypes": ["violations"], "rules": {"target-size": {"enabled": True}}}
+QUICK = {"resultTypes": ["violations"], "preload": False, "iframes": False}
+ALL_RULES = {**QUICK, "rules": {"target-size": {"enabled": True}}}
 ALL_BUT_CONTRAST = {
-    "resultTypes": ["violations"],
+    **QUICK,
     "rules": {"target-size": {"enabled": True}, "color-contrast": {"enabled": False}},
 }
-ONLY_CONTRAST = {"resultTypes": ["violations"], "runOnly": ["color-contrast"]}
+ONLY_CONTRAST = {**QUICK, "runOnly": ["color-contrast"]}
 
 
 def violations(page, options: dict) -> list[str]:
