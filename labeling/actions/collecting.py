@@ -279,9 +279,10 @@ def _give_up(actor: User, assignment: Assignment | UUID | str, state: str, reaso
             status=409,
         )
     desk = _desk(actor, project)
-    _leave(assignment, state, reason)
+    held_slot = _end(assignment, state, reason)
     following = _held(actor, project) or _claim_next(desk, actor, project)
     _save(desk)
+    _free(assignment, held_slot)  # which locks the project: no other task is waited for with that in hand
     audit(
         actor, verb, assignment, task=assignment.task_id, reason=reason, next=str(following.pk) if following else None
     )
@@ -600,10 +601,20 @@ def _extend(assignment: Assignment) -> None:
 
 def _leave(assignment: Assignment, state: str, reason: str = "") -> None:
     """End a turn without a ranking: its slot, if it still holds one, is free again."""
+    _free(assignment, _end(assignment, state, reason))
+
+
+def _end(assignment: Assignment, state: str, reason: str) -> bool:
+    """The turn itself; did it hold a slot?"""
     held_slot = assignment.slot is not None
     assignment.state, assignment.slot, assignment.reason, assignment.lease_until = state, None, reason, None
     assignment.finished_at = None if state == State.EXPIRED else timezone.now()
     assignment.save(update_fields=["state", "slot", "reason", "lease_until", "finished_at"])
+    return held_slot
+
+
+def _free(assignment: Assignment, held_slot: bool) -> None:
+    """Its task: the slot is free again, and its flags are counted."""
     task = Task.objects.select_for_update().get(pk=assignment.task_id)
     if held_slot:
         give_back(task)

@@ -1,6 +1,7 @@
 """A task's slots and its place in the project's queue. Off the hot path, `settle` works out both anew; `rejoin` does for many tasks at once."""
 
 import random
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import wraps
 from itertools import count, islice
@@ -17,6 +18,7 @@ from labeling.statistics import contested
 from people import sql
 
 FLAGS_THAT_CLOSE = 2
+ATTEMPTS = 6  # at what a deadlock gave up
 AT_ONCE = 1000  # rows a statement: far below what a database takes as parameters
 
 T = TypeVar("T")
@@ -29,7 +31,7 @@ def one_transaction(verb: Callable) -> Callable:
 
     @wraps(verb)
     def run(**arguments: object) -> object:
-        attempts = 1 if connection.in_atomic_block else 4
+        attempts = 1 if connection.in_atomic_block else ATTEMPTS
         for attempt in range(1, attempts + 1):
             try:
                 with transaction.atomic():
@@ -38,6 +40,7 @@ def one_transaction(verb: Callable) -> Callable:
                 deadlock = getattr(error.__cause__, "sqlstate", None) in {"40P01", "40001"}
                 if not deadlock or attempt == attempts:
                     raise
+            time.sleep(random.uniform(0, 0.05 * attempt))  # else the same two meet again
         raise AssertionError("unreachable")
 
     return run

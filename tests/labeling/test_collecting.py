@@ -437,6 +437,18 @@ def test_undo_of_a_skip_fails_if_another_has_the_task_now(ana, ben):
     assert slots_add_up(project)
 
 
+def test_who_gives_a_task_up_locks_the_project_last(ana):
+    """Else two who skip wait for each other on PostgreSQL: one has the project and wants a task, the other that task and wants the project."""
+    project = factories.project(tasks=2)
+    held = factories.claim(ana, project)
+    with CaptureQueriesContext(connection) as captured:
+        actions.skip_task(actor=ana, assignment=held, reason="no idea")
+    statements = [query["sql"] for query in captured]
+    taken = next(n for n, sql in enumerate(statements) if "free_slots = free_slots - 1" in sql)
+    locked = next(n for n, sql in enumerate(statements) if sql.startswith('UPDATE "labeling_project"'))
+    assert taken < locked
+
+
 # This very task
 
 
