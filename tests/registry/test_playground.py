@@ -102,7 +102,7 @@ def test_a_researcher_sees_no_way_to_send(client, tiny):
     client.force_login(factories.user("researcher"))
     page = client.get(reverse("playground"), {"v": "tiny"}).content.decode()
     assert "playground/rank" not in page
-    assert client.post(reverse("playground-rank"), {}).status_code == 403
+    assert client.post(reverse("playground-rank"), {"project": factories.project().slug}).status_code == 403
 
 
 @pytest.mark.slow

@@ -49,7 +49,7 @@ def test_one_deletes_ones_own_and_an_admin_anyones():
     mine, other, data = factories.user(Role.RESEARCHER), factories.user(Role.RESEARCHER), make.dataset()
     Dataset.objects.update(created_by=mine)
     data.refresh_from_db()
-    with pytest.raises(Refusal, match="Your role does not allow"):
+    with pytest.raises(Refusal, match="Only who made it, or an admin"):
         actions.delete_dataset(actor=other, dataset=data)
     assert data.folder.exists()
     actions.delete_dataset(actor=mine, dataset=data)
