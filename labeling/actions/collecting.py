@@ -77,7 +77,11 @@ class Said:
 def claim_task(*, actor: User, project: Project) -> Assignment | None:
     """The task that `actor` should rank now: the one they hold already, else the next of the queue, else None."""
     check(actor, Right.RANK)
-    desk = _desk(actor, project)
+    desk = statements.desk(actor.pk, project.pk)
+    if desk is None:
+        if not queries.belongs(actor, project):
+            return None  # no trace of who looks in
+        desk = _desk(actor, project)
     if held := _held(actor, project):
         _extend(held)
         return held
@@ -619,6 +623,8 @@ def _free(assignment: Assignment, held_slot: bool) -> None:
     if held_slot:
         give_back(task)
     settle(task, stays=not held_slot)
+    if held_slot and task.extra:
+        adapt(task.pk, assignment.project)
 
 
 def _store(assignment: Assignment, order: WeakOrder, answers: dict, said: Said) -> Ranking:

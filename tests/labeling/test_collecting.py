@@ -208,6 +208,12 @@ def test_a_project_may_allow_partial_rankings_and_a_line(ana):
         factories.submit(ana, outcome.next, "C")
 
 
+def test_who_looks_into_a_project_of_others_leaves_no_trace(ben):
+    project = factories.project(tasks=1, open_to_all=False)
+    assert actions.claim_task(actor=ben, project=project) is None
+    assert not project.desks.exists()
+
+
 def test_another_persons_task_cannot_be_submitted(ana, ben):
     project = factories.project(tasks=1)
     assignment = factories.claim(ana, project)

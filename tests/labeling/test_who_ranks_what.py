@@ -16,7 +16,7 @@ from labeling.actions.queue import mix
 from labeling.actions.tasks import Place, add_tasks
 from labeling.batch_queries import batch_progress
 from labeling.importing.load import import_prompts
-from labeling.models import Assignment, Project, Task
+from labeling.models import Assignment, Project, Ranking, Task
 from people.actions import change_role, deactivate
 from people.errors import Refusal
 from people.models import AuditEntry
@@ -182,6 +182,21 @@ def test_where_no_two_rankings_speak_of_the_same_outputs_a_third_is_asked(ana, b
     say(ana, project, "A > B")
     say(ben, project, "C > D")
     assert project.tasks.get().overlap == 3
+
+
+def test_an_added_slot_that_somebody_gives_back_goes_away_if_the_others_agree_by_now(ana, ben):
+    project = contested_project()
+    say(ana, project, "A > B > C > D")
+    mine = say(ben, project, "D > C > B > A").assignment
+    carla = factories.user()
+    added = factories.claim(carla, project)
+    agreeing = queries.as_shown(mine, Ranking(notation="A > B > C > D"))
+    actions.revise_ranking(actor=ben, assignment=mine, notation=agreeing, client_key="agreeing")
+    assert project.tasks.get().overlap == 3  # she holds it
+    actions.skip_task(actor=carla, assignment=added, reason="cannot judge")
+    task = project.tasks.get()
+    assert (task.state, task.overlap, task.extra, task.free_slots) == (State.COMPLETE, 2, 0, 0)
+    check_slots(project)
 
 
 def test_imported_rankings_that_disagree_ask_for_one_more_and_imported_scores_for_their_place(admin, jsonl):
