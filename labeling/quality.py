@@ -43,14 +43,13 @@ _lock = threading.Lock()
 
 
 def judged(project: Project) -> QuerySet[Ranking]:
-    """The rankings that statistics are made of, repeats among them."""
-    counted = Q(assignment__aside=False) | Q(assignment__repeat__gt=0)
+    """The rankings that statistics are made of, repeats among them. What was said of a task before it became a gold one counts as in snapshots."""
+    counted = Q(assignment__aside=False) | Q(assignment__repeat__gt=0, assignment__task__kind=Task.Kind.NORMAL)
     return Ranking.objects.filter(
         counted,
         assignment__project=project,
         current=True,
         assignment__state=Assignment.State.SUBMITTED,
-        assignment__task__kind=Task.Kind.NORMAL,
     ).exclude(assignment__task__state=Task.State.REVIEW)
 
 

@@ -77,7 +77,7 @@ def _by_score(project: Project, seed: int | None) -> tuple[int, int]:
 
 @transaction.atomic
 def _set_active(project: Project, active: bool) -> None:
-    stored = Project.objects.select_for_update().get(pk=project.pk)
+    stored = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     project.random_percent = stored.random_percent
     if stored.active_order != active:
         Project.objects.filter(pk=project.pk).update(active_order=active)

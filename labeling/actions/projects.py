@@ -29,7 +29,7 @@ def create_project(*, actor: User, name: str, is_demo: bool = False, **settings:
 def change_project(*, actor: User, project: Project, **settings: object) -> Project:
     """Change settings. Tasks that exist keep their overlap, prompts their split, rankings their answers."""
     check(actor, Right.MANAGE_PROJECTS, place=project)
-    project = Project.objects.select_for_update().get(pk=project.pk)
+    project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     before = {name: getattr(project, name) for name in settings if name in SETTINGS}
     _apply(project, settings)
     if "questions" in before and (problems := problems_with_new_questions(project, before["questions"])):

@@ -202,7 +202,7 @@ def know_more(project: Project, tasks: Iterable[Task]) -> None:
     tasks = list(tasks)
     walked = [task for task in tasks if task.kind == NORMAL]
     _know(
-        Project.objects.select_for_update().get(pk=project.pk),
+        Project.objects.select_for_update(no_key=True).get(pk=project.pk),
         project,
         {task.priority for task in walked},
         {task.lane for task in walked},
@@ -213,7 +213,7 @@ def know_more(project: Project, tasks: Iterable[Task]) -> None:
 
 def know_again(project: Project) -> None:
     """List the priorities, lanes and kinds in use anew, and forget those that are not."""
-    stored = Project.objects.select_for_update().get(pk=project.pk)
+    stored = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     used = set(project.tasks.order_by().values_list("kind", "lane", "priority").distinct())
     walked = {(lane, priority) for kind, lane, priority in used if kind == NORMAL}
     _know(

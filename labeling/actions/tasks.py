@@ -67,7 +67,7 @@ class Added:
 @transaction.atomic
 def add_tasks(project: Project, rows: Sequence[NewTask]) -> list[Added]:
     """Find or make what `rows` name, in one short transaction: call it with some hundred rows at a time."""
-    Project.objects.select_for_update().get(pk=project.pk)  # one at a time: completions are matched by hand
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)  # one at a time: completions are matched by hand
     added = _prompts(project, rows)
     _completions(added, rows)
     with_outputs = [(one, row.place) for one, row in zip(added, rows, strict=True) if one.completions]

@@ -146,11 +146,14 @@ def test_other_code_works_its_figures_out_anew(project, monkeypatch):
     assert Quality(project).key != before
 
 
-def test_tasks_closed_for_review_gold_tasks_and_spare_rankings_do_not_count(project, admin):
+def test_tasks_closed_for_review_turns_at_gold_tasks_and_spare_rankings_do_not_count(project, admin):
     closed = project.tasks.first()
     actions.close_task(actor=admin, task=closed)
     assert Quality(project)["agreement"]["rankings"] == 10
-    Task.objects.filter(pk=project.tasks.last().pk).update(kind=Task.Kind.GOLD)
+    gold = project.tasks.last()
+    Task.objects.filter(pk=gold.pk).update(kind=Task.Kind.GOLD)
+    assert Quality(project)["agreement"]["rankings"] == 10  # said before the answer was known to anybody
+    Assignment.objects.filter(task=gold).update(aside=True, slot=None)
     assert Quality(project)["agreement"]["rankings"] == 8
     spare = project.assignments.filter(task=project.tasks.all()[2]).first()
     Assignment.objects.filter(pk=spare.pk).update(state=Assignment.State.SPARE, slot=None)
