@@ -85,6 +85,7 @@ def method_of(client: Client, address: str) -> str:
     return "post" if client.get(address).status_code == 405 else "get"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("address", "pattern"), PAGES, ids=ids(PAGES))
 def test_page_keeps_to_it(address, pattern):
     """With made-up arguments: whoever lacks the right is refused before anything is looked up."""
@@ -107,6 +108,7 @@ def test_page_keeps_to_it(address, pattern):
             assert status == 403, f"{role} lacks the right {right}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("address", "pattern"), ENDPOINTS, ids=ids(ENDPOINTS))
 def test_endpoint_keeps_to_it(address, pattern):
     assert Client().get(address).status_code in {401, 405}
@@ -168,6 +170,7 @@ def somebody(places) -> Iterator[tuple[str, User]]:
     return in_each_role()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("address", "pattern"), GUARDED, ids=ids(GUARDED))
 def test_page_keeps_to_the_role_in_its_project(address, pattern, places, somebody):
     right, place = right_of(pattern), place_of(pattern)
@@ -183,6 +186,7 @@ def test_page_keeps_to_the_role_in_its_project(address, pattern, places, somebod
             assert (status == 403) != may(role, right, None), f"{role} of another project, who needs {right}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("address", "pattern"), ENDPOINTS, ids=ids(ENDPOINTS))
 def test_endpoint_keeps_to_the_role_in_its_project(address, pattern, places, somebody):
     place = place_of(pattern)

@@ -36,6 +36,7 @@ def write_once(connection: BaseDatabaseWrapper, writer: int) -> None:
     connection.set_autocommit(True)
 
 
+@pytest.mark.slow
 def test_every_writer_advances_alike_and_nothing_is_lost(connect):
     counts = [0] * WRITERS
     at_first_finish: list[list[int]] = []

@@ -61,6 +61,7 @@ def test_a_project_that_was_archived_under_another_name_is_not_brought_again(adm
     assert list(Project.objects.values_list("name", "state")) == [("Old", "archived")]
 
 
+@pytest.mark.slow
 def test_a_seed_that_was_cut_off_is_completed(admin, monkeypatch):
     def cut_off(**_arguments):
         raise KeyboardInterrupt

@@ -88,6 +88,7 @@ def test_it_learns_and_tells_how_well(classified):
     assert points[-1]["heldout_loss"] < 0.5
 
 
+@pytest.mark.slow
 def test_the_folder_says_its_labels_and_gives_the_figures_again(classified):
     about = inspect.describe(classified / "output")
     assert (about.head, about.labels) == ("classes", LABELS)
@@ -100,6 +101,7 @@ def test_the_folder_says_its_labels_and_gives_the_figures_again(classified):
     assert np.mean(right) == metrics(classified)["heldout_accuracy"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_transformers_alone_gives_the_same_with_padding_on_either_side(classified, side):
     """It looks for the last token that is not the pad token; ours goes by the mask."""
@@ -114,6 +116,7 @@ def test_transformers_alone_gives_the_same_with_padding_on_either_side(classifie
     assert torch.log_softmax(logits, -1).numpy() == pytest.approx(ours, abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", tiny.SHAPES)
 @pytest.mark.parametrize("pad", ["own", "eos", "none"])
 def test_a_saved_classifier_is_whole_whatever_the_pad_token_was(shape, pad, tmp_path):
@@ -247,6 +250,7 @@ def test_smaller_parts_of_a_batch_give_the_same_update(pretrained, dataset, tmp_
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
+@pytest.mark.slow
 def test_two_judgements_of_a_text_are_drawn_together(pretrained, dataset, tmp_path):
     """The same updates by dice, once with a strong pull: what dropout leaves of the judgements then differs less, and so does the loss."""
     apart = []
@@ -266,6 +270,7 @@ def test_two_judgements_of_a_text_are_drawn_together(pretrained, dataset, tmp_pa
     assert apart[1] < apart[0] / 2
 
 
+@pytest.mark.slow
 def test_a_classifier_of_the_same_classes_is_trained_further_and_another_gets_a_new_layer(
     classified, dataset, tmp_path
 ):
@@ -280,6 +285,7 @@ def test_a_classifier_of_the_same_classes_is_trained_further_and_another_gets_a_
     assert load([other / "output"]).labels == ("b", "c", "h")
 
 
+@pytest.mark.slow
 def test_learning_words_beside_classes_needs_a_model_that_writes(classified, pretrained, dataset, tmp_path):
     refused = short(tmp_path / "refused", classified / "output", dataset, lm_weight=0.5)
     assert runs.go(refused) == 2

@@ -73,6 +73,7 @@ def pairs() -> list[Any]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "kind"), pairs())
 def test_every_objective_on_every_kind(method, kind, inputs, pretrained, tmp_path):
     tune = {"kind": kind, **KINDS[kind]}

@@ -280,6 +280,7 @@ def arguments(name, *, project, assignment, dataset) -> dict:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "method", "roles"), ADDRESSES)
 def test_each_endpoint_opens_for_its_roles_alone(name, method, roles, admin, project):
     worker = factories.user()

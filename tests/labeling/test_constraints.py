@@ -33,6 +33,7 @@ def test_a_ranking_keeps_all_of_it_or_not(text, keeps, breaks):
         assert known.violated(order(one))
 
 
+@pytest.mark.slow
 def test_a_whole_ranking_is_kept_by_itself_alone():
     for whole in FOUR:
         known = Constraints.parse(str(whole), items=4)

@@ -61,6 +61,7 @@ def test_every_ranking_of_up_to_five_outputs_survives_writing_and_reading(items)
     assert len(complete_without_line) == {2: 3, 3: 13, 4: 75, 5: 541}[items]  # the ordered Bell numbers
 
 
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(orders())
 def test_rankings_of_up_to_nine_outputs_survive_writing_and_reading(order):
@@ -193,6 +194,7 @@ def test_pairs_agree_with_comparing_each_two_outputs(order):
     assert sorted(order.tied_pairs()) == sorted(tied)
 
 
+@pytest.mark.slow
 @given(orders(), st.randoms(use_true_random=False))
 def test_relabelling_there_and_back_changes_nothing(order, random):
     to = list(range(order.items))

@@ -52,6 +52,7 @@ def test_a_project_without_tasks_says_what_to_do(page, admin, said):
     assert "Import" in text
 
 
+@pytest.mark.slow
 def test_one_person_alone_agrees_with_nobody_and_the_page_says_so(page, admin, said):
     project = factories.project(actor=admin, tasks=3, outputs=3)
     say(factories.user(), project, "A > B > C", "A > B > C")
@@ -70,6 +71,7 @@ def test_the_figures_are_those_of_the_statistics(page, project, said):
     assert "12 rankings of 6 tasks by 2 people. 6 tasks were ranked by several." in text
 
 
+@pytest.mark.slow
 def test_what_is_not_worked_out_yet_comes_part_by_part(page, project):
     first = page_of(page, project).content.decode()
     assert reverse("project-quality-part", args=[project.slug, "agreement"]) in first

@@ -142,6 +142,7 @@ def test_the_last_draw_never_falls_off_the_end():
     assert logprobs.isfinite().all()
 
 
+@pytest.mark.slow
 def test_the_real_model_ends_a_story_where_it_would_begin_another(real_data):
     loaded = load([real_data / "models" / "stories260K"])
     outputs = generate(loaded, ["Once upon a time"] * 4, max_tokens=400, seed=1)

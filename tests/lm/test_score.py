@@ -54,6 +54,7 @@ def test_a_document_longer_than_the_context_is_scored_whole(loaded):
     assert found.tokens == len(ids) - pieces
 
 
+@pytest.mark.slow
 def test_the_published_loss_of_the_real_model_is_near(real_data):
     """1.2968 nats a token on TinyStories' own validation split. This is another sample, and its stories end with an EOS that the model was
     never shown (about 0.1 nats a token); an error in tokens or positions would cost nats, not tenths."""

@@ -162,6 +162,7 @@ def test_the_trail_is_never_changed_by_a_page(client, boss):
     assert list(AuditEntry.objects.values()) == before
 
 
+@pytest.mark.slow
 def test_a_long_trail_is_as_quick_as_a_short_one(boss):
     """Decisions among very many turns are found by an index that holds them alone; no page counts or skips."""
     some(2_000, verb="ranking.submit", object_type="labeling.Assignment", routine=True, actor=boss)

@@ -156,6 +156,7 @@ def answering(tmp_path):
         process.wait(timeout=5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [

@@ -53,6 +53,7 @@ PAGES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "address", "arguments", "allowed"), PAGES)
 def test_every_address_opens_for_its_roles_alone(
     client, tiny, admin, researcher, annotator, method, address, arguments, allowed

@@ -96,6 +96,7 @@ def test_two_sources_have_a_closed_form():
     assert rao_kupper(np.array(difference), other.tie.value) == pytest.approx([60 / 115, 25 / 115, 30 / 115], rel=5e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("model", "chances", "tie"), [("davidson", davidson, 0.8), ("rao_kupper", rao_kupper, 1.8)])
 def test_known_strengths_are_found(model, chances, tie):
     true = [1.2, 0.4, 0.0, -0.5, -1.1]

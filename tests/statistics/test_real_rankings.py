@@ -118,6 +118,7 @@ def seconds_of_one_core(judgements, sources) -> float:
     return process_time() - begin
 
 
+@pytest.mark.slow
 def test_all_of_it_takes_less_than_two_seconds_of_one_core(real):
     tries = (
         seconds_of_one_core(real[0].judgements, real[1]) for _try in range(3)

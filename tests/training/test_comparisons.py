@@ -236,6 +236,7 @@ def test_markdown_holds_the_differences_that_the_page_shows():
     assert "-0.0750" in to_best
 
 
+@pytest.mark.slow
 def test_the_axes_of_the_chart_are_plain_numbers():
     spread = [chart.Point(f"m{n}", 10**n, 10.0 * n + 4, 10.0 * n, 10.0 * n + 8) for n in range(1, 6)]
     drawn = str(charts.draw([chart.Scatter(tuple(spread), "Trained", "Perplexity", chart.PLAIN)])[0])

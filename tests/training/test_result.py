@@ -115,6 +115,7 @@ def test_what_was_judged_is_said_in_words_and_an_empty_column_of_hints_is_left_o
     assert result({"seconds": 2.5}).has_hint
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_what_was_measured_once_is_a_figure_and_no_curve(client):
     admin = factories.admin()
