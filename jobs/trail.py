@@ -5,9 +5,10 @@ from django.utils.translation import gettext_lazy as _
 from people import trail
 
 trail.say(
+    _("Jobs"),
     {
         "job.enqueue": _("%(actor)s began a job: %(what)s"),
         "job.cancel": _("%(actor)s cancelled a job."),
         "job.requeue": _("A job whose worker had died was taken up again."),
-    }
+    },
 )

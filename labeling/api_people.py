@@ -33,7 +33,7 @@ class MemberSerializer(serializers.Serializer):
     ranked = serializers.IntegerField()
     skipped = serializers.IntegerField()
     flagged = serializers.IntegerField()
-    gold_score = serializers.FloatField(allow_null=True, help_text="Share kept of the last gold tasks.")
+    gold_score = serializers.FloatField(allow_null=True, help_text="Mean share kept of all gold tasks.")
     stage = serializers.CharField(source="desk.stage", default=None)
     paused_because = serializers.CharField(source="desk.paused_because", default="")
     daily_goal = serializers.IntegerField(source="desk.daily_goal", default=None)

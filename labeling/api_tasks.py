@@ -364,6 +364,7 @@ DESK_VERBS = {
 class DeskVerbSerializer(serializers.Serializer):
     verb = serializers.ChoiceField(list(DESK_VERBS))
 
+    reason = serializers.CharField(required=False, help_text="Of a pause: told to the person.")
 
 class DeskDetail(OfProject):
     required_right = {"POST": Right.MANAGE_PROJECTS}
@@ -372,5 +373,8 @@ class DeskDetail(OfProject):
     def post(self, request, slug, pk):
         """Pause somebody in a project, let them go on, let them begin without the qualification, or let them try it again."""
         project, person = get_object_or_404(Project, slug=slug), get_object_or_404(User, pk=pk)
-        verb = DESK_VERBS[valid(DeskVerbSerializer, request)["verb"]]
-        return Response(DeskSerializer(verb(actor=request.user, project=project, person=person)).data)
+        given = valid(DeskVerbSerializer, request)
+        if "reason" in given and given["verb"] != "pause":
+            raise Refusal(_("Only a pause has a reason."))
+        desk = DESK_VERBS[given.pop("verb")](actor=request.user, project=project, person=person, **given)
+        return Response(DeskSerializer(desk).data)

@@ -3,14 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from statistics import fmean
 
-from django.db.models import Count, Exists, F, Max, OuterRef, Q, QuerySet, Sum
+from django.db.models import Avg, Count, Exists, F, Max, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
-from labeling.models import Assignment, Desk, Membership, Project, Ranking
-from people.models import Role, User
+from labeling.models import Assignment, Desk, Membership, Project, Ranking, Task
+from people.models import AuditEntry, Role, User
 
 State = Assignment.State
 RANKED = (State.SUBMITTED, State.SPARE)
@@ -30,6 +29,7 @@ class Place:
     ranked: int = 0
     imported_rankings: int = 0
     gold: int = 0  # of those ranked, tasks with a known answer
+    gold_score: float | None = None  # over all gold tasks they ranked, the share of what is known that they kept
     skipped: int = 0
     flagged: int = 0
     last_activity: datetime | None = None  # the day of an import says nothing about a person
@@ -44,13 +44,13 @@ class Place:
         return str(Role(self.role).label) if self.role else ""
 
     @property
-    def gold_score(self) -> float | None:
-        """Of their last gold tasks, the share of the constraints that they kept."""
-        return fmean(self.desk.gold_scores) if self.desk and self.desk.gold_scores else None
-
-    @property
     def gold_percent(self) -> int:
         return round(100 * (self.gold_score or 0))
+
+    @property
+    def may_work(self) -> bool:
+        """False: their account is closed, whatever their desk says."""
+        return self.user.is_active or self.user.is_simulated
 
     @property
     def paused(self) -> bool:
@@ -63,6 +63,7 @@ def _did(turns: QuerySet[Assignment], by: str) -> dict[int, dict]:
         ranked=Count("pk", filter=Q(state__in=RANKED)),
         imported_rankings=Count("pk", filter=Q(imported=True)),
         gold=Count("pk", filter=Q(state__in=RANKED, gold_score__isnull=False)),
+        gold_score=Avg("gold_score", filter=Q(state__in=RANKED, task__kind=Task.Kind.GOLD)),
         skipped=Count("pk", filter=Q(state=State.SKIPPED)),
         flagged=Count("pk", filter=Q(state=State.FLAGGED)),
         last_activity=Max("finished_at", filter=Q(imported=False)),
@@ -97,6 +98,17 @@ def desks_of(person: User) -> list[Place]:
         Place(person, project, roles.get(project.pk), desks.get(project.pk), **did.get(project.pk, {}))
         for project in projects
     ]
+
+
+def reason_of_pause(person: User, project: Project) -> str:
+    """What an admin gave as reason when they paused `person`; "" without one."""
+    paused = AuditEntry.objects.filter(
+        verb="desk.pause",
+        object_type=Desk._meta.label,
+        object_id__in=[str(pk) for pk in project.desks.filter(annotator=person).values_list("pk", flat=True)],
+    )
+    newest = paused.order_by("-pk").first()
+    return str(newest.data.get("reason", "")) if newest else ""
 
 
 def people_to_add(project: Project, search: str = "") -> QuerySet[User]:

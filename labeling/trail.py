@@ -1,12 +1,17 @@
 """What labeling's verbs are called in the audit trail, where their objects are found, and which project they belong to."""
 
+from collections.abc import Mapping
+
 from django.db.models import Model
 from django.urls import reverse
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from jobs.models import Job
-from labeling.models import Project, Task
+from labeling.models import Project, ProjectInvitation, Task
+from labeling.project_settings import SETTINGS
 from people import trail
+from people.models import Invitation
 
 trail.routine(
     "task.claim",
@@ -19,6 +24,7 @@ trail.routine(
 )
 
 trail.say(
+    _("Projects"),
     {
         "task.claim": _("%(actor)s began a task."),
         "task.skip": _("%(actor)s skipped a task."),
@@ -29,7 +35,7 @@ trail.say(
         "ranking.revise": _("%(actor)s changed their ranking from %(before)s to %(after)s"),
         "task.playground": _("%(actor)s sent outputs of the playground to be ranked."),
         "project.create": _("%(actor)s created the project %(object)s."),
-        "project.change": _("%(actor)s changed the settings of %(object)s."),
+        "project.change": _("%(actor)s changed settings of %(object)s: %(settings)s."),
         "project.import": _("%(actor)s imported %(file)s into %(object)s."),
         "project.export_turns": _("%(actor)s exported the skips and flags of %(object)s."),
         "project.export_hours": _("%(actor)s exported hours and counts."),
@@ -38,12 +44,12 @@ trail.say(
         "project.daily_goal": _("%(actor)s set the daily goal of %(user)s in %(object)s."),
         "project.invite": _("%(actor)s made a link into %(object)s for %(role)s."),
         "project.revoke_invitation": _("%(actor)s took back a link into %(object)s."),
-        "tasks.priority": _("%(actor)s gave %(count)s tasks of %(object)s the priority %(priority)s."),
-        "tasks.overlap": _("%(actor)s changed how many people rank %(count)s tasks of %(object)s, to %(overlap)s."),
-        "tasks.assign": _("%(actor)s assigned %(count)s tasks of %(object)s."),
-        "tasks.sensitive": _("%(actor)s changed which tasks of %(object)s are sensitive, %(count)s of them."),
-        "tasks.batch": _("%(actor)s put %(count)s tasks of %(object)s into the batch %(batch)s."),
-        "tasks.scores": _("%(actor)s gave %(count)s tasks of %(object)s a score; the queue stands in its order."),
+        "tasks.priority": _("%(actor)s gave %(tasks)s of %(object)s the priority %(priority)s."),
+        "tasks.overlap": _("%(actor)s set how many people rank %(tasks)s of %(object)s, to %(overlap)s."),
+        "tasks.assign": _("%(actor)s assigned %(tasks)s of %(object)s to %(to)s."),
+        "tasks.sensitive": _("%(actor)s marked %(tasks)s of %(object)s as %(sensitive)s."),
+        "tasks.batch": _("%(actor)s put %(tasks)s of %(object)s into %(batch)s."),
+        "tasks.scores": _("%(actor)s gave %(tasks)s of %(object)s a score; the queue stands in its order."),
         "queue.by_score": _("%(actor)s put the queue of %(object)s in the order of scores."),
         "queue.by_arrival": _("%(actor)s put the queue of %(object)s in the order of arrival."),
         "batch.create": _("%(actor)s made the batch %(name)s."),
@@ -71,8 +77,24 @@ trail.say(
         "dataset.freeze": _("%(actor)s froze the snapshot %(name)s."),
         "dataset.delete": _("%(actor)s deleted the data set %(name)s."),
         "dataset.export": _("%(actor)s exported %(object)s."),
-    }
+    },
 )
+
+
+@trail.words("tasks.priority", "tasks.overlap", "tasks.assign", "tasks.sensitive", "tasks.batch", "tasks.scores")
+def about_tasks(data: Mapping) -> dict[str, str]:
+    count, to, batch = data.get("count", 0), data.get("to"), data.get("batch")
+    return {
+        "tasks": ngettext("%(n)d task", "%(n)d tasks", count) % {"n": count},
+        "to": to["name"] if to else gettext("everybody"),
+        "batch": gettext("the batch %(name)s") % {"name": batch} if batch else gettext("no batch"),
+        "sensitive": gettext("sensitive") if data.get("sensitive") else gettext("not sensitive"),
+    }
+
+
+@trail.words("project.change")
+def which_settings(data: Mapping) -> dict[str, str]:
+    return {"settings": ", ".join(str(SETTINGS[name].label) if name in SETTINGS else name for name in data)}
 
 
 def page_of_task(task: Task) -> str:
@@ -92,6 +114,9 @@ def place_of(obj: Model) -> str:
         return obj.subject if obj.subject.startswith("labeling.project:") else ""
     if project := getattr(obj, "project_id", None):
         return place_name(project)
+    if isinstance(obj, Invitation):
+        opened = ProjectInvitation.objects.filter(invitation=obj).first()
+        return place_name(opened.project_id) if opened else ""
     task = getattr(obj, "task", None) or getattr(getattr(obj, "assignment", None), "task", None)
     return place_name(task.project_id) if isinstance(task, Task) else ""
 

@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 from people import trail
 
 trail.say(
+    _("Models"),
     {
         "version.import": _("%(actor)s imported %(object)s."),
         "version.register": _("%(actor)s registered %(object)s."),

@@ -2,6 +2,7 @@
 
 from django import forms
 from django.conf import settings
+from django.contrib.auth.forms import AuthenticationForm
 from django.utils.translation import gettext_lazy as _
 
 from . import queries, trail
@@ -22,6 +23,14 @@ class AddPersonForm(forms.Form):
             "Admins may do everything."
         ),
     )
+
+
+class SignInForm(AuthenticationForm):
+    """Django's own sentence puts the field's label into it, which in some languages says the same word twice."""
+
+    error_messages = AuthenticationForm.error_messages | {
+        "invalid_login": _("This name and password do not belong together. Capitals matter in both.")
+    }
 
 
 class PasswordForm(forms.Form):
@@ -90,8 +99,12 @@ class AuditForm(forms.Form):
         self.place = place
         if place:  # the turns of one project among those of all would be a long search; its tasks show them
             del self.fields["routine"]
-        verbs = [verb for verb in sorted(trail.SENTENCES) if not (place and verb in trail.ROUTINE)]
-        self.fields["verb"].choices = [("", _("Anything")), *((verb, verb) for verb in verbs)]
+        names = queries.verb_names(place)
+        self.fields["verb"].choices = [("", _("Anything")), *((verb, verb) for verb in trail.SENTENCES)]
+        self.fields["verb"].widget.choices = [
+            ("", _("Anything")),
+            *names.items(),
+        ]  # shown; a program may ask for any other too
 
     def asked(self) -> queries.Asked:
         return queries.Asked(**{**self.cleaned_data, "place": self.place})

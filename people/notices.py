@@ -1,5 +1,6 @@
 """Notices: what happened while a person did something else. Told in the page's head, and by e-mail where the site can send any."""
 
+from collections.abc import Iterable
 from email.utils import parseaddr
 
 from django.conf import settings
@@ -35,6 +36,12 @@ def mark_read(*, actor: User, notice: Notice | None = None) -> int:
     if notice is not None:
         found = found.filter(pk=notice.pk)
     return found.update(read_at=timezone.now())
+
+
+def settle(*, texts: Iterable[str], **params: str) -> int:
+    """What these notices ask for is done, by whomever: nobody need read them any more. Returns how many were unread."""
+    wanted = {f"params__{name}": value for name, value in params.items()}
+    return Notice.objects.filter(read_at=None, text__in=list(texts), **wanted).update(read_at=timezone.now())
 
 
 @transaction.atomic

@@ -212,12 +212,27 @@ def _relations(model: type[Model]) -> list[str]:
 def _told(entry: AuditEntry, obj: Model | None, place: Model | None) -> Told:
     name = str(obj) if obj is not None else f"{entry.object_type.rpartition('.')[2]} {entry.object_id}"
     said = {key: _as_text(value) for key, value in entry.data.items()}
+    if entry.data and entry.verb in words.WORDS:
+        said |= words.WORDS[entry.verb](entry.data)
     said |= {"actor": str(entry.actor or _("The system")), "object": name, "verb": entry.verb}
     sentence = str(words.SENTENCES.get(entry.verb, "%(actor)s: %(verb)s, %(object)s")) % _Said(said)
     address_of: Callable | None = words.LINKS.get(entry.object_type) or getattr(type(obj), "get_absolute_url", None)
     return Told(
         entry, sentence, address_of(obj) if obj is not None and address_of else "", None if place == obj else place
     )
+
+
+def verb_names(place: str = "") -> dict[str, list[tuple[str, str]]]:
+    """By heading: (verb, what it says of whoever did it: "froze the snapshot …"). In a place: the decisions that were taken there."""
+    verbs = list(words.SENTENCES)
+    if place:
+        verbs = list(AuditEntry.objects.filter(place=place, routine=False).values_list("verb", flat=True).distinct())
+    found: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for verb in verbs:
+        if verb in words.SENTENCES:
+            name = (str(words.SENTENCES[verb]) % _Said()).removeprefix("… ").rstrip(".:")
+            found[str(words.HEADINGS[verb])].append((verb, name))
+    return {heading: sorted(names, key=lambda name: name[1].casefold()) for heading, names in sorted(found.items())}
 
 
 class _Said(dict):

@@ -1,13 +1,17 @@
 """What the verbs of people are called in the audit trail, and where people are found."""
 
+from collections.abc import Mapping
+
 from django.contrib.auth.models import Group
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
 
 from . import trail
 from .models import User
 
 trail.say(
+    _("People"),
     {
         "add_person": _("%(actor)s added %(object)s as %(role)s."),
         "change_role": _("%(actor)s changed the role of %(object)s from %(before)s to %(after)s."),
@@ -19,7 +23,7 @@ trail.say(
         "set_email": _("%(actor)s changed their e-mail address."),
         "rotate_token": _("%(actor)s made an API token for themselves."),
         "revoke_token": _("%(actor)s removed their API token."),
-        "invitation.create": _("%(actor)s made a link by which %(uses)s may join as %(role)s."),
+        "invitation.create": _("%(actor)s made a link by which %(people)s may join as %(role)s."),
         "invitation.revoke": _("%(actor)s took back a link."),
         "invitation.accept": _("%(actor)s joined by a link."),
         "group.create": _("%(actor)s made the group %(name)s."),
@@ -28,8 +32,14 @@ trail.say(
         "group.add": _("%(actor)s added %(people)s to the group %(name)s."),
         "group.remove": _("%(actor)s removed %(people)s from the group %(name)s."),
         "audit.export": _("%(actor)s exported the audit trail."),
-    }
+    },
 )
+
+
+@trail.words("invitation.create")
+def for_how_many(data: Mapping) -> dict[str, str]:
+    count = data.get("uses", 1)
+    return {"people": ngettext("%(n)d person", "%(n)d people", count) % {"n": count}}
 
 
 def page_of(person: User) -> str:

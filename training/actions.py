@@ -18,11 +18,11 @@ from django.utils.translation import gettext_noop
 
 from jobs.actions import enqueue
 from jobs.models import Job
+from jobs.telling import tell
 from labeling.models import Dataset
 from models_registry.actions import register_version
 from models_registry.lm import inspect
 from models_registry.models import Version
-from people import notices
 from people.errors import Refusal
 from people.models import User, audit
 from people.permissions import Right, check
@@ -312,11 +312,8 @@ def end(*, run: Run, state: str, errors: list[dict] = ()) -> None:
 
 
 def _tell(person: User | None, text: str, about: Run | Comparison) -> None:
-    if person is None:
-        return
-    notice = notices.tell(person=person, text=text, address=about.get_absolute_url(), name=about.name)
-    if notices.can_mail(person):
-        enqueue(actor=person, what="mail-notice", arguments={"notice": notice.pk})
+    if person is not None:
+        tell(person=person, text=text, address=about.get_absolute_url(), name=about.name)
 
 
 @transaction.atomic

@@ -1,4 +1,4 @@
-"""The short jobs of the runs: e-mails, and a checkpoint that becomes a version."""
+"""The short job of the runs: a checkpoint that becomes a version."""
 
 import shutil
 import subprocess
@@ -9,23 +9,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs.registry import job
-from people import notices
 from people.errors import Refusal
-from people.models import Notice
 from people.permissions import Right
 
 from . import actions, queries
 from .engine.export import place
 from .failures import said
 from .models import Run
-
-
-@job("mail-notice", title=gettext_lazy("Send a notice by e-mail"), right=Right.MANAGE_PEOPLE)
-def mail_notice(progress, *, notice: int) -> dict:
-    found = Notice.objects.select_related("person").filter(pk=notice).first()
-    if found and notices.can_mail(found.person):
-        notices.mail(found)
-    return {"message": _("The notice is sent.")}
 
 
 @job("register-checkpoint", title=gettext_lazy("Register a checkpoint"), right=Right.LAUNCH_RUNS)

@@ -5,6 +5,7 @@ from django.utils.translation import gettext_lazy as _
 from people import trail
 
 trail.say(
+    _("Runs"),
     {
         "run.create": _("%(actor)s started the run %(object)s (%(method)s)."),
         "run.stop": _("%(actor)s stopped the run %(object)s."),
@@ -29,5 +30,5 @@ trail.say(
         "comparison.resume": _("%(actor)s resumed the comparison %(object)s."),
         "comparison.delete": _("%(actor)s deleted a comparison."),
         "demo.seed": _("%(actor)s made the demo."),
-    }
+    },
 )

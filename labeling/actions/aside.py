@@ -15,6 +15,7 @@ from django.db.models import Exists, OuterRef
 from django.urls import reverse
 from django.utils.translation import gettext_noop
 
+from jobs.telling import tell
 from labeling import queries, statements
 from labeling.constraints import Constraints
 from labeling.lanes import takes_sensitive
@@ -183,6 +184,7 @@ TOLD = {
     ),
     Pause.ADMIN: gettext_noop("%(project)s: your work here is paused for now. What you ranked is kept."),
 }
+TOLD_WITH_REASON = gettext_noop("%(project)s: your work here is paused for now: “%(reason)s” What you ranked is kept.")
 TOLD_TO_ADMINS = {
     Pause.GOLD: gettext_noop("%(project)s: %(name)s was paused, for the last gold tasks did not go well."),
     Pause.QUALIFICATION: gettext_noop(
@@ -191,18 +193,28 @@ TOLD_TO_ADMINS = {
 }
 
 
-def pause(desk: Desk, person: User, project: Project, because: str, now: datetime) -> None:
-    """They get no further task; what they hold they may finish. The caller saves the desk."""
+def pause(desk: Desk, person: User, project: Project, because: str, now: datetime, reason: str = "") -> None:
+    """They get no further task; what they hold they may finish. The caller saves the desk. `reason`: of an admin, told to them."""
     desk.paused_because, desk.paused_at = because, now
-    notices.tell(
-        person=person, text=TOLD[because], address=reverse("rank-project", args=[project.slug]), project=project.name
+    tell(
+        person=person,
+        text=TOLD_WITH_REASON if reason else TOLD[because],
+        address=reverse("rank-project", args=[project.slug]),
+        project=project.name,
+        **({"reason": reason} if reason else {}),
     )
     if because in TOLD_TO_ADMINS:
         for admin in queries.admins_of(project):
-            notices.tell(
+            tell(
                 person=admin,
                 text=TOLD_TO_ADMINS[because],
-                address=project.get_absolute_url(),
+                address=reverse("project-members", args=[project.slug]),
                 project=project.name,
                 name=str(person),
+                desk=str(desk.pk),
             )
+
+
+def settle(desk: Desk) -> None:
+    """Somebody decided about a pause: no admin is waited for any more."""
+    notices.settle(texts=TOLD_TO_ADMINS.values(), desk=str(desk.pk))

@@ -15,6 +15,7 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from jobs.telling import tell
 from labeling.models import Assignment, Comment, Project, Task
 from people import notices
 from people.errors import Refusal
@@ -57,7 +58,7 @@ def answer(*, actor: User, question: Comment, text: str) -> Comment:
     if question.resolved_at is None:
         _resolve(question, actor)
     if question.author != actor:
-        notices.tell(
+        tell(
             person=question.author,
             text=gettext_noop("Your question about a task of “%(project)s” is answered: %(said)s"),
             address=_address_for(question.author, task),

@@ -6,34 +6,38 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from jobs.telling import tell
 from labeling import queries
-from labeling.actions.aside import pause
+from labeling.actions.aside import pause, settle
 from labeling.models import Desk, Project
-from people import notices
 from people.errors import Refusal
 from people.models import User, audit
 from people.permissions import Right, check
 
+LONGEST_REASON = 300  # characters
 RESUMED = gettext_noop("%(project)s: you can go on ranking. Welcome back.")
 LET_IN = gettext_noop("%(project)s: you can begin ranking. Welcome.")
 TRY_AGAIN = gettext_noop("%(project)s: please try the qualification once more; practice tasks come first.")
 
 
 @transaction.atomic
-def pause_desk(*, actor: User, project: Project, person: User) -> Desk:
-    """`person` gets no further tasks of this project; what they hold they may finish. They are told."""
+def pause_desk(*, actor: User, project: Project, person: User, reason: str = "") -> Desk:
+    """`person` gets no further tasks of this project; what they hold they may finish. They are told, and `reason` with it."""
     check(actor, Right.MANAGE_PROJECTS, place=project)
+    reason = reason.strip()
+    if len(reason) > LONGEST_REASON:
+        raise Refusal(_("That is too long; at most %(most)d characters.") % {"most": LONGEST_REASON})
     desk = _desk(project, person)
     if not desk.paused_because:
-        pause(desk, person, project, Desk.Pause.ADMIN, timezone.now())
+        pause(desk, person, project, Desk.Pause.ADMIN, timezone.now(), reason)
         desk.save()
-        audit(actor, "desk.pause", desk, project=project.pk, person=person.pk, name=str(person))
+        audit(actor, "desk.pause", desk, project=project.pk, person=person.pk, name=str(person), reason=reason)
     return desk
 
 
 @transaction.atomic
 def resume_desk(*, actor: User, project: Project, person: User) -> Desk:
-    """`person` goes on; their gold tasks are counted anew. After a qualification: `let_in` or `let_try_again`."""
+    """`person` goes on; after a pause because of gold tasks these are counted anew, else as before. After a qualification: `let_in` or `let_try_again`."""
     check(actor, Right.MANAGE_PROJECTS, place=project)
     desk = _desk(project, person)
     if desk.paused_because == Desk.Pause.QUALIFICATION:
@@ -44,7 +48,8 @@ def resume_desk(*, actor: User, project: Project, person: User) -> Desk:
         )
     if desk.paused_because:
         before = desk.paused_because
-        desk.gold_scores = []
+        if before == Desk.Pause.GOLD:
+            desk.gold_scores = []
         _go_on(desk, RESUMED)
         audit(actor, "desk.resume", desk, project=project.pk, person=person.pk, name=str(person), was=before)
     return desk
@@ -96,5 +101,6 @@ def _desk(project: Project, person: User) -> Desk:
 def _go_on(desk: Desk, told: str) -> None:
     desk.paused_because, desk.paused_at = "", None
     desk.save()
+    settle(desk)
     address = reverse("rank-project", args=[desk.project.slug])
-    notices.tell(person=desk.annotator, text=told, address=address, project=desk.project.name)
+    tell(person=desk.annotator, text=told, address=address, project=desk.project.name)

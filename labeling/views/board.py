@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 
 from labeling import actions, places, queries, questions, reading
 from labeling.actions.aside import Feedback
+from labeling.people_queries import reason_of_pause
 from labeling.models import Assignment, Desk, Project
 from labeling.views.board_texts import board_texts
 from people.errors import Refusal
@@ -224,6 +225,7 @@ def _beside(state: queries.BoardState) -> list[tuple[str, str]]:
 def _who(role: str) -> str:
     names = {"user": _("Person"), "assistant": _("Assistant"), "system": _("Instructions"), "tool": _("Tool")}
     return names.get(role, role)
+        "pause_reason": reason_of_pause(request.user, project) if standing["paused"] == Desk.Pause.ADMIN else "",
 
 
 def _in_words(feedback: Feedback) -> list[str]:

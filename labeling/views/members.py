@@ -10,7 +10,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from labeling import actions, people_queries, places
-from labeling.models import Project
+from labeling.models import Desk, Project
 from labeling.trail import place_name
 from labeling.views.lists import page_of
 from people.actions import add_person
@@ -117,10 +117,15 @@ def _change_one(request: HttpRequest, project: Project, person: User) -> str:
             actions.set_daily_goal(**who, user=person, goal=int(goal[:9]) if goal else None)
             return _("Saved.")
         case "pause":
-            actions.pause_desk(**who, person=person)
+            actions.pause_desk(**who, person=person, reason=data.get("reason", ""))
             return _("%(name)s is paused and gets no further tasks here.") % {"name": person}
         case "resume":
+            anew = project.desks.filter(annotator=person, paused_because=Desk.Pause.GOLD).exists()
             actions.resume_desk(**who, person=person)
+            if anew:
+                return _("%(name)s can go on. Their gold tasks are counted anew before the next pause.") % {
+                    "name": person
+                }
             return _("%(name)s can go on.") % {"name": person}
         case "let_in":
             actions.let_in(**who, person=person)

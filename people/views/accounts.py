@@ -3,7 +3,6 @@
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, logout, update_session_auth_hash
-from django.contrib.auth.forms import AuthenticationForm
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -18,7 +17,7 @@ from rest_framework.authtoken.models import Token
 from .. import actions, attempts, notices
 from ..addresses import from_loopback
 from ..errors import Refusal
-from ..forms import PasswordForm
+from ..forms import PasswordForm, SignInForm
 from ..models import User
 from ..permissions import public, signed_in
 
@@ -49,7 +48,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and "demo" in request.POST:
         person = get_object_or_404(demo_people, username=request.POST["demo"])
     else:
-        form = AuthenticationForm(request, data=request.POST or None)
+        form = SignInForm(request, data=request.POST or None)
         minutes = attempts.wait_minutes(request, request.POST.get("username", "")) if form.is_bound else 0
         if minutes or not form.is_valid():
             status = 429 if minutes else 400 if form.is_bound else 200

@@ -39,11 +39,13 @@ def test_somebody_is_invited_joins_ranks_is_paused_and_goes_on(open_page, live_s
 
     admin.goto(people)
     row = admin.locator("tr", has_text="sari").first
+    row.get_by_text("Pause").click()
+    row.locator("[name=reason]").fill("Let us talk about the guidelines first.")
     row.locator("[value=pause]").click()
-    admin.click("#confirm [value=yes]")
     admin.get_by_text("sari is paused").wait_for()
     assert Desk.objects.get(annotator=sari).paused_because == Desk.Pause.ADMIN
-    page.goto("/account/")
+    page.goto(f"/rank/{project.slug}/")
+    page.get_by_text("Let us talk about the guidelines first.").wait_for()
     page.locator("#bell").wait_for()
 
     # Their role is changed by choosing another one; the page comes back to where it was.

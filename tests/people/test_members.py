@@ -3,10 +3,13 @@
 import re
 
 import pytest
+from django.utils import timezone
 
+from jobs.models import Job
 from labeling import actions
-from labeling.models import Desk, Membership
-from people.models import AuditEntry, Role, User
+from labeling.actions.aside import pause
+from labeling.models import Assignment, Desk, Membership, Task
+from people.models import AuditEntry, Notice, Role, User
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -70,6 +73,63 @@ def test_somebody_is_paused_and_resumed(client, project, ani, address):
     assert ">Pause<" in client.get(address).content.decode()
 
 
+def test_who_is_paused_reads_why_and_goes_on_with_the_gold_tasks_they_had(client, project, ani, address, boss):
+    factories.claim(ani, project)
+    Desk.objects.filter(annotator=ani).update(gold_scores=[1.0, 0.5])
+    do(client, address, ani, "pause", reason="Let us talk first.")
+    assert "“Let us talk first.”" in str(ani.notices.first())
+    assert do(client, address, ani, "resume").status_code == 302
+    assert Desk.objects.get(annotator=ani).gold_scores == [1.0, 0.5]
+    assert do(client, address, ani, "pause", reason="x" * 301).status_code == 400
+    rest = f"/api/v1/projects/{project.slug}/desks/{ani.pk}/"
+    asked = {"verb": "pause", "reason": "Over REST."}
+    assert client.post(rest, asked, content_type="application/json").status_code == 200
+    assert "“Over REST.”" in str(ani.notices.first())
+    asked = {"verb": "resume", "reason": "None."}
+    assert client.post(rest, asked, content_type="application/json").status_code == 400
+    client.force_login(ani)
+    Assignment.objects.filter(annotator=ani).delete()
+    assert "Over REST." in client.get(f"/rank/{project.slug}/").content.decode()
+
+
+def test_a_pause_and_an_answer_are_mailed_to_those_who_gave_an_address(settings, project, ani, boss):
+    settings.EMAIL_HOST = "mail.test"
+    actions.pause_desk(actor=boss, project=project, person=ani)
+    assert not Job.objects.exists()
+    actions.resume_desk(actor=boss, project=project, person=ani)
+    ani.email = "ani@example.org"
+    ani.save()
+    turn = factories.claim(ani, project)
+    question = actions.ask(actor=ani, assignment=turn, text="Which one?")
+    actions.answer(actor=boss, question=question, text="The first.")
+    actions.pause_desk(actor=boss, project=project, person=ani)
+    told = [str(Notice.objects.get(pk=job.arguments["notice"])) for job in Job.objects.order_by("created_at")]
+    assert len(told) == 2
+    assert "answered" in told[0]
+    assert "paused" in told[1]
+
+
+def test_a_closed_account_has_no_desk_to_pause(client, project, ani, address):
+    factories.claim(ani, project)
+    ani.is_active = False
+    ani.save()
+    page = client.get(address).content.decode()
+    assert 'value="pause"' not in page
+    assert "working" not in page
+
+
+def test_what_is_decided_waits_for_no_admin(client, project, ani, address, boss):
+    desk = Desk.objects.create(project=project, annotator=ani, stage=Desk.Stage.QUALIFICATION)
+    pause(desk, ani, project, Desk.Pause.QUALIFICATION, timezone.now())
+    desk.save()
+    other = Desk.objects.create(project=project, annotator=factories.user(), stage=Desk.Stage.QUALIFICATION)
+    pause(other, other.annotator, project, Desk.Pause.QUALIFICATION, timezone.now())
+    waiting = Notice.objects.filter(person=boss, read_at=None)
+    assert waiting.count() == 2
+    do(client, address, ani, "let_in")
+    assert [notice.params["name"] for notice in waiting] == [str(other.annotator)]
+
+
 def test_who_did_not_qualify_is_let_in_or_tries_again(client, project, ani, address):
     Desk.objects.create(
         project=project, annotator=ani, stage=Desk.Stage.QUALIFICATION, paused_because=Desk.Pause.QUALIFICATION
@@ -85,10 +145,16 @@ def test_who_did_not_qualify_is_let_in_or_tries_again(client, project, ani, addr
 
 def test_the_page_shows_what_each_did_and_gold_kept(client, project, ani, address):
     factories.submit(ani, factories.claim(ani, project))
-    Desk.objects.filter(annotator=ani).update(gold_scores=[1.0, 0.5])
+    known = project.tasks.filter(assignments=None).first()
+    project.tasks.filter(pk=known.pk).update(kind=Task.Kind.GOLD)
+    for repeat, score in enumerate([1.0, 0.5]):
+        Assignment.objects.create(
+            project=project, task=known, annotator=ani, repeat=repeat, aside=True, display=[0, 1, 2, 3],
+            state="submitted", claimed_at=timezone.now(), gold_score=score,
+        )  # fmt: skip
     row = re.search(r"<tr>.*?Role of ani here.*?</tr>", client.get(address).content.decode(), re.DOTALL)[0]
     figures = re.findall(r'<td class="num">([^<]*)</td>', row)
-    assert figures[:4] == ["1", "0", "0", "75 %"]
+    assert figures[:4] == ["3", "0", "0", "75 %"]
 
 
 def test_people_are_found_by_name_and_by_role(client, project, ani, address, boss):

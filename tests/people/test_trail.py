@@ -1,6 +1,7 @@
 """The audit trail as people read it: sentences, filters, a project's own, fast whatever its length."""
 
 import csv
+import html
 import io
 import json
 import re
@@ -60,6 +61,34 @@ def test_a_decision_is_told_in_a_sentence_with_a_link_to_what_it_is_about(client
     assert "project.add_members" in page
     client.post("/language/", {"language": "id"})
     assert client.get("/people/audit/").status_code == 200
+
+
+def test_it_is_told_to_whom_which_and_how_many(client, boss):
+    project, ani = factories.project(actor=boss, tasks=2), factories.user(username="ani")
+    tasks = list(project.tasks.values_list("pk", flat=True))
+    labeling_actions.assign_tasks(actor=boss, project=project, tasks=tasks[:1], to=ani)
+    labeling_actions.assign_tasks(actor=boss, project=project, tasks=tasks, to=None)
+    labeling_actions.change_project(actor=boss, project=project, daily_goal=7)
+    _invitation, secret = labeling_actions.invite_to_project(actor=boss, project=project)
+    actions.accept(actor=ani, secret=secret)
+    page = html.unescape(client.get(f"/projects/{project.slug}/audit/").content.decode())
+    assert f"assigned 1 task of {project.name} to ani." in page
+    assert f"assigned 2 tasks of {project.name} to everybody." in page
+    assert f"changed settings of {project.name}: Rankings a day for each person." in page
+    assert "ani joined by a link." in page
+
+
+def test_the_verbs_to_choose_from_are_words_and_in_a_project_those_that_occurred(client, boss):
+    project = factories.project(actor=boss)
+    labeling_actions.change_project(actor=boss, project=project, daily_goal=7)
+    offered = dict(client.get(f"/projects/{project.slug}/audit/").context["form"].fields["verb"].widget.choices[1:])
+    assert {verb for names in offered.values() for verb, _name in names} == {"project.create", "project.change"} | {
+        entry.verb for entry in AuditEntry.objects.filter(place=place_name(project.pk), routine=False)
+    }
+    everything = client.get("/people/audit/").context["form"].fields["verb"].widget.choices[1:]
+    names = [name for _heading, verbs in everything for _verb, name in verbs]
+    assert len(names) == len(set(names)) == len(trail.SENTENCES)
+    assert "froze the snapshot …" in names
 
 
 def test_turns_at_the_board_are_left_out_until_one_asks(client, boss):
