@@ -269,13 +269,14 @@ class KnownAnswer(OfProject):
 
 
 class BatchSerializer(serializers.Serializer):
-    """With its progress: `complete` of `tasks` tasks, `ranked` of `wanted` rankings."""
+    """With its progress: `complete` of `tasks` tasks, of which `review` are closed for review; `ranked` of `wanted` rankings."""
 
     id = serializers.IntegerField(source="batch.pk")
     name = serializers.CharField(source="batch.name")
     paused = serializers.BooleanField(source="batch.paused")
     tasks = serializers.IntegerField()
     complete = serializers.IntegerField()
+    review = serializers.IntegerField()
     wanted = serializers.IntegerField()
     ranked = serializers.IntegerField()
     under_way = serializers.IntegerField(help_text="Held by somebody who has not ranked yet.")
@@ -363,8 +364,8 @@ DESK_VERBS = {
 
 class DeskVerbSerializer(serializers.Serializer):
     verb = serializers.ChoiceField(list(DESK_VERBS))
-
     reason = serializers.CharField(required=False, help_text="Of a pause: told to the person.")
+
 
 class DeskDetail(OfProject):
     required_right = {"POST": Right.MANAGE_PROJECTS}

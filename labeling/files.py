@@ -56,6 +56,13 @@ def refuse(problems: list[Problem]) -> Refusal:
     return Refusal(shown)
 
 
+def where_json_ends(error: json.JSONDecodeError | RecursionError) -> str:
+    """What is wrong with the JSON of one row, and where in it: lines are those of the file."""
+    if isinstance(error, json.JSONDecodeError):
+        return _("%(problem)s (character %(n)d)") % {"problem": error.msg, "n": error.pos + 1}
+    return str(error)
+
+
 def format_of(name: str) -> str:
     """By the name's ending. Raises a Refusal that lists the endings that can be read."""
     suffix = Path(name).suffix.lower()
@@ -92,7 +99,7 @@ def _jsonl(path: Path, name: str) -> Iterator[tuple[int, dict | Problem]]:
             except UnicodeDecodeError as error:
                 yield line, Problem(line, _not_utf8(error))
             except (json.JSONDecodeError, RecursionError) as error:
-                yield line, Problem(line, _("this is no JSON: %(error)s") % {"error": error})
+                yield line, Problem(line, _("this is no JSON: %(error)s") % {"error": where_json_ends(error)})
             else:
                 yield line, row if isinstance(row, dict) else Problem(line, _("expected a JSON object {…}"))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from math import ceil
 
-from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce, TruncDate
 from django.utils import timezone
 
@@ -14,7 +14,7 @@ from jobs.queries import latest
 from labeling import places, queries
 from labeling.datasets import snapshot
 from labeling.known_queries import GoldHealth, gold_health
-from labeling.models import Assignment, Comment, Dataset, Desk, Project, Ranking, Split, Task
+from labeling.models import Assignment, Comment, Dataset, Desk, Project, Split, Task
 from people.models import AuditEntry, User
 from people.permissions import Right, can
 
@@ -34,7 +34,7 @@ def project_list(user: User, *, search: str = "", state: str = "") -> QuerySet[P
     )
     return found.annotate(
         ranked=Coalesce(Subquery(tasks.annotate(n=Sum("submitted")).values("n")), 0),
-        wanted=Coalesce(Subquery(tasks.annotate(n=Sum("overlap")).values("n")), 0),
+        wanted=Coalesce(Subquery(tasks.annotate(n=Sum(queries.WANTED)).values("n")), 0),
         annotators=Coalesce(Subquery(turns.annotate(n=Count("annotator", distinct=True)).values("n")), 0),
         last_activity=Subquery(turns.annotate(n=Max("finished_at")).values("n")),
     )
@@ -137,7 +137,7 @@ def steps(project: Project, counts: dict[str, int], newest: Dataset | None, *, t
     `counts` come from queries.project_counts, `newest` is its newest snapshot, and `trained` says whether a run has used it.
     """
     enough = counts["tasks"] > 0 and counts["rankings"] >= counts["wanted"]
-    frozen = newest is not None and newest.created_at >= (last_ranking(project) or newest.created_at)
+    frozen = newest is not None and not lacks(newest, project)
     done = {
         "import": counts["prompts"] > 0,
         "sample": counts["tasks"] > 0,
@@ -150,8 +150,14 @@ def steps(project: Project, counts: dict[str, int], newest: Dataset | None, *, t
     return [Step(name, is_done, name == current) for name, is_done in done.items()]
 
 
-def last_ranking(project: Project) -> datetime | None:
-    return Ranking.objects.filter(assignment__project=project).aggregate(at=Max("created_at"))["at"]
+def lacks(newest: Dataset, project: Project) -> bool:
+    """Would a snapshot with the same options hold more than this one? What neither would hold (gold tasks, repeats) makes it no older."""
+    options = snapshot.Options(**newest.manifest.get("options", {}))
+    held = newest.rankings.through.objects.filter(dataset=newest, ranking=OuterRef("pk"))
+    if snapshot.rankings(project, options).exclude(Exists(held)).exists():
+        return True
+    decided = newest.adjudications.through.objects.filter(dataset=newest, adjudication=OuterRef("pk"))
+    return snapshot.adjudications(project, options).exclude(Exists(decided)).exists()
 
 
 # Data sets

@@ -4,7 +4,7 @@ from itertools import chain
 from statistics import fmean
 from typing import TypedDict
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet, Sum
+from django.db.models import Case, Count, Exists, F, OuterRef, Q, QuerySet, Sum, When
 from django.utils import timezone
 
 from labeling import questions, statements
@@ -264,10 +264,13 @@ def agreement_with_others(annotator_id: int, project: Project) -> float | None:
 
 # A project's figures
 
+# Rankings of a task that are wanted: nobody can give what a task that is closed for review lacks.
+WANTED = Case(When(state=Task.State.REVIEW, then=F("submitted")), default=F("overlap"))
+
 
 def project_counts(project: Project) -> dict[str, int]:
-    """What a project's page says in figures. `wanted` is the number of rankings its overlap asks for. Tasks with a known answer and turns aside
-    are no part of it.
+    """What a project's page says in figures. `wanted` is the number of rankings its overlap asks for, as far as anybody can give them; `offered` are
+    the tasks without those closed for review. Tasks with a known answer and turns aside are no part of it.
     """
     normal = Q(kind=Task.Kind.NORMAL)
     tasks = project.tasks.aggregate(
@@ -275,7 +278,8 @@ def project_counts(project: Project) -> dict[str, int]:
         complete=Count("pk", filter=normal & Q(state=Task.State.COMPLETE)),
         review=Count("pk", filter=normal & Q(state=Task.State.REVIEW)),
         held=Count("pk", filter=normal & Q(state=Task.State.HELD)),
-        wanted=Sum("overlap", default=0),
+        offered=Count("pk", filter=normal & ~Q(state=Task.State.REVIEW)),
+        wanted=Sum(WANTED, default=0),
         rankings=Sum("submitted", default=0),
     )
     turns = project.assignments.filter(aside=False).aggregate(

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models.fields.json import KeyTransform
 
 from labeling.models import Adjudication, Assignment, Comment, Project, Ranking, Task
 from labeling.quality import MOST_SLICES, Quality
@@ -48,7 +49,9 @@ def _found(project: Project, wanted: Wanted) -> QuerySet[Task]:
     for name, value in wanted.slices.items():
         # An import's columns hold texts or numbers; the address holds texts.
         values: list[object] = [value] + ([int(value)] if value.lstrip("-").isdecimal() else [])
-        found = found.filter(Q(*((f"prompt__meta__{name}", each) for each in values), _connector=Q.OR))
+        values += [value == "True"] if value in ("True", "False") else []
+        found = found.alias(part=KeyTransform(name, "prompt__meta"))  # a column may bear any name
+        found = found.filter(Q(*(("part", each) for each in values), _connector=Q.OR))
     if wanted.show == "flagged":
         flagged = Assignment.objects.filter(task=OuterRef("pk"), state=State.FLAGGED)
         found = found.filter(Q(state=Task.State.REVIEW) | Exists(flagged))

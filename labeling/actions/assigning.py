@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from labeling import queries
 from labeling.actions.queue import chunks, in_queue_order, one_transaction, rejoin
 from labeling.lanes import SENSITIVE, lane_of, owner_of
-from labeling.models import Project, Task
+from labeling.models import Assignment, Project, Task
 from people.errors import Refusal
 from people.models import User, audit
 from people.permissions import Right, check
@@ -54,12 +54,22 @@ def set_overlap(*, actor: User, project: Project, tasks: Iterable[int], overlap:
 def assign_tasks(*, actor: User, project: Project, tasks: Iterable[int], to: User | Group | None) -> int:
     """Give tasks to one person or one group, before all others of their priority; or, with None, back to everybody. Returns how many.
 
-    Who holds one of them already goes on with it.
+    Who holds one of them already goes on with it. Nobody gets a task a second time: those that the person has ranked, skipped or flagged stay where
+    they are (`had_by` says which), and if that is all of them it is a Refusal.
     """
     check(actor, Right.MANAGE_PROJECTS, place=project)
     if isinstance(to, User) and not queries.belongs(to, project):
         raise Refusal(_("%(name)s does not take part in this project; add them first.") % {"name": to})
-    chosen = chosen_tasks(project, tasks)
+    chosen, left_out = chosen_tasks(project, tasks), []
+    if isinstance(to, User) and (left_out := had_by(to, chosen)):
+        chosen = [pk for pk in chosen if pk not in set(left_out)]
+        if not chosen:
+            raise Refusal(
+                at_most(
+                    _("%(name)s has had task %(task)s already and does not get it again.") % {"name": to, "task": pk}
+                    for pk in left_out
+                )
+            )
     marked = project.tasks.filter(sensitive=True)
     sensitive = {pk for chunk in chunks(chosen) for pk in marked.filter(pk__in=chunk).values_list("pk", flat=True)}
     for is_sensitive in (False, True):
@@ -67,8 +77,25 @@ def assign_tasks(*, actor: User, project: Project, tasks: Iterable[int], to: Use
         if part:
             rejoin(project, part, lane=lane_of(to, sensitive=is_sensitive))
     kind = "person" if isinstance(to, User) else "group"
-    audit(actor, "tasks.assign", project, to={kind: to.pk, "name": str(to)} if to else None, **named(chosen))
+    audit(
+        actor,
+        "tasks.assign",
+        project,
+        to={kind: to.pk, "name": str(to)} if to else None,
+        **named(chosen),
+        **({"had_already": len(left_out)} if left_out else {}),
+    )
     return len(chosen)
+
+
+def had_by(person: User, tasks: Iterable[int]) -> list[int]:
+    """Which of the tasks the person has had, and so gets no more, in the order given."""
+    tasks = list(tasks)
+    turns = Assignment.objects.filter(annotator=person, repeat=0).exclude(
+        state__in=[Assignment.State.CLAIMED, Assignment.State.EXPIRED]
+    )
+    had = {pk for chunk in chunks(tasks) for pk in turns.filter(task__in=chunk).values_list("task", flat=True)}
+    return [pk for pk in tasks if pk in had]
 
 
 def take_back(project: Project, people: Iterable[User]) -> int:

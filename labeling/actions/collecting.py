@@ -24,7 +24,15 @@ from django.utils.translation import gettext as _
 from labeling import queries, questions, statements
 from labeling.actions import aside
 from labeling.actions.notation import parse_order, problems_of
-from labeling.actions.queue import adapt, free_number, give_back, one_transaction, settle, take_slot
+from labeling.actions.queue import (
+    adapt,
+    free_number,
+    give_back,
+    give_up_free_slots,
+    one_transaction,
+    settle,
+    take_slot,
+)
 from labeling.lanes import cursor_key, lanes_for
 from labeling.models import Assignment, Desk, Project, Ranking, Task
 from labeling.ranking import WeakOrder
@@ -622,6 +630,8 @@ def _free(assignment: Assignment, held_slot: bool) -> None:
     task = Task.objects.select_for_update().get(pk=assignment.task_id)
     if held_slot:
         give_back(task)
+        if task.adjudications.filter(current=True, created_at__gt=assignment.claimed_at).exists():
+            give_up_free_slots(task)  # decided meanwhile
     settle(task, stays=not held_slot)
     if held_slot and task.extra:
         adapt(task.pk, assignment.project)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from django.utils.translation import gettext as _
 
 from labeling.actions.assigning import GREATEST_PRIORITY, chosen_tasks, named
-from labeling.actions.queue import know_again, one_transaction, rejoin, settle
+from labeling.actions.queue import give_up_free_slots, know_again, one_transaction, rejoin, settle
 from labeling.constraints import ConstraintError, Constraints
 from labeling.models import GoldAnswer, Project, Task
 from people.errors import Refusal
@@ -40,8 +40,7 @@ def set_gold(*, actor: User, task: Task, kind: str, constraints: str, explanatio
     if problems:
         raise Refusal(problems)
     before, task.kind = task.kind, kind
-    task.overlap -= task.free_slots
-    task.free_slots = task.extra = 0
+    give_up_free_slots(task)
     settle(task)
     task.save(update_fields=["kind"])
     answer, _new = GoldAnswer.objects.update_or_create(

@@ -95,6 +95,12 @@ def settle(task: Task, *, stays: bool = False) -> None:
     task.save(update_fields=["state", "overlap", "extra", "submitted", "free_slots", "position"])
 
 
+def give_up_free_slots(task: Task) -> None:
+    """Of a locked task: what is free in it is wanted no more. The caller settles it."""
+    task.overlap -= task.free_slots
+    task.free_slots = task.extra = 0
+
+
 def adapt(task_id: int, project: Project) -> int:
     """Adaptive overlap: a task goes on, one slot at a time, while all its wanted rankings are in and disagree; returns the slots added.
 
@@ -113,8 +119,8 @@ def adapt(task_id: int, project: Project) -> int:
     ):
         return 0
     agreed = agrees(task, project)
-    if agreed == all_in:
-        return 0
+    if agreed == all_in or (all_in and task.adjudications.filter(current=True).exists()):
+        return 0  # what a reviewer has decided goes on to nobody
     added = 1 if all_in else -too_many
     task.overlap += added
     task.extra += added

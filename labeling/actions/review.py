@@ -5,7 +5,7 @@ from django.utils.translation import gettext as _
 
 from labeling import statements
 from labeling.actions.notation import read_order
-from labeling.actions.queue import settle
+from labeling.actions.queue import give_up_free_slots, settle
 from labeling.models import Adjudication, Assignment, Task
 from people.errors import Refusal
 from people.models import User, audit
@@ -16,13 +16,20 @@ MOST_RANKINGS = 100  # of a task, as of Project.overlap
 
 @transaction.atomic
 def adjudicate(*, actor: User, task: Task, notation: str, reason: str = "") -> Adjudication:
-    """The order that holds for a contested task, in canonical letters: a new revision, the last one stays. Said again it is the same one."""
+    """The order that holds for a contested task, in canonical letters: a new revision, the last one stays. Said again it is the same one.
+
+    Nobody gets a decided task any more, unless one more person is asked (`ask_for_one_more`); what was ranked stays, and who holds it goes on.
+    """
     task = _locked(task)
     check(actor, Right.REVIEW, place=task.project)
     order = read_order(notation, items=task.size, project=task.project)
     reason = reason.strip()
     current = task.adjudications.filter(current=True).first()
-    if current and (current.notation, current.reason, current.by_id) == (str(order), reason, actor.pk):
+    if (
+        not task.free_slots
+        and current
+        and (current.notation, current.reason, current.by_id) == (str(order), reason, actor.pk)
+    ):
         return current
     task.adjudications.filter(current=True).update(current=False)
     completions = statements.completions(task.pk)
@@ -36,6 +43,9 @@ def adjudicate(*, actor: User, task: Task, notation: str, reason: str = "") -> A
         reason=reason,
         by=actor,
     )
+    if task.kind == Task.Kind.NORMAL:
+        give_up_free_slots(task)
+        settle(task, stays=True)
     before = current.notation if current else None
     audit(actor, "task.adjudicate", task, adjudication=made.pk, before=before, after=made.notation)
     return made

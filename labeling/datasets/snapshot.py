@@ -158,6 +158,8 @@ def _common(task: Task, order: WeakOrder, items: list[tuple[int, str]]) -> dict:
         row["batch"] = task.batch.name
     if task.chosen:
         row["chosen"] = task.chosen
+    if task.prompt.meta:
+        row["meta"] = task.prompt.meta
     return row
 
 

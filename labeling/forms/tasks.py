@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from labeling import actions
+from labeling.actions.assigning import NAMED_AT_MOST, had_by
 from labeling.lanes import lane_of
 from labeling.models import Batch, Project, Task
 from labeling.project_settings import SETTINGS
@@ -64,12 +65,23 @@ class ChangeForm(forms.Form):
     def _assign(self, which: dict) -> str:
         to = self.cleaned_data["to"]
         whom = None if not to else (User if to[0] == "u" else Group).objects.get(pk=to[1:])
+        had = had_by(whom, which["tasks"]) if isinstance(whom, User) else []
         count = actions.assign_tasks(**which, to=whom)
         name = dict(self.fields["to"].choices)[to]
-        return ngettext("%(n)d task is for %(name)s now.", "%(n)d tasks are for %(name)s now.", count) % {
+        said = ngettext("%(n)d task is for %(name)s now.", "%(n)d tasks are for %(name)s now.", count) % {
             "n": count,
             "name": name,
         }
+        if had:
+            said += " " + ngettext(
+                "Left out, for %(name)s has had it already: task %(tasks)s.",
+                "Left out, for %(name)s has had them already: tasks %(tasks)s.",
+                len(had),
+            ) % {
+                "name": name,
+                "tasks": ", ".join(map(str, had[:NAMED_AT_MOST])) + (" …" if len(had) > NAMED_AT_MOST else ""),
+            }
+        return said
 
     def _priority(self, which: dict) -> str:
         priority = self._number("priority")

@@ -1,4 +1,5 @@
-"""What a row may say about its task beside prompt, outputs and rankings: who gets it and when, what is known about its order, a score.
+"""What a row may say about its task beside prompt, outputs and rankings: who gets it and when, what is known about its order, a score; and columns that
+mean nothing here, which are kept with the prompt.
 
 Every column is optional. What cannot be read is told column by column, all of a row at once.
 """
@@ -13,13 +14,15 @@ from django.utils.translation import gettext as _
 
 from labeling import questions
 from labeling.constraints import ConstraintError, Constraints
-from labeling.files import BadRow, check_storable
+from labeling.files import BadRow, check_storable, where_json_ends
 from labeling.models import Batch, Task
+from labeling.ranking import MAX_ITEMS
 
 T = TypeVar("T")
 LEAST_PRIORITY, GREATEST_PRIORITY = -1000, 1000
 MOST_PEOPLE = 100
 YES, NO = {"1", "true", "yes", "ya"}, {"0", "false", "no", "tidak"}
+MOST_KEPT, LONGEST_NAME, LONGEST_KEPT = 50, 100, 1000  # columns of a row that are kept with its prompt; characters
 KINDS = [kind for kind in Task.Kind.values if kind != Task.Kind.NORMAL]
 
 
@@ -128,7 +131,7 @@ def answers_of(given: dict) -> dict:
         try:
             answers = json.loads(answers)
         except (json.JSONDecodeError, RecursionError) as error:
-            raise BadRow(_("“answers” is no JSON: %(error)s.") % {"error": error}) from None
+            raise BadRow(_("“answers” is no JSON: %(error)s.") % {"error": where_json_ends(error)}) from None
     if answers in (None, ""):
         return {}
     if not isinstance(answers, dict):
@@ -143,6 +146,49 @@ def problems_with_answers(answers: dict, asked: list[questions.Question], items:
     return [
         _("“answers”: %(problem)s") % {"problem": problem} for problem in questions.check(optional, answers, items)
     ]
+
+
+# Columns of our own files that mean something: to an import, or in what a snapshot exports.
+_OURS = frozenset(
+    "prompt completions rankings ranking annotator answers comment seconds id task split"
+    " priority score overlap batch assignee group sensitive kind answer explanation"
+    " prompt_id unranked weight ranking_id repeat spare gold adjudicated chosen meta".split()
+) | {f"{name}_{n}" for name in ("completion", "source") for n in range(1, MAX_ITEMS + 1)}
+
+
+def meta_of(row: dict) -> tuple[dict[str, str | int | float | bool], list[str]]:
+    """(what the row's other columns say about its prompt, the names of those that cannot be kept).
+
+    Kept are texts, numbers, and true or false, of a bounded size; an object under `meta`, as a snapshot exports it, stands for columns.
+    """
+    others = {name: value for name, value in row.items() if name not in _OURS}
+    exported = row.get("meta")
+    if isinstance(exported, dict):
+        others = exported | others
+    elif exported is not None:
+        others["meta"] = exported
+    kept: dict[str, str | int | float | bool] = {}
+    left = []
+    for name, value in others.items():
+        if value in (None, "", [], {}):
+            continue
+        if len(kept) < MOST_KEPT and _can_be_kept(name, value):
+            kept[name] = value
+        else:
+            left.append(str(name)[:LONGEST_NAME])
+    return kept, left
+
+
+def _can_be_kept(name: object, value: object) -> bool:
+    if not isinstance(name, str) or not 0 < len(name) <= LONGEST_NAME:
+        return False
+    if not isinstance(value, str | int | float) or (isinstance(value, float) and not math.isfinite(value)):
+        return False
+    try:
+        check_storable(name + str(value), name)
+    except BadRow:
+        return False
+    return len(str(value)) <= LONGEST_KEPT
 
 
 def seconds_of(given: dict) -> float | None:

@@ -17,6 +17,7 @@ from labeling.importing.columns import (
     Problems,
     answers_of,
     known_answer_of,
+    meta_of,
     placing_of,
     seconds_of,
     text_in,
@@ -42,7 +43,7 @@ class Judgement:
 class Item:
     """One prompt, the outputs to be ranked (text, source), and what people said about them already.
 
-    `blanks` counts outputs that an annotator left blank, `silent` the judgements that say nothing at all.
+    `blanks` counts outputs that an annotator left blank, `silent` the judgements that say nothing at all; `unkept` names columns that could not be kept.
     """
 
     prompt: str | list
@@ -51,6 +52,7 @@ class Item:
     external_id: str = ""
     split: str | None = None
     meta: dict = field(default_factory=dict)
+    unkept: list[str] = field(default_factory=list)
     blanks: int = 0
     silent: int = 0
     placing: Placing = field(default_factory=Placing)
@@ -91,20 +93,23 @@ def recognise(row: dict) -> Format:
 # One's own files
 
 
-@known(gettext_noop("prompts, completions, rankings"), "prompt")
+@known(gettext_noop("Peringkat's own format"), "prompt")
 def rows_of_ours(row: dict) -> list[Item]:
     """{"prompt", "completions"?: [text or {"text", "source"}], "rankings"?: [{"annotator", "ranking"}], "id"?, "split"?}
 
     Also the flat shape of CSV and of exports: completion_1 … completion_9 (source_1 …), and one "ranking" by one "annotator". What else a row
-    may say about its task: labeling/importing/columns.py. All that is wrong with a row is told at once.
+    may say about its task, and what becomes of other columns: labeling/importing/columns.py. All that is wrong with a row is told at once.
     """
     problems = Problems()
+    meta, unkept = meta_of(row)
     item = Item(
         prompt=problems.attempt(messages_of, row.get("prompt"), "prompt", otherwise=""),
         completions=problems.attempt(_completions, row, otherwise=[]),
         external_id=problems.attempt(_identifier, row, otherwise=""),
         split=problems.attempt(split_given, row, otherwise=None),
         placing=placing_of(row, problems),
+        meta=meta,
+        unkept=unkept,
     )
     problems.attempt(_check_count, item, otherwise=None)
     if not problems.found:  # else nobody knows which outputs the letters mean

@@ -189,6 +189,8 @@ class _Reading:
         report.completions += len(item.completions)
         report.blanks += item.blanks
         report.silent += item.silent
+        report.kept_columns += [name for name in item.meta if name not in report.kept_columns]
+        report.unkept_columns += [name for name in item.unkept if name not in report.unkept_columns]
         report.placed += item.placing.is_given
         report.known_answers += item.known is not None
         report.duplicated += len({text.strip() for text, _source in item.completions}) < len(item.completions)

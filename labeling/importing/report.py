@@ -34,6 +34,8 @@ class Report:
     known_answers: int = 0  # rows whose task is gold, practice or qualification
     duplicated: int = 0  # rows in which a text stands more than once
     copies_apart: int = 0  # rankings that put copies of one text into different tiers
+    kept_columns: list[str] = field(default_factory=list)  # that mean nothing here and are kept with the prompts
+    unkept_columns: list[str] = field(default_factory=list)  # of which some values cannot be kept
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -43,7 +45,7 @@ class Report:
     def sentences(self) -> list[str]:
         """What people should know, each thing in a sentence; figures of 0 are left out."""
         said = [
-            (self.rows, ngettext("%(n)d row was read.", "%(n)d rows were read.", self.rows)),
+            (self.rows, ngettext("%(n)d row was looked at.", "%(n)d rows were looked at.", self.rows)),
             (self.prompts_new, ngettext("%(n)d prompt is new.", "%(n)d prompts are new.", self.prompts_new)),
             (
                 self.prompts_known,
@@ -165,6 +167,18 @@ class Report:
             ),
         ]
         sentences = [sentence % {"n": count} for count, sentence in said if count]
+        if self.kept_columns:
+            sentences.append(
+                _(
+                    "Other columns are kept with new prompts as they are, to tell them apart in quality and review: %(names)s."
+                )
+                % {"names": ", ".join(self.kept_columns)}
+            )
+        if self.unkept_columns:
+            sentences.append(
+                _("Left out, for only short texts and numbers can be kept: %(names)s.")
+                % {"names": ", ".join(self.unkept_columns)}
+            )
         return sentences or [_("The file holds no rows.")]
 
     def as_json(self) -> dict:

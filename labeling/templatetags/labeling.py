@@ -59,6 +59,12 @@ def _id(id: str) -> str:
 
 
 @register.filter
+def minus(figure: object) -> str:
+    """A figure that may be below zero, with the sign that figures have everywhere."""
+    return str(figure).replace("-", "−")
+
+
+@register.filter
 def share(value: float) -> str:
     """A share in whole percent."""
     return f"{round(100 * value)} %"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from django.core.paginator import Page, Paginator
 from django.http import HttpRequest, QueryDict
 from django.utils.datastructures import MultiValueDict
+from django.utils.text import capfirst
 
 
 @dataclass(frozen=True)
@@ -18,9 +19,12 @@ class Filter:
     value: str
 
 
-def filter_of(request: HttpRequest, name: str, label: str, choices: Iterable[tuple[str, object]]) -> Filter:
-    """The filter as the address sets it; a value that is no choice counts as none."""
-    choices = [(str(value), str(text)) for value, text in choices]
+def filter_of(
+    request: HttpRequest, name: str, label: str, choices: Iterable[tuple[str, object]], *, names: bool = False
+) -> Filter:
+    """The filter as the address sets it; a value that is no choice counts as none. Choices begin with a capital, unless they are `names` that
+    people gave."""
+    choices = [(str(value), str(text) if names else capfirst(str(text))) for value, text in choices]
     value = request.GET.get(name, "")
     return Filter(name, label, choices, value if value in dict(choices) else "")
 

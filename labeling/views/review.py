@@ -112,7 +112,7 @@ def act(request: HttpRequest, slug: str, pk: int, verb: str) -> HttpResponse:
                 actions.adjudicate(
                     actor=actor, task=task, notation=data.get("notation", ""), reason=data.get("reason", "")
                 )
-                said = _("Decided. The rankings stay as they are.")
+                said = _("Decided. The rankings stay as they are, and nobody else gets the task.")
             case "close":
                 actions.close_task(actor=actor, task=task)
                 said = _("The task is closed: nobody gets it any more, and snapshots leave it out.")
@@ -193,11 +193,13 @@ def _wanted(request: HttpRequest, project: Project) -> tuple[Wanted, list[Filter
     sizes = project.tasks.order_by("size").values_list("size", flat=True).distinct()
     filters = [show]
     size = filter_of(request, "size", _("Any number of outputs"), [(n, _("%(n)d outputs") % {"n": n}) for n in sizes])
-    batch = filter_of(request, "batch", _("All rounds"), project.batches.values_list("pk", "name"))
+    batch = filter_of(request, "batch", _("All rounds"), project.batches.values_list("pk", "name"), names=True)
     filters += [each for each in (size, batch) if len(each.choices) > 1]
     slices = {}
     for name, values in review_queries.slices(project).items():
-        each = filter_of(request, OWN_SLICE + name, name.capitalize(), [(value, value) for value in values])
+        each = filter_of(
+            request, OWN_SLICE + name, name.capitalize(), [(value, value) for value in values], names=True
+        )
         filters.append(each)
         if each.value:
             slices[name] = each.value

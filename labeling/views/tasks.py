@@ -4,6 +4,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
@@ -93,14 +94,24 @@ def filters_of(request: HttpRequest, project: Project, used: dict) -> list[Filte
     ]
     if used["batches"]:
         batches = [(batch.pk, batch.name) for batch in used["batches"]]
-        found.append(filter_of(request, "batch", _("All batches"), [*batches, ("none", _("in no batch"))]))
+        found.append(
+            filter_of(request, "batch", _("All batches"), [*batches, ("none", capfirst(_("in no batch")))], names=True)
+        )
     if used["kinds"]:
         found.append(filter_of(request, "kind", _("All kinds"), Task.Kind.choices))
     if used["priorities"]:
         priorities = [(number, _("priority %(n)d") % {"n": number}) for number in used["priorities"]]
         found.append(filter_of(request, "priority", _("All priorities"), priorities))
     if used["owners"]:
-        found.append(filter_of(request, "owner", _("For anybody"), [("all", _("everybody")), *used["owners"].items()]))
+        found.append(
+            filter_of(
+                request,
+                "owner",
+                _("For anybody"),
+                [("all", capfirst(_("everybody"))), *used["owners"].items()],
+                names=True,
+            )
+        )
     if used["sensitive"]:
         found.append(
             filter_of(

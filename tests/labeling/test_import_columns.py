@@ -7,14 +7,18 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 
-from labeling import actions, export
+from labeling import actions, export, review_queries
 from labeling.actions import copying
+from labeling.datasets.store import rows_of
 from labeling.importing.load import import_prompts, look
 from labeling.lanes import lane_of
 from labeling.models import Batch, Ranking, Task
+from labeling.quality import Quality
 from labeling.questions import PRESETS
+from labeling.review_queries import Wanted
 from people.errors import Refusal
 from tests import factories
+from training.engine import data
 
 pytestmark = pytest.mark.django_db
 
@@ -204,3 +208,47 @@ def test_an_export_with_batches_answers_and_comments_can_be_imported_into_a_copy
     by_text = {item.completion.text: ranking.answers["outputs"][str(item.completion_id)] for item in task.items.all()}
     assert by_text == {"Because.": {"quality": 2}, "So there.": {"quality": 6}}
     assert (task.batch.name, ranking.comment) == ("Round 1", "B is kind.")
+
+
+# Columns that mean nothing here
+
+
+def test_other_columns_are_kept_with_the_prompt_told_and_travel_in_snapshots(bring, jsonl, project, admin, tmp_path):
+    rows = [{**TWO, "topic": "law", "year": 2024, "rankings": [{"annotator": "ani", "ranking": "A > B"}]}]
+    rows += [{"prompt": "And?", "topic": "food", "vector": [1, 2], "note": "x" * 1001, "empty": ""}]
+    report = bring(jsonl(rows))
+    assert (report.kept_columns, report.unkept_columns) == (["topic", "year"], ["vector", "note"])
+    assert any(said.endswith("topic, year.") for said in report.sentences())
+    assert any(said.endswith("vector, note.") for said in report.sentences())
+    assert [prompt.meta for prompt in project.prompts.order_by("pk")] == [
+        {"topic": "law", "year": 2024},
+        {"topic": "food"},
+    ]
+    dataset, _new = actions.freeze_snapshot(actor=admin, project=project)
+    (row,) = rows_of(dataset.folder)
+    assert row["meta"] == {"topic": "law", "year": 2024}
+    assert [read.ranking for read in data.rows(dataset.folder, ("rankings",))] == ["A > B"]
+    other = factories.project(actor=admin)
+    again = import_prompts(actor=admin, project=other, path=jsonl([row], "again.jsonl"))
+    assert (again.kept_columns, again.unkept_columns) == (["topic", "year"], [])
+    assert other.prompts.get().meta == row["meta"]
+
+
+def test_columns_of_a_table_part_quality_and_narrow_review(bring, tmp_path, project):
+    path = tmp_path / "rows.csv"
+    lines = ["prompt,completion_1,completion_2,ranking,annotator,topic,a__b"]
+    for n, topic in enumerate(["law", "food", "art"]):
+        lines += [f"Why {n}?,Because.,So there.,A > B,{name},{topic},{n % 2}" for name in ("ani", "budi")]
+    path.write_text("\n".join(lines) + "\n")
+    report = bring(path)
+    assert report.kept_columns == ["topic", "a__b"]
+    assert sorted(Quality(project)["slices"]["topic"]) == ["art", "food", "law"]
+    assert review_queries.slices(project) == {"topic": ["art", "food", "law"], "a__b": ["0", "1"]}
+    assert len(review_queries.in_order(project, Wanted("shared", slices={"topic": "law"}))) == 1
+    assert len(review_queries.in_order(project, Wanted("shared", slices={"a__b": "0"}))) == 2
+
+
+def test_a_line_has_one_number(jsonl, project):
+    report = look(project, jsonl([{"prompt": "fine"}, '{"prompt": ']))
+    (problem,) = report.problems
+    assert str(problem) == "Line 2: this is no JSON: Expecting value (character 13)"

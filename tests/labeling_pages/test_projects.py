@@ -9,7 +9,7 @@ from labeling import actions
 from labeling.actions.tasks import NewTask, add_tasks
 from labeling.forms.projects import ProjectForm
 from labeling.importing.load import import_prompts
-from labeling.models import Project
+from labeling.models import Desk, Project
 from models_registry.models import Kind, Model, Version
 from people.models import User
 from tests import factories
@@ -150,6 +150,40 @@ def test_a_revision_after_the_snapshot_asks_for_a_new_one(page, admin):
     assert current_step(page.get(project.get_absolute_url())) == "Train"
     actions.revise_ranking(actor=annotator, assignment=assignment, notation="D > A > B = C", client_key="other mind")
     assert current_step(page.get(project.get_absolute_url())) == "Freeze a snapshot"
+
+
+def test_what_a_snapshot_does_not_hold_makes_it_no_older(page, admin):
+    project, researcher, annotator = (
+        factories.project(actor=admin, tasks=2),
+        factories.user("researcher"),
+        factories.user(),
+    )
+    task, gold = project.tasks.order_by("pk")
+    actions.set_gold(actor=admin, task=gold, kind="gold", constraints="A > B")
+    project.refresh_from_db()
+    Desk.objects.create(project=project, annotator=annotator, until_gold=1)
+    turn = factories.claim(annotator, project)
+    assert turn.task == gold
+    factories.submit(researcher, actions.claim_this_task(actor=researcher, task=task))
+    actions.freeze_snapshot(actor=admin, project=project)
+    factories.submit(annotator, turn)
+    assert current_step(page.get(project.get_absolute_url())) == "Train"
+
+
+def test_what_nobody_can_give_is_not_wanted(page, admin, said):
+    project = factories.project(actor=admin, tasks=2, overlap=2)
+    batch = actions.create_batch(actor=admin, project=project, name="round 1")
+    first, second = project.tasks.order_by("pk")
+    actions.put_in_batch(actor=admin, project=project, tasks=[first.pk, second.pk], batch=batch)
+    actions.close_task(actor=admin, task=second)
+    for person in (factories.user(), factories.user()):
+        factories.submit(person, factories.claim(person, project))
+    text = said(page.get(project.get_absolute_url()))
+    assert "2 of 2 rankings" in text
+    assert "1 of 1 tasks complete" in text
+    assert "round 1 complete 2 of 2 1 of 1" in text
+    assert current_step(page.get(project.get_absolute_url())) == "Freeze a snapshot"
+    assert "2 of 2" in said(page.get(reverse("projects")))
 
 
 def test_a_researcher_sees_the_overview_without_what_only_admins_do(researcher, said):

@@ -192,6 +192,25 @@ def test_one_more_ranking_is_one_more_place(admin, project, worst):
         actions.ask_for_one_more(actor=admin, task=worst)
 
 
+def test_a_decided_task_goes_to_nobody_unless_one_more_is_asked(admin, people):
+    project, (one, other) = factories.project(actor=admin, tasks=1, outputs=3, overlap=3, overlap_max=5), people
+    (task,) = say(one, project, "A > B > C")
+    held = factories.claim(other, project)
+    actions.adjudicate(actor=admin, task=task, notation="C > B > A")
+    task.refresh_from_db()
+    assert (task.overlap, task.free_slots, task.state) == (2, 0, Task.State.OPEN)  # who holds it goes on
+    assert actions.claim_task(actor=factories.user(), project=project) is None
+    actions.skip_task(actor=other, assignment=held, reason="Too hard.")
+    task.refresh_from_db()
+    assert (task.overlap, task.free_slots, task.state) == (1, 0, Task.State.COMPLETE)
+    third = factories.user()
+    assert actions.claim_task(actor=third, project=project) is None
+    actions.ask_for_one_more(actor=admin, task=task)
+    assert say(third, project, "B > C > A") == [task]
+    task.refresh_from_db()
+    assert (task.overlap, task.state) == (2, Task.State.COMPLETE)  # they disagree, but that was decided
+
+
 def test_who_only_ranks_reviews_nothing(people, worst):
     client = signed_in(people[0])
     assert client.get(address(worst)).status_code == 403

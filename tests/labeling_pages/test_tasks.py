@@ -75,7 +75,7 @@ def test_the_list_is_sorted_by_score_priority_and_agreement(page, project, admin
             actions.submit_ranking(actor=person, assignment=turn, notation=shown, client_key=f"{person.pk} {task.pk}")
     response = page.get(address(project), {"sort": "agreement"})
     assert listed(response)[:2] == [5, 0]
-    assert '<td class="num">-1.00</td>' in response.content.decode()
+    assert '<td class="num">−1.00</td>' in response.content.decode()
 
 
 def test_a_task_that_went_on_because_people_disagree_is_found_as_contested(page, admin):
@@ -114,6 +114,18 @@ def test_ticked_tasks_are_given_to_a_person_and_everybody_else_gets_none_of_them
     assert urgent not in met
     assert met
     assert not mine & {task.lane for task in met}
+
+
+def test_who_has_had_a_task_is_not_given_it_again_and_the_page_says_so(page, project, said):
+    budi, (first, second) = factories.user("researcher", username="budi"), project.tasks.order_by("pk")[:2]
+    turn = actions.claim_this_task(actor=budi, task=first)
+    actions.skip_task(actor=budi, assignment=turn, reason="Not my field.")
+    text = said(change(page, project, "assign", [first, second], to=lane_of(budi)))
+    assert f"1 task is for budi now. Left out, for budi has had it already: task {first.pk}." in text
+    first.refresh_from_db()
+    assert first.lane == ""
+    text = said(change(page, project, "assign", [first], to=lane_of(budi)))
+    assert f"budi has had task {first.pk} already" in text
 
 
 def test_all_that_match_the_filters_are_changed_and_the_filters_stay(page, project, said):
