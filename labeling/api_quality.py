@@ -72,6 +72,9 @@ class SaidSerializer(serializers.Serializer):
     annotator = serializers.CharField(source="turn.annotator.username")
     ranking = serializers.CharField(source="ranking.notation")
     comment = serializers.CharField(source="ranking.comment")
+    answers = serializers.JSONField(
+        help_text="To the project's questions: {task: {key: value}, outputs: {A: {key: value}}}."
+    )
     repeat = serializers.IntegerField(source="turn.repeat")
 
 

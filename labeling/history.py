@@ -98,13 +98,13 @@ def _revision(assignment: Assignment, ranking: Ranking, asked: list[questions.Qu
         at=ranking.created_at,
         notation=as_shown(assignment, ranking),
         comment=ranking.comment,
-        about_outputs={letter: _said(asked, values) for letter, values in answers.get("outputs", {}).items()},
-        about_task=_said(asked, answers.get("task", {})),
+        about_outputs={letter: answered(asked, values) for letter, values in answers.get("outputs", {}).items()},
+        about_task=answered(asked, answers.get("task", {})),
         current=ranking.current,
     )
 
 
-def _said(asked: list[questions.Question], values: dict[str, Any]) -> list[tuple[str, str]]:
+def answered(asked: list[questions.Question], values: dict[str, Any]) -> list[tuple[str, str]]:
     """(title, what was answered). A question that is asked no more stands under its key."""
     titles = {question.key: question.title for question in asked}
     order = [*(key for key in titles if key in values), *(key for key in values if key not in titles)]

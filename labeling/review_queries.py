@@ -8,6 +8,8 @@ from itertools import combinations
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.fields.json import KeyTransform
 
+from labeling import questions, statements
+from labeling.history import answered
 from labeling.models import Adjudication, Assignment, Comment, Project, Ranking, Task
 from labeling.quality import MOST_SLICES, Quality
 from labeling.ranking import LETTERS, WeakOrder
@@ -122,13 +124,19 @@ def slices(project: Project) -> dict[str, list[str]]:
 
 @dataclass(frozen=True)
 class Said:
-    """One person's current ranking of a task. `places`: the place of each output, canonical, "" where they say nothing."""
+    """One person's current ranking of a task. `places`: the place of each output, canonical, "" where they say nothing.
+
+    `about_outputs` (by letter) and `about_task`: what the project's questions got, as (title, answer).
+    """
 
     ranking: Ranking
     turn: Assignment
     order: WeakOrder
     places: list[str]
     name: str  # without the project, where an import made it
+    answers: dict  # by letters and the keys of questions
+    about_outputs: dict[str, list[tuple[str, str]]]
+    about_task: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -167,7 +175,8 @@ def review_of(task: Task) -> Review:
         .select_related("assignment__annotator")
         .order_by("assignment__repeat", "pk")
     )
-    everything = [_said(ranking, task) for ranking in rankings]
+    asked, completions = questions.read(task.project.questions), statements.completions(task.pk)
+    everything = [_said(ranking, task, asked, completions) for ranking in rankings]
     said = [each for each in everything if not each.turn.repeat]
     orders = [each.order for each in said]
     found = consensus(orders) if orders else None
@@ -183,11 +192,21 @@ def review_of(task: Task) -> Review:
     )
 
 
-def _said(ranking: Ranking, task: Task) -> Said:
+def _said(ranking: Ranking, task: Task, asked: list[questions.Question], completions: list[int]) -> Said:
     order = WeakOrder.parse(ranking.notation, items=task.size)
     ranks = order.ranks()
     name = str(ranking.assignment.annotator).removeprefix(f"{task.project.slug}/")
-    return Said(ranking, ranking.assignment, order, ["" if rank is None else str(rank) for rank in ranks], name)
+    answers = questions.to_letters(ranking.answers, completions)
+    return Said(
+        ranking,
+        ranking.assignment,
+        order,
+        ["" if rank is None else str(rank) for rank in ranks],
+        name,
+        answers,
+        {letter: answered(asked, values) for letter, values in answers.get("outputs", {}).items()},
+        answered(asked, answers.get("task", {})),
+    )
 
 
 def _votes(found: Consensus) -> list[tuple[str, list[Cell | None]]]:
@@ -216,7 +235,7 @@ def _votes(found: Consensus) -> list[tuple[str, list[Cell | None]]]:
 
 @dataclass(frozen=True)
 class Thread:
-    """A question with its answers, or a remark. `letters`: of the asker's board, e.g. "A = C": their A is our C; "" where they are the same."""
+    """A question with its answers, or a remark. `letters`: of the asker's board, e.g. "A → C": their A is our C; those alone that differ."""
 
     comment: Comment
     answers: list[Comment]
@@ -250,6 +269,5 @@ def own_talk(user: User, task: Task) -> list[Thread]:
 
 
 def _letters(display: list[int]) -> str:
-    if display == sorted(display):
-        return ""
-    return ", ".join(f"{LETTERS[shown]} = {LETTERS[position]}" for shown, position in enumerate(display))
+    moved = [(shown, position) for shown, position in enumerate(display) if shown != position]
+    return ", ".join(f"{LETTERS[shown]} → {LETTERS[position]}" for shown, position in moved)

@@ -255,10 +255,11 @@ def test_a_question_reaches_those_who_run_the_project_and_its_answer_who_asked(p
     assert {notice.person for notice in Notice.objects.all()} == {admin, local}
     assert "May two be tied?" in str(Notice.objects.get(person=admin))
     assert stranger not in {notice.person for notice in Notice.objects.all()}
-    letters = ", ".join(f"{'ABC'[shown]} = {'ABC'[place]}" for shown, place in enumerate(turn.display))
+    letters = ", ".join(f"{'ABC'[i]} → {'ABC'[place]}" for i, place in enumerate(turn.display) if i != place)
     shown = said(page.get(Notice.objects.get(person=admin).address.partition("#")[0]))
     assert "May two be tied?" in shown
-    assert (letters in shown) == (turn.display != [0, 1, 2])
+    assert letters in shown
+    assert ("theirs →" in shown) == bool(letters)
     page.post(reverse("project-question", args=[worst.project.slug, question.pk, "answer"]), {"text": "They may."})
     question.refresh_from_db()
     assert question.resolved_by == admin
@@ -371,6 +372,29 @@ def test_rows_say_where_they_come_from_and_the_engine_reads_them(admin):
     assert (dataset.manifest["batches"], dataset.manifest["chosen"]) == ({"Round 1": 1}, {"random": 1})
     (read,) = data.rows(dataset.folder, ("rankings",))
     assert (read.ranking, read.weight) == ("B > A = C", 1.0)
+
+
+def test_what_somebody_said_beside_their_ranking_stands_beside_it_in_the_letters_of_the_page(page, admin, said):
+    asked = [
+        {"key": "quality", "scope": "output", "kind": "scale", "title": "Overall quality"},
+        {"key": "ideal", "scope": "task", "kind": "text", "title": "The ideal answer"},
+    ]
+    project = factories.project(actor=admin, tasks=1, outputs=3, questions=asked)
+    turn = factories.claim(factories.user(), project)
+    actions.submit_ranking(
+        actor=turn.annotator,
+        assignment=turn,
+        notation=as_shown(turn, "B > A = C"),
+        client_key="beside",
+        comment="Easy.",
+        answers={"outputs": {"ABC"[turn.display.index(1)]: {"quality": 6}}, "task": {"ideal": "A short one"}},
+    )
+    shown = page.get(address(turn.task))
+    assert "B · Overall quality 6" in said(shown)
+    assert "The ideal answer A short one" in said(shown)
+    assert "Note Easy." in said(shown)
+    rest = page.get(f"/api/v1/projects/{project.slug}/review/{turn.task_id}/").json()
+    assert rest["said"][0]["answers"] == {"outputs": {"B": {"quality": 6}}, "task": {"ideal": "A short one"}}
 
 
 def test_repeats_and_gold_are_left_out_counted_and_marked_when_asked_for(admin, project, people):
