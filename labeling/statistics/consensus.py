@@ -14,15 +14,17 @@ from .judgements import Table, groups
 from .kemeny import nearest
 
 WHOLE = 1_000_000  # weights are counted in millionths of the largest, so that "equally near" is exact
+CONTESTED_BELOW = 0.625  # between three of five, which is contested, and two of three, which is not: small differences of weight change neither
 
 
 @dataclass(frozen=True)
 class Consensus:
     """`order`: None where nobody said anything about any pair or line. What nobody said anything about is left out of it.
 
-    `optima`: of the weak orders nearest to the rankings those with the fewest strict pairs; what these disagree about is tied in `order`. `distance`:
-    between `order` and all rankings together, in pairs turned round (a tie against a strict answer is half of one). `contested`: pairs (a < b)
-    on which not more than half of the votes say what `order` says. `line_contested`: the line could as well lie lower.
+    `optima`: how many weak orders are nearest to the rankings and have as few strict pairs as any of these; how one is chosen says `kemeny.nearest`.
+    `distance`: between `order` and all rankings together, in pairs turned round (a tie against a strict answer is half of one). `contested`: pairs
+    (a < b) on which less than `CONTESTED_BELOW` of the votes, or of their weights, say what `order` says; never a pair on which all say the same.
+    `line_contested`: the same holds for the side of the line on which some output lies, or no line could be drawn.
     """
 
     order: WeakOrder | None
@@ -89,7 +91,7 @@ def _consensus(voted: Votes, ranks: np.ndarray, optima: int) -> Consensus:
         agreeing = better if sign > 0 else worse if sign < 0 else tied
         distance += (better + worse) / 2 if sign == 0 else tied / 2 + (worse if sign > 0 else better)
         said = better + worse + tied
-        if said and agreeing <= said / 2 + 1e-9 * said:
+        if _contested(agreeing, said) and said not in (better, worse, tied):
             contested.append((a, b))
     return Consensus(order, voted, tuple(contested), optima, distance, line_contested)
 
@@ -105,7 +107,10 @@ def _is_rest(voted: Votes, levels: list[tuple[int, ...]]) -> bool:
 
 
 def _line(voted: Votes, levels: list[tuple[int, ...]]) -> tuple[int | None, bool]:
-    """Where the line turns the fewest votes on it round; of equally good places the highest: what is not clearly acceptable stays below."""
+    """Where the line turns the fewest votes on it round, and whether they contest it.
+
+    Of equally good places the highest: what is not clearly acceptable stays below. Nowhere, if it would put an output on a side where nobody put it.
+    """
     if not levels or not sum(voted.above) + sum(voted.below):
         return None, False
     turned = [
@@ -113,5 +118,16 @@ def _line(voted: Votes, levels: list[tuple[int, ...]]) -> tuple[int | None, bool
         + sum(voted.above[item] for level in levels[place:] for item in level)
         for place in range(len(levels) + 1)
     ]
-    places = [place for place, votes_ in enumerate(turned) if votes_ <= min(turned) + 1e-9]
-    return places[0], len(places) > 1
+    line = min(range(len(turned)), key=lambda place: turned[place] > min(turned) + 1e-9)
+    sides = [
+        ((voted.above if place < line else voted.below)[item], voted.above[item] + voted.below[item])
+        for place, level in enumerate(levels)
+        for item in level
+    ]
+    if any(said and not agreeing for agreeing, said in sides):
+        return None, True
+    return line, any(_contested(agreeing, said) for agreeing, said in sides)
+
+
+def _contested(agreeing: float, said: float) -> bool:
+    return agreeing < said * CONTESTED_BELOW - 1e-9 * said
