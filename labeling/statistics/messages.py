@@ -1,4 +1,4 @@
-"""Why a figure is missing or to be taken with care, in words that are translated for whoever reads them: `gettext(why.text) % why.params`."""
+"""Texts of statistics and engine for people. Light. Translated for whoever reads them: `gettext(message.text) % message.params`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from typing import Any
 
 
 def _(text: str) -> str:
-    """Marks a text for translation; nothing is translated here, for statistics know no Django."""
+    """Marks a text so that `collect_texts` finds it; nothing is translated here, for neither statistics nor engine know Django."""
     return text
 
 
 @dataclass(frozen=True)
 class Message:
-    """`id` is stable and made for programs; `text` holds `%(name)s` places that `params` fill."""
+    """`id` is stable and made for programs; `text` holds `%(name)s` places that `params` fill; a place may be filled by a message again."""
 
     id: str
     text: str
@@ -22,4 +22,7 @@ class Message:
         return self.text % self.params if self.params else self.text
 
     def as_json(self) -> dict[str, Any]:
-        return {"id": self.id, "text": self.text, "params": dict(self.params)}
+        params = {
+            name: value.as_json() if isinstance(value, Message) else value for name, value in self.params.items()
+        }
+        return {"id": self.id, "text": self.text, "params": params}

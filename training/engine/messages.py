@@ -1,31 +1,10 @@
-"""Texts that the engine shows people. Light. The web translates them: `gettext(message["text"]) % message["params"]`."""
+"""What the engine says to people: texts, and why a run is refused, fails or stops. Light."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
 
+from labeling.statistics.messages import Message, _
 
-def _(text: str) -> str:
-    """Marks a text so that `makemessages` finds it; nothing is translated here."""
-    return text
-
-
-@dataclass(frozen=True)
-class Message:
-    """`id` is stable and made for programs; `text` holds `%(name)s` places that `params` fill; a place may be filled by a message again."""
-
-    id: str
-    text: str
-    params: dict[str, Any] = field(default_factory=dict)
-
-    def __str__(self) -> str:
-        return self.text % self.params if self.params else self.text
-
-    def as_json(self) -> dict[str, Any]:
-        params = {
-            name: value.as_json() if isinstance(value, Message) else value for name, value in self.params.items()
-        }
-        return {"id": self.id, "text": self.text, "params": params}
+__all__ = ["Failed", "Message", "Refused", "Stopped", "_"]
 
 
 class Refused(Exception):
