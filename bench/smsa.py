@@ -45,6 +45,7 @@ TUNES: dict[str, dict[str, Any]] = {
         "lm_weight": 1.0,
         "label_smoothing": 0.05,
         "class_weights": "balanced",
+        "consistency": 1.0,
     },
 }
 PROMPTED = "few_shot"
@@ -68,7 +69,7 @@ class Plan:
 
 FULL = Plan(
     texts=None,
-    pretrain={**MODEL, "epochs": 8, "lr": 3e-3, "batch_size": 8, "dropout": 0.1},
+    pretrain={**MODEL, "epochs": 20, "lr": 3e-3, "batch_size": 8, "dropout": 0.1},
     classify={"epochs": 3, "weight_decay": 0.05, "dropout": 0.1, "drop_tokens": 0.1, "final_lr": 0.02},
     prompting={"template": "{input}\nsentimen:", "shots": 6, "calibration": "contextual"},
     folds=5,
