@@ -77,6 +77,9 @@ class OutcomeSerializer(serializers.Serializer):
     revision = serializers.IntegerField(allow_null=True)
     repeated = serializers.BooleanField(help_text="This very request had arrived before; nothing was stored again.")
     feedback = FeedbackSerializer(allow_null=True, help_text="Of a practice task, to be read before the next one.")
+    qualified = serializers.BooleanField(
+        help_text="With this turn the qualification is passed: the real tasks come now."
+    )
     next = BoardSerializer(allow_null=True)
 
 
@@ -123,6 +126,7 @@ def outcome(done: actions.Outcome) -> dict:
         "revision": ranking.revision if ranking else None,
         "repeated": done.repeated,
         "feedback": asdict(done.feedback) if done.feedback else None,
+        "qualified": done.qualified,
         "next": queries.board_state(done.next) if done.next else None,
     }
 

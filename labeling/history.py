@@ -9,6 +9,8 @@ from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from labeling import questions, statements
+from labeling.actions.aside import Feedback, judge
+from labeling.actions.collecting import is_practice
 from labeling.models import Assignment, Project, Ranking
 from labeling.queries import answers_as_shown, as_shown
 from labeling.ranking import LETTERS, WeakOrder
@@ -55,7 +57,25 @@ def own_turn(user: User, project: Project, pk: object) -> Assignment | None:
 
 
 def may_revise(assignment: Assignment) -> bool:
-    return assignment.state in REVISABLE and assignment.project.state != Project.State.ARCHIVED
+    is_open = assignment.state in REVISABLE and assignment.project.state != Project.State.ARCHIVED
+    return is_open and not is_practice(assignment)
+
+
+def feedback(assignment: Assignment) -> Feedback | None:
+    """Of a practice task: what was known, what of it the ranking did not keep, and why it is so. Nothing of any other."""
+    current = next((ranking for ranking in assignment.rankings.all() if ranking.current), None)
+    if current is None or not is_practice(assignment):
+        return None
+    return judge(assignment, WeakOrder.parse(current.notation, items=len(assignment.display)))
+
+
+def versions(assignment: Assignment) -> int:
+    """How many versions `told_once` leaves. Wants the rankings prefetched."""
+    said = [
+        (ranking.notation, ranking.comment, ranking.answers)
+        for ranking in sorted(assignment.rankings.all(), key=lambda ranking: ranking.revision)
+    ]
+    return sum(each != before for each, before in zip(said, [None, *said], strict=False))
 
 
 def notation(assignment: Assignment) -> str:
@@ -77,6 +97,23 @@ def revisions(assignment: Assignment) -> list[Revision]:
     """All that was said about a task, newest first."""
     asked = questions.read(assignment.project.questions)
     return [_revision(assignment, ranking, asked) for ranking in assignment.rankings.order_by("-revision")]
+
+
+def told_once(told: list[Revision]) -> list[tuple[Revision, bool]]:
+    """Newest first; what was called back and then submitted again just as it was stands there once: (the newest of them, was it so?)."""
+    found: list[tuple[Revision, bool]] = []
+    for revision in told:
+        if found and _same(found[-1][0], revision):
+            found[-1] = (found[-1][0], True)
+        else:
+            found.append((revision, False))
+    return found
+
+
+def _same(one: Revision, other: Revision) -> bool:
+    return all(
+        getattr(one, part) == getattr(other, part) for part in ("notation", "comment", "about_outputs", "about_task")
+    )
 
 
 def outputs(assignment: Assignment) -> list[tuple[str, str]]:

@@ -207,10 +207,10 @@ def _desk(annotator_id: int, project: Project) -> Desk:
 
 def _progress(desk: Desk, annotator_id: int, project: Project) -> Progress:
     available = 0
-    for lane in chain.from_iterable(lanes_for(annotator_id, desk, project)):
+    for lane in () if desk.paused_because else chain.from_iterable(lanes_for(annotator_id, desk, project)):
         for priority in project.priorities:
             behind = desk.cursors.get(cursor_key(lane, priority), 0)
-            available += statements.waiting(project.pk, lane, priority, behind, COUNT_AHEAD - available)
+            available += statements.waiting(project.pk, annotator_id, lane, priority, behind, COUNT_AHEAD - available)
     rounded = bool(project.repeat_percent or (project.gold_percent and Task.Kind.GOLD in project.known_kinds))
     return {
         "today": desk.done_that_day if desk.day == timezone.localdate() else 0,

@@ -201,7 +201,7 @@ def missing(
             continue
         if question.scope == TASK:
             if is_empty(answers.get("task", {}).get(question.key)):
-                found.append((question, "", _("Not answered yet: %(question)s.") % {"question": question.title}))
+                found.append((question, "", _("Not answered yet: %(question)s") % {"question": question.title}))
             continue
         about = range(items) if asked is None else sorted(asked)
         letters = "".join(
@@ -210,7 +210,7 @@ def missing(
             if is_empty(answers.get("outputs", {}).get(LETTERS[item], {}).get(question.key))
         )
         if letters:
-            sentence = _("Not answered yet: %(question)s, for %(letters)s.")
+            sentence = _("Not answered yet for %(letters)s: %(question)s")
             found.append((question, letters, sentence % {"question": question.title, "letters": ", ".join(letters)}))
     return found
 

@@ -142,12 +142,13 @@ def texts(task: int) -> list[str]:
     return [text for (text,) in rows]
 
 
-def waiting(project: int, lane: str, priority: int, behind: int, most: int) -> int:
-    """How many tasks of a lane wait behind a place of the queue, counted up to `most`."""
+def waiting(project: int, annotator: int, lane: str, priority: int, behind: int, most: int) -> int:
+    """How many tasks of a lane, which the person has not had, wait behind a place of the queue; counted up to `most`."""
     ((count,),) = sql.fetch(
-        f"SELECT COUNT(*) FROM (SELECT 1 FROM {TASK} WHERE project_id = %s AND lane = %s AND priority = %s AND position > %s"
-        " LIMIT %s) AS t",
-        [project, lane, priority, behind, most],
+        f"SELECT COUNT(*) FROM (SELECT 1 FROM {TASK} t WHERE t.project_id = %s AND t.lane = %s AND t.priority = %s AND t.position > %s"
+        f" AND COALESCE((SELECT m.state FROM {ASSIGNMENT} m WHERE m.annotator_id = %s AND m.repeat = 0 AND m.task_id = t.id), 'expired') = 'expired'"
+        " LIMIT %s) AS found",
+        [project, lane, priority, behind, annotator, most],
     )
     return count
 

@@ -60,7 +60,8 @@ class Outcome:
     """What became of a turn: the assignment as it now stands, its ranking if it has one, and the person's next turn.
 
     `next` is None when no task waits for them. `repeated`: this very submit had arrived before, nothing was stored again. `feedback`: of a
-    practice task, to be read before the next one.
+    practice task, to be read before the next one. `qualified`: with this turn the way to the real tasks was done. `final`: the person
+    has heard how it went, so it cannot be called back. `counted`: it was one more of the day's rankings.
     """
 
     assignment: Assignment
@@ -68,6 +69,9 @@ class Outcome:
     next: Assignment | None
     repeated: bool = False
     feedback: aside.Feedback | None = None
+    qualified: bool = False
+    final: bool = False
+    counted: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,9 @@ def _submit(*, actor: User, assignment: Assignment | UUID | str, said: Said) -> 
     if assignment.state in {State.SUBMITTED, State.SPARE}:
         ranking = _answer_again(assignment, order, answers, said)
         following = _next_or_held(actor, project)
-        return Outcome(assignment, ranking, following, repeated=True, feedback=_feedback(assignment, order))
+        final = _is_known(assignment, _desk(actor, project))
+        feedback = _feedback(assignment, order)
+        return Outcome(assignment, ranking, following, repeated=True, feedback=feedback, final=final)
     if assignment.state == State.FLAGGED:
         raise Refusal(_("You flagged this task. Take the flag back first, then rank it."), status=409)
 
@@ -192,7 +198,9 @@ def _submit(*, actor: User, assignment: Assignment | UUID | str, said: Said) -> 
     sql.update(assignment, ["state", "slot", "finished_at", "lease_until", "revisions", "reason", "gold_score"])
     if assignment.slot is not None:
         statements.count_submitted(assignment.task_id)
-    _count(desk, now, 1)
+    if _counts(assignment):
+        _count(desk, now, 1)
+    on_the_way = desk.stage != Desk.Stage.WORKING
     following = (_held(actor, project) if late else None) or _claim_next(desk, actor, project)
     _save(desk)
     added = adapt(assignment.task_id, project) if assignment.slot is not None else 0
@@ -207,7 +215,17 @@ def _submit(*, actor: User, assignment: Assignment | UUID | str, said: Said) -> 
         next=str(following.pk) if following else None,
         **({"slots_added": added} if added else {}),
     )
-    return Outcome(assignment, ranking, following, feedback=feedback)
+    qualified = on_the_way and _has_qualified(assignment, desk)
+    final = _is_known(assignment, desk)
+    return Outcome(
+        assignment,
+        ranking,
+        following,
+        feedback=feedback,
+        qualified=qualified,
+        final=final,
+        counted=_counts(assignment),
+    )
 
 
 def revise_ranking(
@@ -236,6 +254,11 @@ def _revise(*, actor: User, assignment: Assignment | UUID | str, said: Said) -> 
     order, answers = _read(said, assignment)
     if assignment.state not in {State.SUBMITTED, State.SPARE}:
         raise Refusal(_("There is no submitted ranking of this task to revise."), status=409)
+    if is_practice(assignment):
+        raise Refusal(
+            _("This task was for practice: you have heard how it went, and your answer is used for nothing else."),
+            status=409,
+        )
     if assignment.project.state == Project.State.ARCHIVED:
         raise Refusal(_("This project is archived; its rankings can no longer change."), status=409)
     held = _held(actor, assignment.project)
@@ -291,6 +314,7 @@ def _give_up(actor: User, assignment: Assignment | UUID | str, state: str, reaso
             status=409,
         )
     desk = _desk(actor, project)
+    on_the_way = desk.stage != Desk.Stage.WORKING
     held_slot = _end(assignment, state, reason)
     following = _held(actor, project) or _claim_next(desk, actor, project)
     _save(desk)
@@ -298,7 +322,8 @@ def _give_up(actor: User, assignment: Assignment | UUID | str, state: str, reaso
     audit(
         actor, verb, assignment, task=assignment.task_id, reason=reason, next=str(following.pk) if following else None
     )
-    return Outcome(assignment, None, following)
+    qualified = on_the_way and _has_qualified(assignment, desk)
+    return Outcome(assignment, None, following, qualified=qualified, final=_is_known(assignment, desk))
 
 
 @one_transaction
@@ -321,13 +346,14 @@ def undo(*, actor: User, assignment: Assignment | UUID | str) -> Assignment:
         )
     before = assignment.state
     desk = _desk(actor, assignment.project)
-    if assignment.aside:
-        _check_that_the_answer_is_not_known(assignment, desk)
+    if _is_known(assignment, desk):
+        raise Refusal(_("This task cannot be called back: you have heard how it went."), status=409)
     if (held := _held(actor, assignment.project)) is not None:
         _leave(held, State.EXPIRED)
     if before == State.SUBMITTED:
         assignment.rankings.filter(current=True).update(current=False)
-        _count(desk, assignment.finished_at, -1)
+        if _counts(assignment):
+            _count(desk, assignment.finished_at, -1)
         _take_back_score(assignment, desk)
         _save(desk)
     elif not assignment.aside:
@@ -449,19 +475,33 @@ def _judge(assignment: Assignment, order: WeakOrder, desk: Desk, actor: User, no
 
 
 def _feedback(assignment: Assignment, order: WeakOrder) -> aside.Feedback | None:
-    is_practice = assignment.aside and assignment.task.kind == Task.Kind.PRACTICE
-    return aside.judge(assignment, order) if is_practice else None
+    return aside.judge(assignment, order) if is_practice(assignment) else None
 
 
-def _check_that_the_answer_is_not_known(assignment: Assignment, desk: Desk) -> None:
-    """What somebody was told about a turn must not find its way into it."""
+def is_practice(assignment: Assignment) -> bool:
+    return assignment.aside and assignment.task.kind == Task.Kind.PRACTICE
+
+
+def _is_known(assignment: Assignment, desk: Desk) -> bool:
+    """Has the person heard how this turn went? What they were told must not find its way into it."""
+    if not assignment.aside:
+        return False
     kind = assignment.task.kind
-    if (
-        desk.paused_because
+    return (
+        bool(desk.paused_because)
         or (kind == Task.Kind.PRACTICE and assignment.state == State.SUBMITTED)
         or (kind == Task.Kind.QUALIFICATION and desk.stage != Desk.Stage.QUALIFICATION)
-    ):
-        raise Refusal(_("This task cannot be called back: you have heard how it went."), status=409)
+    )
+
+
+def _has_qualified(assignment: Assignment, desk: Desk) -> bool:
+    """Was this turn, after which the real tasks come, one of the qualification?"""
+    return assignment.task.kind == Task.Kind.QUALIFICATION and desk.stage == Desk.Stage.WORKING
+
+
+def _counts(assignment: Assignment) -> bool:
+    """Is a ranking part of a day's work? Practice and qualification are not; a gold task is, or it would be seen."""
+    return not assignment.aside or assignment.task.kind in (Task.Kind.NORMAL, Task.Kind.GOLD)
 
 
 def _take_back_score(assignment: Assignment, desk: Desk) -> None:

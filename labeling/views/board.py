@@ -14,10 +14,9 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from labeling import actions, places, queries, questions, reading
-from labeling.actions.aside import Feedback
-from labeling.people_queries import reason_of_pause
+from labeling import actions, history, places, queries, questions, reading
 from labeling.models import Assignment, Desk, Project
+from labeling.people_queries import reason_of_pause
 from labeling.views.board_texts import board_texts
 from people.errors import Refusal
 from people.models import User
@@ -38,7 +37,7 @@ PRELOADED = (
     "save",
     "tiers",
 )
-ON_DEMAND = ("compare", "diff", "find", "questions")
+ON_DEMAND = ("compare", "dialogs", "diff", "find", "questions")
 
 
 @requires(Right.RANK)
@@ -141,10 +140,10 @@ def turn(request: HttpRequest, assignment: str, verb: str) -> HttpResponse:
             raise Http404
     if verb == "revise" and "from_history" in data:
         return _back_to_history(request, outcome)
-    # What somebody has heard about cannot be called back.
-    can_undo = verb != "revise" and not outcome.feedback and outcome.assignment.state != Assignment.State.SPARE
-    project = outcome.assignment.project
-    return _answer(request, project, outcome.next, undo=assignment if can_undo else "", feedback=outcome.feedback)
+    can_undo = verb != "revise" and not outcome.final and outcome.assignment.state != Assignment.State.SPARE
+    return _answer(
+        request, outcome.assignment.project, outcome.next, undo=assignment if can_undo else "", outcome=outcome
+    )
 
 
 def _answer(
@@ -153,18 +152,31 @@ def _answer(
     following: Assignment | None,
     *,
     undo: str = "",
-    feedback: Feedback | None = None,
+    outcome: actions.Outcome | None = None,
 ) -> HttpResponse:
-    """The next task. `undo`: the turn that can be called back; `feedback`: of the practice task before."""
+    """The next task. `undo`: the turn that can be called back; `outcome`: of the task before."""
+    context = _task_context(request, project, following)
+    good_news = _good_news(outcome, context) if outcome else ""
+    feedback = outcome.feedback if outcome else None
     if request.get_preferred_type(["text/html", "application/json"]) != "application/json":
-        for sentence in _in_words(feedback) if feedback else []:
-            messages.info(request, sentence)
+        if good_news:
+            messages.success(request, good_news)
+        if feedback:
+            return redirect("rank-history-turn", project.slug, outcome.assignment.pk)
         return redirect("rank-project", project.slug)
-    context = {**_task_context(request, project, following), "feedback": feedback}
+    if feedback:
+        practised = outcome.assignment
+        context |= {
+            "feedback": feedback,
+            "practised": practised,
+            "practised_said": queries.as_shown(practised, outcome.ranking),
+            "practised_outputs": history.outputs(practised),
+        }
     return JsonResponse(
         {
             "html": render_to_string("labeling/board_task.html", context, request),
             "progress": context["progress"],
+            "good_news": good_news,
             "undo": reverse("turn", args=[undo, "undo"]) if undo else "",
         }
     )
@@ -209,9 +221,11 @@ def _task_context(request: HttpRequest, project: Project, assignment: Assignment
         "verbs": reverse("turn", args=[assignment.pk, "submit"]).removesuffix("submit/") if assignment else "",
         "ranks": range(1, len(state["outputs"]) + 1) if state else [],
         "progress": _figures(progress, standing, state["round"] if state else ""),
+        "today": progress["today"],
         "standing": standing,
         "way": queries.way(assignment) if state and state["stage"] != Desk.Stage.WORKING else None,
         "whom_to_ask": queries.admins_of(project)[:3] if standing["paused"] else [],
+        "pause_reason": reason_of_pause(request.user, project) if standing["paused"] == Desk.Pause.ADMIN else "",
         "client_key": secrets.token_hex(16),  # for the form without script
     }
 
@@ -225,14 +239,15 @@ def _beside(state: queries.BoardState) -> list[tuple[str, str]]:
 def _who(role: str) -> str:
     names = {"user": _("Person"), "assistant": _("Assistant"), "system": _("Instructions"), "tool": _("Tool")}
     return names.get(role, role)
-        "pause_reason": reason_of_pause(request.user, project) if standing["paused"] == Desk.Pause.ADMIN else "",
 
 
-def _in_words(feedback: Feedback) -> list[str]:
-    said = (
-        [_("Not kept: %(constraints)s.") % {"constraints": ", ".join(feedback.violated)}] if feedback.violated else []
-    )
-    return [*(said or [_("As expected.")]), *([feedback.explanation] if feedback.explanation else [])]
+def _good_news(outcome: actions.Outcome, context: dict) -> str:
+    """What a turn has brought about, once: the qualification is passed, the goal of the day is reached."""
+    if outcome.qualified:
+        return _("You have passed the qualification, welcome: from here on your rankings count.")
+    if outcome.counted and context["today"] == context["standing"]["goal"]:
+        return _("You have reached your goal for today.")
+    return ""
 
 
 def _figures(progress: queries.Progress, standing: queries.Standing, round: str) -> str:
@@ -240,6 +255,8 @@ def _figures(progress: queries.Progress, standing: queries.Standing, round: str)
     n, goal = progress["today"], standing["goal"]
     if goal:
         figures = [_("%(n)s of %(goal)s today") % {"n": n, "goal": goal}]
+        if n >= goal:
+            figures.append(_("goal reached"))
     else:
         figures = [ngettext("%(n)s ranked today", "%(n)s ranked today", n) % {"n": n}]
     waiting = progress["available"]

@@ -8,7 +8,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
-from labeling import history, queries
+from labeling import history, queries, review_queries
+from labeling.actions.collecting import is_practice
 from labeling.models import Assignment, Project
 from labeling.views import board
 from labeling.views.lists import filter_of, page_of, search_of
@@ -31,7 +32,7 @@ def turns(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "project": project,
         "page": page,
-        "rows": [(turn, history.notation(turn), history.reason(turn)) for turn in page],
+        "rows": [(turn, history.notation(turn), history.reason(turn), history.versions(turn)) for turn in page],
         "query": search,
         "filters": [state],
     }
@@ -47,7 +48,10 @@ def turn(request: HttpRequest, slug: str, assignment: UUID) -> HttpResponse:
         "project": found.project,
         "turn": found,
         "outputs": history.outputs(found),
-        "revisions": history.revisions(found),
+        "revisions": history.told_once(history.revisions(found)),
+        "is_practice": is_practice(found),
+        "feedback": history.feedback(found),
+        "talk": review_queries.own_talk(request.user, found.task),
         "reason": history.reason(found),
         "may_revise": history.may_revise(found),
     }

@@ -5,9 +5,11 @@ import re
 import pytest
 
 from labeling import actions
-from labeling.actions.tasks import NewTask, add_tasks
+from labeling.actions.tasks import Known, NewTask, Place, add_tasks
+from labeling.constraints import Constraints
 from labeling.models import Ranking
 from labeling.questions import PRESETS
+from people.errors import Refusal
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -61,6 +63,75 @@ def test_a_flag_is_told_in_words(client, annotator, project):
     actions.flag_task(actor=annotator, assignment=turn, flag="not_comparable", note="two languages")
     for path in ("", f"{turn.pk}/"):
         assert "not comparable: two languages" in page_of(client, annotator, f"/rank/{project.slug}/history/{path}")
+
+
+def test_what_was_called_back_and_submitted_again_is_told_once(client, annotator, project):
+    first = factories.claim(annotator, project)
+    factories.submit(annotator, first, "B > A")
+    actions.undo(actor=annotator, assignment=first)
+    factories.submit(annotator, first, "B > A")
+    actions.revise_ranking(actor=annotator, assignment=first, notation="A = B", client_key="again")
+    listed = page_of(client, annotator, f"/rank/{project.slug}/history/")
+    assert "2 versions" in listed
+    told = page_of(client, annotator, f"/rank/{project.slug}/history/{first.pk}/")
+    assert re.findall(r'<h2 class="mono">([^<]+)<', told) == ["A = B", "B &gt; A"]
+    assert told.count("called back, then submitted again") == 1
+
+
+def test_questions_and_their_answers_stand_beside_the_task(client, annotator, project):
+    first = factories.claim(annotator, project)
+    factories.submit(annotator, first, "B > A")
+    address = f"/rank/{project.slug}/history/{first.pk}/"
+    assert "Ask about this task" in page_of(client, annotator, address)
+    asked = actions.ask(actor=annotator, assignment=first, text="May a joke win?")
+    assert "waits for an answer" in page_of(client, annotator, address)
+    actions.comment(actor=factories.admin(), task=first.task, text="a remark among reviewers")
+    actions.answer(actor=factories.admin(), question=asked, text="If it is a good one.")
+    told = page_of(client, annotator, address)
+    assert "May a joke win?" in told
+    assert "If it is a good one." in told
+    assert "a remark among reviewers" not in told
+
+
+def test_of_practice_it_tells_what_was_known_and_offers_no_revision_and_of_gold_nothing(client, annotator):
+    project = factories.project(tasks=2, outputs=2)
+    kinds = [("practice", 90), ("gold", 91)]
+    add_tasks(
+        project,
+        [
+            factories.task(
+                number, outputs=2, place=Place(known=Known(kind, Constraints.parse("A > B", 2), "Because."))
+            )
+            for kind, number in kinds
+        ],
+    )
+    practice = factories.claim(annotator, project)
+    wrong = "B > A" if practice.display == [0, 1] else "A > B"
+    ordinary = factories.submit(annotator, practice, wrong).next
+    factories.submit(annotator, ordinary, wrong)
+    annotator.assignments.filter(state="claimed").delete()
+    gold = annotator.assignments.create(
+        project=project,
+        task=project.tasks.get(kind="gold"),
+        display=[0, 1],
+        aside=True,
+        claimed_at=practice.claimed_at,
+    )
+    factories.submit(annotator, gold, "B > A")
+    page = f"/rank/{project.slug}/history/"
+    assert page_of(client, annotator, page).count(">practice<") == 1
+    told = page_of(client, annotator, f"{page}{practice.pk}/")
+    assert "Practice: not quite as expected" in told
+    assert "Because." in told
+    assert "revise/" not in told
+    assert client.get(f"{page}{practice.pk}/revise/").status_code == 404
+    with pytest.raises(Refusal, match="for practice"):
+        actions.revise_ranking(actor=annotator, assignment=practice, notation="A = B", client_key="other")
+    for turn in (ordinary, gold):
+        told = page_of(client, annotator, f"{page}{turn.pk}/")
+        assert "revise/" in told
+        assert "ractice" not in told
+        assert "Because." not in told
 
 
 def test_programs_read_the_same_and_strangers_learn_nothing(client, annotator, project):

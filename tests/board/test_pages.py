@@ -8,7 +8,8 @@ import pytest
 from django.conf import settings
 from django.contrib.staticfiles import finders
 
-from labeling.models import Completion
+from labeling import actions, queries
+from labeling.models import Completion, Desk
 from models_registry.models import Kind, Model, Version
 from tests import factories
 
@@ -105,6 +106,40 @@ def test_one_project_opens_at_once_and_several_are_listed(client, project):
     assert other.name in page
     assert "3 waiting" in page
     assert "1 waiting" in page
+
+
+def test_tasks_that_one_has_had_do_not_wait(client):
+    """One who ranks a task keeps it from nobody else; but it waits for them no more, also when it joins the queue anew."""
+    project = factories.project(tasks=2, overlap=2)
+    other = factories.project(tasks=1)
+    person, second = factories.user(), factories.user()
+    factories.submit(person, factories.claim(person, project))
+    following = factories.claim(second, project)
+    factories.submit(person, factories.claim(person, project))
+    actions.skip_task(actor=second, assignment=following, reason="too long")  # its place is free again: at the tail
+    assert queries.progress(person.pk, project)["available"] == 0
+    client.force_login(person)
+    page = client.get("/rank/").content.decode()
+    assert page.count("nothing waiting") == 1
+    client.get(f"/rank/{other.slug}/")
+    Desk.objects.filter(annotator=second, project=project).update(paused_because="admin")
+    assert queries.progress(second.pk, project)["available"] == 0
+
+
+def test_the_goal_counts_real_work_and_says_once_when_it_is_reached(client):
+    project = factories.project(tasks=3, daily_goal=2)
+    person = factories.user()
+    client.force_login(person)
+    turn, told = factories.claim(person, project), []
+    for n in range(3):
+        data = {"ranking": "A > B > C > D", "client_key": f"k{n}"}
+        answer = client.post(f"/rank/turn/{turn.pk}/submit/", data, headers={"accept": "application/json"}).json()
+        told.append((answer["good_news"], answer["progress"]))
+        turn = person.assignments.filter(state="claimed").first()
+    assert told[0] == ("", "1 of 2 today · 1 waiting")
+    assert told[1][0] == "You have reached your goal for today."
+    assert told[1][1].startswith("2 of 2 today · goal reached")
+    assert told[2][0] == ""
 
 
 def test_the_first_page_is_small(client, project):

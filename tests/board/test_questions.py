@@ -85,8 +85,8 @@ def test_all_that_is_wrong_with_a_definition_is_said_at_once():
         ({"task": {"quality": 3}}, "quality: the project does not ask this."),
         ({"sides": {}}, "must be an object"),
         ([], "must be an object"),
-        ({"outputs": {"A": {"quality": 7}}}, "Not answered yet: Overall quality, for B."),
-        ({"outputs": {"A": {"quality": 7}, "B": {"quality": 1}}}, "Not answered yet: Sure?."),
+        ({"outputs": {"A": {"quality": 7}}}, "Not answered yet for B: Overall quality"),
+        ({"outputs": {"A": {"quality": 7}, "B": {"quality": 1}}}, "Not answered yet: Sure?"),
     ],
 )
 def test_answers_that_do_not_fit_are_named(given, says):
@@ -170,8 +170,8 @@ def test_digits_answer_where_q_leads_and_rank_where_escape_leads_back(open_page,
 
     page.keyboard.press("Enter")
     said = page.inner_text("#problem")
-    assert "Not answered yet: Overall quality, for D." in said
-    assert "Not answered yet: Sure?." in said
+    assert "Not answered yet for D: Overall quality" in said
+    assert "Not answered yet: Sure?" in said
     assert page.evaluate("document.activeElement.name") == "answer.D.quality"  # and that is where one is now
     page.keyboard.press("3")  # goes on to the next that waits: the one about the task
     assert page.evaluate("document.activeElement.name") == "answer.task.sure"

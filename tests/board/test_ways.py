@@ -52,11 +52,20 @@ def test_practice_says_what_it_is_and_how_it_went_before_the_next_task(open_page
     said = page.inner_text("#feedback")
     assert "Not quite as expected" in said
     assert f"{right} > {wrong}" in said
+    shown = page.locator("#feedback .feedback-output").all_inner_texts()  # the task that was practised, the best first
+    assert shown[0].split()[0] == wrong
+    assert "Answer B " in shown[0]
+    assert all("to 90" in text for text in shown)
+    box = page.locator("#feedback").bounding_box()
+    assert (box["width"], box["height"]) == (
+        page.viewport_size["width"],
+        page.viewport_size["height"],
+    )  # covers the next one
     assert page.inner_html("#feedback em") == "answers"
     page.keyboard.press("1")  # not meant for the next task, which lies below already
     assert present(page) != first
     page.keyboard.press("Enter")
-    page.wait_for_selector("#feedback:not([open])", state="attached")
+    page.wait_for_selector("#feedback", state="detached")
     assert page.input_value("#notation") == ""
     assert page.evaluate("document.activeElement.dataset.item") == "0"
     assert page.locator("#toast button").count() == 0  # what one has heard about is not called back
@@ -66,12 +75,16 @@ def test_practice_says_what_it_is_and_how_it_went_before_the_next_task(open_page
     rank_first(page, letter_of(page, "D"))
     page.wait_for_selector("#feedback[open] >> text=As expected")
     page.keyboard.press("Enter")
+    page.wait_for_selector("#feedback", state="detached")
     assert present(page) != second
     assert "Qualification 1 of 1" in page.inner_text(".stage")
     third = present(page)
     rank_first(page, letter_of(page, "B"))
     wait_for_next(page, third)
     assert page.locator("#feedback, .stage").count() == 0  # a real one
+    assert "passed the qualification" in page.inner_text("#toast")
+    assert page.locator("#toast button").count() == 0
+    assert page.inner_text("#progress").startswith("0 ranked today")
     assert "2 waiting" not in page.inner_text("#progress")
 
 

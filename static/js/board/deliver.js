@@ -1,7 +1,7 @@
-// What leaves the board: submit, skip, flag, undo. What fails to arrive moves nothing on and is kept.
+// What leaves the board: submit, undo, and what dialogs.js sends. What fails to arrive moves nothing on and is kept.
 
 import { confirmed } from "../app.js";
-import { answers, cardOf, dispatch, focusCard, letters, missing, now, show } from "./desk.js";
+import { answers, cardOf, dispatch, letters, missing, now, show } from "./desk.js";
 import { unfold, unread } from "./fold.js";
 import { cannotBeRead } from "./notation.js";
 import { format } from "./order.js";
@@ -38,7 +38,11 @@ export async function submit() {
     }
   }
   const unanswered = now.questions?.askForMissing();
-  if (unanswered) return showProblem(unanswered);
+  if (unanswered) {
+    showProblem(unanswered);
+    // What is said there takes room from the outputs.
+    return document.activeElement.closest(".question")?.scrollIntoView({ block: "nearest" });
+  }
   const said = [["ranking", ranking], ...answers()];
   if (task.dataset.revising) said.push(["from_history", "1"]);
   const fields = [...said, ["client_key", draft.keyFor(JSON.stringify(said))], ["seconds", draft.clock.seconds]];
@@ -49,7 +53,7 @@ export async function submit() {
  * Send; on success say `done` and show the next task, on failure keep everything and say why. `again` is what a retry does.
  * The draft has done its duty, unless `keepDraft`. `ranking`: the one that is sent, if one is.
  */
-async function deliver(url, fields, { done, again, ranking = null, keepDraft = false }) {
+export async function deliver(url, fields, { done, again, ranking = null, keepDraft = false }) {
   now.sending = true;
   board.setAttribute("aria-busy", "true");
   retryOnline = null;
@@ -67,9 +71,11 @@ async function deliver(url, fields, { done, again, ranking = null, keepDraft = f
   if (answer.body.go) return location.assign(answer.body.go);
   show(answer.body);
   recall = answer.body.undo ? { url: answer.body.undo, until: performance.now() + UNDO_MS } : null;
-  if (recall) showToast(done, button(`${texts.undo} (Z)`, callBack), UNDO_MS);
-  else showToast(done);
-  announce(now.task ? filled(texts.new_task, { progress: answer.body.progress }) : texts.all_done);
+  const { good_news: news, progress } = answer.body;
+  const told = news || done;
+  if (recall) showToast(told, undoButton(), UNDO_MS);
+  else showToast(told, null, news ? UNDO_MS : undefined);
+  announce([news, now.task ? filled(texts.new_task, { progress }) : texts.all_done].filter(Boolean).join(" "));
 }
 
 function explain(answer, { fields, again, ranking }) {
@@ -92,6 +98,12 @@ function explain(answer, { fields, again, ranking }) {
   if (answer.kind === "offline" && ranking) retryOnline = again;
 }
 
+function undoButton() {
+  const made = button(texts.undo, callBack);
+  made.append(" ", element("kbd", { class: "kbd" }, "Z"));
+  return made;
+}
+
 /** Call the last submit back. The task that goes back to the queue instead keeps its draft. */
 async function callBack() {
   if (now.sending || !recall) return;
@@ -102,44 +114,6 @@ export function undo() {
   if (now.state?.past.length) dispatch({ type: "undo" });
   else if (recall && performance.now() < recall.until) callBack();
   else announce(texts.nothing_to_undo);
-}
-
-/** What a dialog's form says, once it is agreed to; else null. */
-async function answered(name) {
-  const box = document.getElementById(name);
-  if (!now.task || now.sending || box.open) return null;
-  box.returnValue = "";
-  box.showModal();
-  await new Promise((resolve) => box.addEventListener("close", resolve, { once: true }));
-  focusCard({ force: true });
-  return box.returnValue === "yes" ? new FormData(box.querySelector("form")) : null;
-}
-
-/** Skip or flag: ask in the dialog, then send what it says. */
-export async function giveUp(name) {
-  const given = await answered(name);
-  if (!given) return;
-  if (name === "skip" && !given.get("reason")) given.set("reason", given.get("other"));
-  const fields = [...given];
-  const { skipUrl, flagUrl } = now.task.dataset;
-  const [url, done] = name === "skip" ? [skipUrl, texts.skipped] : [flagUrl, texts.flagged];
-  const again = () => deliver(url, fields, { done, again });
-  await again();
-}
-
-/** A question to those who run the project. The task stays; so does the text, until it has arrived. */
-export async function ask() {
-  const given = await answered("ask");
-  if (!given) return;
-  const answer = await send(now.task.dataset.askUrl, [...given]);
-  if (answer.ok) {
-    document.querySelector("#ask form").reset();
-    showToast(answer.body.done);
-    announce(answer.body.done);
-    return;
-  }
-  const problems = answer.problems.length ? answer.problems : [answer.kind === "offline" ? texts.not_asked : texts.broken];
-  showProblem(problems, { actions: [button(texts.retry, ask, "primary")], lasts: true });
 }
 
 // While something is on its way, what is said stays as it was sent: nothing is written that the answer would sweep away.

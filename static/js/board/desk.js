@@ -34,9 +34,13 @@ export function bind() {
   }
   board.dispatchEvent(new CustomEvent("board:task", { detail: now.task }));
   if (now.task) focusCard({ force: true });
-  const feedback = find("#feedback"); // how the practice task before went
+  const feedback = find("#feedback"); // how the practice task before went; it covers the next one
   feedback?.showModal();
-  feedback?.addEventListener("close", () => focusCard({ force: true }), { once: true });
+  feedback?.addEventListener("close", () => {
+    feedback.remove();
+    now.draft?.clock.begin(); // reading it was no work on the next task
+    focusCard({ force: true });
+  }, { once: true });
 }
 
 function takeUp(task) {

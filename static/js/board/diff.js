@@ -14,14 +14,15 @@ export function words(text) {
 /**
  * What is in one text alone: {one: [[start, end], …], other: […], pieces}. Ranges are characters of each text.
  * `pieces` is both in a row: [{kind: "same" | "one" | "other", text}].
- * `counts` are {one, other, same} in words.
+ * `counts` {one, other}: the words that are in one text alone, signs left out.
  */
 export function difference(oneText, otherText) {
   const [one, other] = [words(oneText), words(otherText)];
   const { inOne, inOther } = shared(one.map((word) => word.text), other.map((word) => word.text));
   const runs = readable(runsOf(one, inOne, other, inOther));
   const ranges = { one: [], other: [] };
-  const counts = { one: 0, other: 0, same: 0 };
+  const alone = (list, kept) => list.filter(({ text }, at) => !kept[at] && /[\p{L}\p{N}]/u.test(text)).length;
+  const counts = { one: alone(one, inOne), other: alone(other, inOther) };
   const pieces = [];
   const upTo = { one: 0, other: 0 };
   const cut = (name, text, list, to) => {
@@ -33,19 +34,16 @@ export function difference(oneText, otherText) {
   };
   for (const { kind, one: [a, b], other: [c, d] } of runs) {
     if (kind === "same") {
-      counts.same += d - c;
       cut("one", oneText, one, b);
       pieces.push({ kind, text: cut("other", otherText, other, d) });
       continue;
     }
     if (b > a) {
       ranges.one.push([one[a].start, one[b - 1].end]);
-      counts.one += b - a;
       pieces.push({ kind: "one", text: cut("one", oneText, one, b) });
     }
     if (d > c) {
       ranges.other.push([other[c].start, other[d - 1].end]);
-      counts.other += d - c;
       pieces.push({ kind: "other", text: cut("other", otherText, other, d) });
     }
   }

@@ -15,7 +15,7 @@ export function foldLongTexts() {
   const cards = [...findAll(".card")];
   if (!cards.length) return;
   const outputs = find(".outputs");
-  outputs.style.setProperty("--items", cards.length);
+  outputs.style.setProperty("--items", fullRows(cards.length, outputs));
   const across = getComputedStyle(outputs).gridTemplateColumns.split(" ").length;
   outputs.style.setProperty("--rows", Math.ceil(cards.length / across));
   const open = (card) => "read" in card.dataset;
@@ -38,6 +38,13 @@ export function foldLongTexts() {
     else part.removeAttribute("tabindex");
   }
   noticeRead();
+}
+
+/** How many of `n` frames stand in a row so that the rows are as full as they can be. 17 and 24 rem: the narrowest in css/board.css. */
+function fullRows(n, { clientWidth }) {
+  const narrowest = (board.dataset.layout === "equal" ? 24 : 17) * parseFloat(getComputedStyle(document.documentElement).fontSize);
+  const rows = Math.ceil(n / Math.max(Math.floor(clientWidth / narrowest), 1));
+  return Math.ceil(n / rows);
 }
 
 /** Show the whole of a folded output. */

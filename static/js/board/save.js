@@ -66,6 +66,10 @@ function newKey() {
 class Clock {
   constructor(seconds) {
     this.before = seconds;
+    this.begin();
+  }
+
+  begin() {
     this.since = this.lastSign = performance.now();
   }
 

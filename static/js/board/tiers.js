@@ -29,7 +29,7 @@ export function tierStrip(state) {
   parts.at(-1).classList.add("last");
 
   const isRest = rest && unnamed.length;
-  const tray = element("div", { class: isRest ? "tray rest" : "tray", "data-drop": "unrank" });
+  const tray = element("div", { class: isRest ? "tray rest" : "tray", "data-drop": "unrank", "data-label": texts.unranked_label });
   if (unnamed.length) tray.append(ordinal(isRest ? texts.rest_label : texts.unranked_label), ...unnamed.map(chip));
   parts.push(tray);
   if (isRest && line !== null && line > tiers.length) parts.push(lineMark());

@@ -1,12 +1,12 @@
 // The ranking board on the page: keys, pointer and typing become actions on the desk (desk.js) and deliveries (deliver.js).
 // The server renders each task (templates/labeling/board_task.html); scripts only move what moves.
 
-import { ask, giveUp, submit, undo } from "./deliver.js";
+import { submit, undo } from "./deliver.js";
 import { bind, dispatch, edited, focusCard, follow, now } from "./desk.js";
 import { watchDrags } from "./drag.js";
 import { readTyped } from "./notation.js";
 import { LETTERS, tierOf } from "./order.js";
-import { board } from "./page.js";
+import { board, showProblem, texts } from "./page.js";
 import { showPace } from "./pace.js";
 import { prefer, preference } from "./preferences.js";
 import { READING_COMMANDS, READING_KEYS } from "./reading.js";
@@ -31,14 +31,21 @@ function note() {
   field.focus();
 }
 
+/** Skip, flag or ask. */
+async function inDialog(name) {
+  const dialogs = await import("./dialogs.js").catch(() => null);
+  if (!dialogs) return showProblem([texts.offline]);
+  return name === "ask" ? dialogs.ask() : dialogs.giveUp(name);
+}
+
 const commands = {
   submit,
   undo,
-  skip: () => giveUp("skip"),
-  flag: () => giveUp("flag"),
+  skip: () => inDialog("skip"),
+  flag: () => inDialog("flag"),
   guidelines: () => open("guidelines"),
   help: () => open("help"),
-  ask,
+  ask: () => inDialog("ask"),
   note,
   questions: (event) => now.questions?.walk(event?.shiftKey ? -1 : 1),
   line: () => dispatch({ type: "toggleLine" }),
