@@ -119,6 +119,18 @@ document.addEventListener("htmx:responseError", (event) => {
   if (event.detail.xhr.status >= 500) showProblem(texts.serverError);
 });
 
+// Tabs that do not fit: the open one is in view, and an edge behind which there are more fades.
+for (const tabs of document.querySelectorAll(".tabs")) {
+  const mark = () => {
+    tabs.toggleAttribute("data-before", tabs.scrollLeft > 1);
+    tabs.toggleAttribute("data-after", tabs.scrollLeft + tabs.clientWidth < tabs.scrollWidth - 1);
+  };
+  const open = tabs.querySelector("[aria-current]");
+  if (open) tabs.scrollLeft = open.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - open.offsetWidth) / 2;
+  tabs.addEventListener("scroll", mark, { passive: true });
+  new ResizeObserver(mark).observe(tabs);
+}
+
 const REACHABLE = "a[href], button, input, select, textarea, summary, [tabindex]";
 // What scrolls by itself and holds nothing that the Tab key stops at is a stop itself.
 function makeReachable(root) {

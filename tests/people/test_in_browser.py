@@ -39,12 +39,12 @@ def test_somebody_is_invited_joins_ranks_is_paused_and_goes_on(open_page, live_s
 
     admin.goto(people)
     row = admin.locator("tr", has_text="sari").first
-    row.get_by_text("Pause").click()
+    row.locator("summary").click()
     row.locator("[name=reason]").fill("Let us talk about the guidelines first.")
     row.locator("[value=pause]").click()
     admin.get_by_text("sari is paused").wait_for()
     assert Desk.objects.get(annotator=sari).paused_because == Desk.Pause.ADMIN
-    page.goto(f"/rank/{project.slug}/")
+    page.goto("/notices/")
     page.get_by_text("Let us talk about the guidelines first.").wait_for()
     page.locator("#bell").wait_for()
 
@@ -74,3 +74,26 @@ def test_pages_about_people_fit_the_smallest_phone(open_page, width):
     ):  # fmt: skip
         page.goto(address)
         assert page.evaluate("document.documentElement.scrollWidth") == width, address
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_on_a_phone_what_is_open_and_what_can_be_done_is_in_view(open_page):
+    boss = factories.admin()
+    project = factories.project(actor=boss, tasks=2)
+    sari = factories.user(username="sari", first_name="Sari", last_name="Lestari")
+    factories.claim(sari, project)
+    Desk.objects.filter(annotator=sari).update(stage=Desk.Stage.PRACTICE)
+    page = open_page(f"/projects/{project.slug}/settings/", boss, viewport={"width": 390, "height": 844})
+
+    def in_view(selector: str) -> bool:
+        box = page.locator(selector).first.bounding_box()
+        return box["x"] >= 0 and box["x"] + box["width"] <= 390
+
+    page.locator(".tabs[data-before]:not([data-after])").wait_for()
+    assert in_view(".tabs [aria-current]")
+    page.goto(f"/projects/{project.slug}/")
+    page.locator(".tabs[data-after]:not([data-before])").wait_for()
+    page.goto(f"/projects/{project.slug}/people/")
+    assert in_view("[value=let_in]")
+    assert in_view("summary:has-text('Pause')")

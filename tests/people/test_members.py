@@ -153,7 +153,7 @@ def test_the_page_shows_what_each_did_and_gold_kept(client, project, ani, addres
             state="submitted", claimed_at=timezone.now(), gold_score=score,
         )  # fmt: skip
     row = re.search(r"<tr>.*?Role of ani here.*?</tr>", client.get(address).content.decode(), re.DOTALL)[0]
-    figures = re.findall(r'<td class="num">([^<]*)</td>', row)
+    figures = re.findall(r'<td class="num" data-label="[^"]*">([^<]*)</td>', row)
     assert figures[:4] == ["3", "0", "0", "75 %"]
 
 

@@ -36,6 +36,7 @@ def test_with_a_wrong_password_the_page_says_so_and_keeps_the_name(client):
     assert answer.status_code == 400
     assert f'value="{person.username}"' in answer.content.decode()
     assert 'role="alert"' in answer.content.decode()
+    assert "This name and password do not belong together." in answer.content.decode()
     assert not signed_in(client)
 
 
