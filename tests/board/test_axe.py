@@ -8,6 +8,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from django.test import Client
 
+from labeling import actions
 from labeling.actions.tasks import Known, NewTask, Place, add_tasks
 from labeling.constraints import Constraints
 from labeling.questions import PRESETS
@@ -200,6 +201,13 @@ def test_questions_practice_warnings_pauses_and_history(open_page, admin):
     page.goto(f"/rank/{project.slug}/history/")
     wrong += look_at(page, "history", colours=False)
     page.click("tbody a")
+    wrong += look_at(page, "what one said in practice", colours=False)
+    real = annotator.assignments.get(state="claimed")
+    answers = {"outputs": {letter: {"quality": 3} for letter in "ABCD"}}
+    actions.submit_ranking(
+        actor=annotator, assignment=real, notation="A > B = C = D", client_key="real", answers=answers
+    )
+    page.goto(f"/rank/{project.slug}/history/{real.pk}/")
     wrong += look_at(page, "what one said", colours=False)
     page.click("a[href$='revise/']")
     page.wait_for_selector(".card[data-focused]")
