@@ -608,6 +608,6 @@ def test_a_projects_figures(ana, ben):
     actions.skip_task(actor=ana, assignment=second, reason="cannot judge")
     factories.submit(ben, factories.claim(ben, project))
     assert queries.project_counts(project) == {
-        "prompts": 3, "tasks": 3, "complete": 1, "review": 0, "held": 0, "wanted": 6, "rankings": 2,
+        "prompts": 3, "tasks": 3, "complete": 1, "review": 0, "held": 0, "offered": 3, "wanted": 6, "rankings": 2,
         "claimed": 2, "spare": 0, "skipped": 1, "flagged": 0, "annotators": 2,
     }  # fmt: skip
