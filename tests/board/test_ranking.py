@@ -254,6 +254,35 @@ def test_the_line_can_be_dragged(open_page, annotator):
     assert page.input_value("#notation") == "A > B | C > D"
 
 
+def test_nothing_moves_when_a_drag_begins_on_a_phone(open_page, annotator):
+    page = open_board(open_page, annotator, factories.project(tasks=1))
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.fill("#notation", "A > B > C = D")
+    places = """[...document.querySelectorAll(".tier, .gap, .desk")].map((each) =>
+        Object.values(each.getBoundingClientRect().toJSON()).join()).join(" ")"""
+    before = page.evaluate(places)
+    box = page.locator(".tier .chip").nth(3).bounding_box()
+    page.mouse.move(box["x"] + 8, box["y"] + 8)
+    page.mouse.down()
+    page.mouse.move(box["x"] - 60, box["y"] + 8, steps=3)
+    assert page.locator("#board[data-dragging] .tray").is_visible()  # where letters are put back
+    assert page.evaluate(places) == before
+    page.mouse.up()
+
+
+def test_no_reason_is_chosen_before_they_choose_one(open_page, annotator):
+    page = open_board(open_page, annotator, factories.project(tasks=2))
+    before = present(page)
+    page.keyboard.press("s")
+    page.wait_for_selector("#skip[open]")
+    page.keyboard.press("Enter")
+    assert page.locator("#skip[open]").count() == 1
+    page.keyboard.press("3")
+    page.keyboard.press("Enter")
+    wait_for_next(page, before)
+    assert Assignment.objects.get(pk=before).reason == "It would take too long to read"
+
+
 def test_skip_asks_for_a_reason_and_brings_the_next_task(open_page, annotator):
     page = open_board(open_page, annotator, factories.project(tasks=2))
     before = present(page)
