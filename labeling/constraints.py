@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from labeling.ranking import LETTERS, MAX_ITEMS, WeakOrder, gettext_noop
+from labeling.ranking import LETTERS, MAX_ITEMS, NotationError, WeakOrder, gettext_noop
 
 # fmt: off
 MESSAGES = {
@@ -34,18 +34,10 @@ _KEEPS: dict[str, Callable[[int], bool]] = {
 _TOKEN = re.compile(r"\s*(?:(?P<sign>>=|=>|≥|>|=)|(?P<end>[,;])|(?P<letter>[A-Za-z])|(?P<other>\S))")
 
 
-class ConstraintError(ValueError):
-    """What is wrong with constraints: `position` counts characters from 0 (None if it is about all of them); `str()` is English.
+class ConstraintError(NotationError):
+    """What is wrong with constraints."""
 
-    For people who read another language, the page translates `template` and fills in `params`.
-    """
-
-    def __init__(self, code: str, position: int | None = None, **params: object) -> None:
-        self.code = code
-        self.position = position
-        self.params = params if position is None else {"at": position + 1, **params}
-        self.template = MESSAGES[code]
-        super().__init__(self.template % self.params)
+    messages = MESSAGES
 
 
 @dataclass(frozen=True)

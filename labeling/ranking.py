@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import sqrt
-from typing import Literal
+from typing import ClassVar, Literal
 
 MAX_ITEMS = 9
 LETTERS = "ABCDEFGHI"
@@ -47,18 +47,26 @@ MESSAGES = {
 # fmt: on
 
 
-class RankingError(ValueError):
-    """What is wrong with a ranking: `position` counts characters from 0 (None if there was no text); `str()` is English.
+class NotationError(ValueError):
+    """What is wrong with what was written: `position` counts characters from 0 (None if it is about no place of it); `str()` is English.
 
-    For people who read another language, the page translates `template` and fills in `params`.
+    For people who read another language, the page translates `template` and fills in `params`. `messages`: {code: template} of the notation.
     """
+
+    messages: ClassVar[dict[str, str]]
 
     def __init__(self, code: str, position: int | None = None, **params: object) -> None:
         self.code = code
         self.position = position
         self.params = params if position is None else {"at": position + 1, **params}
-        self.template = MESSAGES[code]
+        self.template = self.messages[code]
         super().__init__(self.template % self.params)
+
+
+class RankingError(NotationError):
+    """What is wrong with a ranking."""
+
+    messages = MESSAGES
 
 
 @dataclass(frozen=True, slots=True)

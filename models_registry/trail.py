@@ -14,5 +14,5 @@ trail.say(
         "version.card": _("%(actor)s changed the card of %(object)s."),
         "version.delete": _("%(actor)s deleted %(object)s."),
         "store.reclaim": _("%(actor)s removed folders that no version needed."),
-    }
+    },
 )
