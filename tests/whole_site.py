@@ -153,7 +153,7 @@ def _models_and_runs(admin: User, model: Path) -> Version:
         "text": {"text": "word " * 200},
     }.items():
         make.dataset(kind, [row | {"split": split} for split in ("train", "heldout")], name=f"Data of kind {kind}")
-    version = import_folder(actor=admin, name="tiny", path=model).version
+    version = import_folder(actor=admin, name="tiny", path=model, roots=[model.parent]).version
     states = [Run.State.QUEUED, Run.State.RUNNING, Run.State.FAILED, Run.State.COMPLETE, Run.State.STOPPED]
     for state in states:
         run = make.run(actor=admin, name=f"A run that is {state}")
