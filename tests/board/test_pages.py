@@ -56,6 +56,7 @@ def test_page_and_answers_name_letters_only(client, project):
     assert values == ["0", "1", "2", "3"]
 
 
+@pytest.mark.slow
 def test_the_order_shown_is_shuffled_for_each_person(client, project):
     shown = set()
     for _ in range(12):

@@ -19,6 +19,7 @@ def admin() -> User:
     return factories.admin()
 
 
+@pytest.mark.slow
 def test_it_brings_a_project_with_forty_tasks_that_anyone_can_rank_at_once(admin):
     seed(sign_ins=True)
     project = Project.objects.get()
@@ -33,6 +34,7 @@ def test_it_brings_a_project_with_forty_tasks_that_anyone_can_rank_at_once(admin
     assert snapshot.rows == 1
 
 
+@pytest.mark.slow
 def test_it_brings_the_corpus_with_the_split_of_its_questions(admin):
     seed(sign_ins=True)
     prompts = Dataset.objects.get(kind=Dataset.Kind.PROMPTS)
@@ -41,12 +43,14 @@ def test_it_brings_the_corpus_with_the_split_of_its_questions(admin):
     assert set(Dataset.objects.values_list("kind", flat=True)) == {"text", "sft", "prompts"}
 
 
+@pytest.mark.slow
 def test_it_queues_one_small_model_to_start_from(admin):
     seed(sign_ins=True)
     run = Run.objects.get()
     assert (run.method, run.state, run.output_name) == ("pretrain", Run.State.QUEUED, "demo-base")
 
 
+@pytest.mark.slow
 def test_a_second_time_nothing_happens(admin):
     first = seed(sign_ins=True)
     before = _counts()
@@ -54,6 +58,7 @@ def test_a_second_time_nothing_happens(admin):
     assert _counts() == before
 
 
+@pytest.mark.slow
 def test_a_project_that_was_archived_under_another_name_is_not_brought_again(admin):
     seed(sign_ins=True)
     change_project(actor=admin, project=Project.objects.get(), name="Old", state=Project.State.ARCHIVED)
@@ -75,6 +80,7 @@ def test_a_seed_that_was_cut_off_is_completed(admin, monkeypatch):
     assert Dataset.objects.count() == 3
 
 
+@pytest.mark.slow
 def test_demo_sign_ins_work_without_a_password_and_from_this_machine_only(admin, client):
     seed(sign_ins=True)
     people = User.objects.filter(username__in=SIGN_INS)

@@ -82,6 +82,7 @@ def test_an_annotator_without_noise_or_bias_follows_the_taste():
     assert exact.rank(COW, texts) == WeakOrder.parse("B > C > D > A")
 
 
+@pytest.mark.slow
 def test_noise_is_gaussian_around_the_biased_taste():
     annotator = Annotator("noisy", "Noisy", polite=2.0, noise=0.7)
     rng = random.Random(1)

@@ -238,6 +238,7 @@ def short(folder: Path, base: Path, data: Path, **config: Any) -> Path:
     return runs.write_run(folder, "classify", {**QUICK, "max_steps": 3, **config}, inputs)
 
 
+@pytest.mark.slow
 def test_smaller_parts_of_a_batch_give_the_same_update(pretrained, dataset, tmp_path):
     losses = []
     for rows in (None, 3):

@@ -27,6 +27,7 @@ assert not heavy, heavy
 """
 
 
+@pytest.mark.slow
 def test_describing_every_method_loads_neither_torch_nor_transformers():
     done = subprocess.run([sys.executable, "-c", LIGHT], cwd=runs.ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

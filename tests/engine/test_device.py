@@ -39,6 +39,7 @@ def test_what_names_no_device_is_refused_before_torch_is_loaded(device):
     assert str(problems[0]).startswith("“device” cannot be")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("visible", "wanted", "left"),
     [

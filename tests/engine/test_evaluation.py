@@ -258,6 +258,7 @@ def test_a_reward_model_without_tie_threshold_is_calibrated_on_training_rankings
     assert scores == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_answers_are_scored_and_compared_with_those_of_a_reference(folders, reward_model, tmp_path):
     prompts = [{"prompt": f"The {animal} met", "split": "heldout"} for animal in runs.ANIMALS]
     dataset = runs.write_rows(tmp_path / "rows.jsonl", prompts)
@@ -322,6 +323,7 @@ def test_split_and_limit_choose_the_rows(folders, tmp_path):
         assert [row["row"] for row in lines(judge)] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("chain", "kind", "row", "config", "said"),
     [

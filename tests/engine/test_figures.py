@@ -55,6 +55,7 @@ def test_accuracy_and_macro_f1_are_those_of_the_slow_version():
         assert figure["n"] == 200
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_truth_as_often_as_it_says():
     covered = 0
     for seed in range(200):
@@ -120,6 +121,7 @@ def test_versions_that_differ_are_told_apart_and_equal_ones_are_not():
     assert paired(worse, better, resamples=500)["accuracy"]["difference"] == -found["accuracy"]["difference"]
 
 
+@pytest.mark.slow
 def test_false_alarms_are_as_rare_as_the_test_says():
     alarms = 0
     for seed in range(100):

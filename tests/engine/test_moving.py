@@ -137,6 +137,7 @@ def test_the_reference_shares_what_is_frozen_and_keeps_what_moved(tune, tmp_path
     assert len(own) == copies
 
 
+@pytest.mark.slow
 def test_adapter_and_prompt_tuning_are_finetuning_with_fewer_choices(pretrained, examples, tmp_path):
     inputs = {"base": [str(pretrained / "output")], "dataset": str(examples)}
     found: dict[str, dict[str, bytes]] = {}

@@ -40,6 +40,7 @@ SHAPES = ["llama", "gpt2", "qwen2", "mistral"]
 WAYS = [Way(together, short) for together in (False, True) for short in (False, True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", SHAPES[:3])
 @pytest.mark.parametrize("way", WAYS, ids=str)
 def test_the_loss_of_a_batch_is_that_of_the_texts_alone(shape, way, tmp_path):

@@ -21,6 +21,7 @@ def test_every_setting_of_every_method_has_a_row_with_its_default():
     assert "`rao_kupper`, `bradley_terry`, `soft`" in table("reward")
 
 
+@pytest.mark.slow
 def test_a_setting_of_several_kinds_has_a_page_with_the_settings_of_each():
     assert unions() == ["tune"]
     text = (DOCS / "tune.md").read_text("utf-8")

@@ -94,6 +94,7 @@ def test_the_board_knows_letters_and_texts_and_nothing_that_names_a_model(ana):
     assert "system" not in str(state)
 
 
+@pytest.mark.slow
 def test_two_tabs_show_the_same_task(ana):
     project = factories.project(tasks=5)
     assert factories.claim(ana, project) == factories.claim(ana, project)

@@ -132,6 +132,7 @@ def test_what_cannot_be_an_answer_is_refused_with_all_reasons(ana):
 # Mixed in, unseen
 
 
+@pytest.mark.slow
 def test_gold_tasks_come_about_as_often_as_the_project_wants_and_never_twice(ana):
     project = factories.project(tasks=120, gold_percent=25)
     add_known(project, 60)
@@ -208,6 +209,7 @@ def skeleton(html: str) -> list[tuple]:
     return parser.tags
 
 
+@pytest.mark.slow
 def test_the_page_of_a_gold_task_has_the_same_skeleton_and_so_has_the_answer_to_a_submit(ana):
     project = factories.project(tasks=40, gold_percent=50, gold_minimum=0)
     add_known(project, 40)
@@ -512,6 +514,7 @@ def test_out_of_turn_nobody_passes_by_practice_either():
 # Repeats
 
 
+@pytest.mark.slow
 def test_a_task_of_ones_own_comes_again_after_a_while_and_only_once(ana):
     project = factories.project(tasks=120, repeat_percent=20, overlap=1)
     done = work_through(ana, project)

@@ -61,6 +61,7 @@ def test_neither_the_size_of_the_queue_nor_a_persons_past_make_the_next_task_dea
     assert veteran <= few * 1.1
 
 
+@pytest.mark.slow
 def test_a_person_walks_past_what_they_have_done_once():
     """A reopened queue lies ahead again, all of it; whoever has had every task walks over it once, not at every claim."""
     project = factories.project(overlap=2, tasks=300, outputs=2)

@@ -68,6 +68,7 @@ def test_rankings_of_up_to_nine_outputs_survive_writing_and_reading(order):
     assert WeakOrder.parse(str(order), items=order.items) == order
 
 
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(st.text(alphabet="ABCDabcd>=|* \tZ1,", max_size=14), st.none() | st.integers(1, 9))
 def test_any_text_is_either_a_ranking_or_an_error_that_points_into_it(text, items):
@@ -206,6 +207,7 @@ def test_relabelling_there_and_back_changes_nothing(order, random):
     assert [moved.acceptable()[to[i]] for i in range(order.items)] == list(order.acceptable())
 
 
+@pytest.mark.slow
 @given(orders(), st.data())
 def test_a_restriction_says_the_same_about_the_outputs_it_keeps(order, data):
     keep = data.draw(st.lists(st.sampled_from(range(order.items)), min_size=1, unique=True))
@@ -252,6 +254,7 @@ def _slow_tau_x(a: WeakOrder, b: WeakOrder) -> float | None:
     return sum(products) / len(products) if products else None
 
 
+@pytest.mark.slow
 @given(st.integers(2, 9).flatmap(lambda k: st.tuples(orders(k), orders(k))))
 def test_both_taus_agree_with_their_slow_twins(pair):
     a, b = pair

@@ -61,6 +61,7 @@ def test_one_person_alone_agrees_with_nobody_and_the_page_says_so(page, admin, s
     assert Quality(project)["agreement"]["three_way"]["raw"]["value"] is None
 
 
+@pytest.mark.slow
 def test_the_figures_are_those_of_the_statistics(page, project, said):
     three_way = agreement.three_way(Quality(project).read.judgements)
     # 18 pairs: 3 turned round, 1 tied by one of the two

@@ -62,6 +62,7 @@ def test_a_newcomer_sees_few_settings_and_what_was_set_is_unfolded(page):
     ]
 
 
+@pytest.mark.slow
 def test_all_settings_are_saved_in_the_units_of_the_form(page, said):
     project = factories.project()
     address = reverse("project-settings", args=[project.slug])

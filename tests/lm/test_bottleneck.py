@@ -53,6 +53,7 @@ def some_model(model_type: str):
     ).eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_type", ARCHITECTURES)
 def test_the_parts_of_a_decoder_are_found_without_knowing_it(model_type):
     model = some_model(model_type)
@@ -135,6 +136,7 @@ def test_where_it_sits_and_how_large_it_is(folders):
         assert counts(loaded)[0] == 2 * len(at) * each
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", tiny.SHAPES)
 def test_all_kinds_lie_on_one_another(shape, folders, tmp_path):
     """Trained one on the other; the chain loaded again gives the same, and with the upper ones off, what the lower ones gave."""

@@ -99,6 +99,7 @@ def test_stop_texts_end_a_text_before_them(loaded):
     assert "".join(stream(loaded, "The", max_tokens=30, seed=5, stop=[stop])) == cut.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 def test_a_stream_is_the_same_text_in_pieces(loaded, seed):
     [whole] = generate(loaded, ["Kucing itu"], max_tokens=40, seed=seed, temperature=1.5)

@@ -83,6 +83,7 @@ def shake(loaded, seed: int = 0, std: float = 0.2) -> None:
             parameter.add_(torch.randn_like(parameter) * std)
 
 
+@pytest.mark.slow
 @cases(LAYERED, LINEAR_ONLY, VARIANTS, FULL)
 def test_nothing_changes_before_the_first_step(shape, tune, folders):
     before = tiny.logits(load([folders[shape]]))
@@ -91,6 +92,7 @@ def test_nothing_changes_before_the_first_step(shape, tune, folders):
     torch.testing.assert_close(now, before, rtol=0, atol=0 if exact else 1e-5)
 
 
+@pytest.mark.slow
 @cases(LAYERED, LINEAR_ONLY, VARIANTS, LEADING)
 def test_saved_and_loaded_it_gives_the_same_numbers_and_switched_off_the_bases(shape, tune, folders, tmp_path):
     base = tiny.logits(load([folders[shape]]))
@@ -109,6 +111,7 @@ def test_saved_and_loaded_it_gives_the_same_numbers_and_switched_off_the_bases(s
         assert torch.equal(tiny.logits(again), base)
 
 
+@pytest.mark.slow
 @cases(LAYERED, LINEAR_ONLY, VARIANTS, LEADING)
 def test_only_what_is_trained_has_gradients_state_and_a_place_in_the_folder(shape, tune, folders, tmp_path):
     loaded = load([folders[shape]], trainable=tune)
@@ -133,6 +136,7 @@ def test_only_what_is_trained_has_gradients_state_and_a_place_in_the_folder(shap
     assert str(tmp_path.parent) not in (tmp_path / "saved" / "adapter_config.json").read_text()
 
 
+@pytest.mark.slow
 @cases(LAYERED[2:], LINEAR_ONLY, VARIANTS[2:4])
 def test_folded_into_the_weights_it_gives_the_same(shape, tune, folders, tmp_path):
     loaded = load([folders[shape]], trainable=tune)
@@ -204,6 +208,7 @@ def test_more_layers_than_there_are_is_refused(folders):
         load([folders["llama"]], trainable=TuneLastLayers(n=3))
 
 
+@pytest.mark.slow
 @cases(LAYERED[2:], LINEAR_ONLY, VARIANTS[2:], LEADING)
 def test_peft_loads_the_folder_and_gives_the_same_numbers(shape, tune, folders, tmp_path):
     loaded = load([folders[shape]], trainable=tune)
@@ -216,6 +221,7 @@ def test_peft_loads_the_folder_and_gives_the_same_numbers(shape, tune, folders, 
     torch.testing.assert_close(theirs, tiny.logits(loaded), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Unexpected keyword arguments")  # PEFT does not know `labels`, and says so
 @pytest.mark.parametrize("tune", [TuneSerial(size=4), TuneLora(rank=2), TuneIA3(), *LEADING], ids=name)
 @pytest.mark.parametrize("shape", tiny.SHAPES)
@@ -246,6 +252,7 @@ def test_a_head_is_saved_with_what_was_trained_and_its_labels_with_it(shape, tun
         torch.testing.assert_close(classes(theirs), ours, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", tiny.SHAPES)
 @small([TuneSerial(size=4), TuneIA3()], LEADING)
 def test_writing_and_scoring_are_those_of_each_text_alone(shape, tune, folders):
@@ -267,6 +274,7 @@ def test_writing_and_scoring_are_those_of_each_text_alone(shape, tune, folders):
         assert row == pytest.approx(logprobs(loaded, [pair])[0], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_moving_layers_folds_the_adapters_of_the_chain_in(folders, tmp_path):
     """Of three kinds, on top of one another, in the very order in which they lie."""
     chain = [folders["llama"]]
@@ -315,6 +323,7 @@ def test_the_base_folder_is_not_touched(tune, folders, tmp_path):
     assert digest(folders["llama"]) == before
 
 
+@pytest.mark.slow
 @small(LAYERED, LINEAR_ONLY, LEADING)
 def test_it_is_computed_in_bf16_too(tune, folders):
     loaded = load([folders["llama"]], trainable=tune)
@@ -360,6 +369,7 @@ def test_kinds_and_their_results():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_config_of_an_adapter_is_the_same_bytes_every_time(folders, tmp_path):
     for tune in [*LAYERED, *LINEAR_ONLY, *LEADING]:
         texts = []

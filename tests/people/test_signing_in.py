@@ -162,6 +162,7 @@ def test_the_theme_is_in_the_first_byte_of_the_page(client):
     assert 'data-theme="dark"' in client.get("/sign-in/").content.decode()
 
 
+@pytest.mark.slow
 def test_an_api_token_is_made_rotated_and_removed(client):
     person = factories.user(Role.RESEARCHER)
     client.force_login(person)

@@ -99,6 +99,7 @@ def local_hub(_address, hub_folder, monkeypatch):
     return hub_folder
 
 
+@pytest.mark.slow
 def test_a_model_is_fetched_without_what_is_no_part_of_it(local_hub, client, admin, tiny_model):
     client.force_login(admin)
     answer = client.post(reverse("model-hub"), {"repo": "someone/tiny", "name": "fetched"})
@@ -119,6 +120,7 @@ def test_a_model_is_fetched_without_what_is_no_part_of_it(local_hub, client, adm
     assert "someone/tiny at cccccccccccc" in client.get(version.get_absolute_url()).content.decode()
 
 
+@pytest.mark.slow
 def test_progress_is_told_in_bytes_and_can_end_it(local_hub, tmp_path):
     listed = hub.look("someone/tiny")
     told = []
@@ -176,6 +178,7 @@ def test_names_that_are_none(admin, repo):
     assert not Job.objects.exists()
 
 
+@pytest.mark.slow
 def test_what_was_fetched_does_not_stay_beside_the_store(local_hub, admin, settings, tmp_path):
     settings.UPLOADS = tmp_path / "uploads"
     actions.begin_hub_import(actor=admin, name="x", repo="someone/tiny")

@@ -219,6 +219,7 @@ def test_nothing_is_removed_while_something_is_added(own_store, admin, tiny, tin
     assert actions.reclaim(actor=admin)["folders"] == 1
 
 
+@pytest.mark.slow
 def test_an_import_waits_until_a_removal_has_ended(own_store, tiny, tiny_model):
     files, _left_out = store.pick(tiny_model)
     asked, done = threading.Event(), threading.Event()

@@ -79,6 +79,7 @@ def assert_alike(found: agreement.Summary, slow: dict[str, float | None]) -> Non
             assert isclose(figure.value, slow[name], abs_tol=1e-9), name
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(seeds)
 def test_agreement_is_what_comparing_one_by_one_gives(seed):

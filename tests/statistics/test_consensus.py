@@ -113,6 +113,7 @@ def spoken_of(orders: list[WeakOrder]) -> set[int]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("items", "rounds"), [(2, 20), (3, 80), (4, 60), (5, 25)])
 @pytest.mark.parametrize("circles", [False, True])
 def test_it_is_as_near_as_an_order_can_be_that_letters_have_no_part_in(items, rounds, circles):

@@ -86,6 +86,7 @@ def test_systems_are_told_apart_at_both_ends(real):
     assert [each.source for each in other.strengths[:5]] == [each.source for each in found.strengths[:5]]
 
 
+@pytest.mark.slow
 def test_every_task_has_a_consensus(real):
     found = consensus.of_tasks(real[0])
     assert len(found) == 3281

@@ -36,6 +36,7 @@ def log_posterior(judgements, scales: dict, ties: dict, typical: float, spread: 
     return total - sum((tie - typical) ** 2 for tie in ties.values()) / (2 * TIE_SPREAD**2)
 
 
+@pytest.mark.slow
 def test_the_fit_is_the_maximum_of_the_posterior(monkeypatch):
     judgements = simulated(people=4, tasks=40, scales=[2.0, 1.0, 1.0, 0.0], seed=2)
     fits = []

@@ -206,6 +206,7 @@ def test_with_several_seeds_a_warning_says_where():
     assert Table(made).rows[0].notes == ["Careful. (seed 3, 5)"]
 
 
+@pytest.mark.slow
 def test_the_largest_class_is_counted_from_the_data_and_is_no_method(client):
     rows = [{"text": f"{n}", "label": "good" if n % 3 else "bad", "split": "train"} for n in range(30)]
     rows += [{"text": f"x{n}", "label": "good" if n < 12 else "bad", "split": "heldout"} for n in range(20)]

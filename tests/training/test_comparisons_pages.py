@@ -112,6 +112,7 @@ def test_what_is_wrong_stands_on_the_form_and_what_was_chosen_stays(client, admi
     assert 'value="classify-ia3" checked' in text(answer)
 
 
+@pytest.mark.slow
 def test_when_the_last_run_has_ended_what_can_be_done_with_all_of_them_is_brought_up_to_date(client, admin):
     made = started()
     fragment = text(client.get(made.get_absolute_url(), headers=HTMX))
@@ -148,6 +149,7 @@ def judged() -> Comparison:
     return made
 
 
+@pytest.mark.slow
 def test_a_finished_table_keeps_its_order_in_the_address_and_can_be_taken_along(client, admin, judged):
     address = judged.get_absolute_url()
     page = text(client.get(address, {"sort": "-quality", "metric": "accuracy"}))

@@ -117,6 +117,7 @@ def test_a_new_field_appears_in_schema_and_command_line_help(grown, capsys):
     assert "sparkle Sparkle. How much it glitters. [0 to 1; default 0.25]" in help_text
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 @pytest.mark.parametrize("method", methods.names())
 def test_the_untouched_form_of_every_method_is_its_default_config(method):
