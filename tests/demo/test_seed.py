@@ -93,6 +93,7 @@ def test_demo_sign_ins_work_without_a_password_and_from_this_machine_only(admin,
     assert here.status_code == 302
 
 
+@pytest.mark.slow
 def test_a_site_that_others_can_reach_gets_no_demo_sign_ins(admin):
     assert seed(sign_ins=False) == []
     assert not User.objects.filter(loopback_only=True).exists()

@@ -333,6 +333,7 @@ def test_uneven_classes_are_remarked_upon(pretrained, tmp_path):
     assert notes(folder)["uneven-classes"]["rare"] == "cattle"
 
 
+@pytest.mark.slow
 def test_patience_keeps_the_best_weights(pretrained, tmp_path):
     """Labels by dice can only be learned by heart: the held-out loss soon rises."""
     choose = random.Random(5)

@@ -45,6 +45,7 @@ def test_everything_that_is_wrong_is_told_at_once(tmp_path):
         assert part in told
 
 
+@pytest.mark.slow
 def test_a_refused_run_ends_with_code_2_before_torch_is_loaded_and_changes_nothing(tmp_path):
     folder = runs.write_run(tmp_path / "run", "pretrain", {"lr": 7, "size": "huge"}, {})
     code = "import sys; from training.engine.__main__ import run; rc = run(__import__('pathlib').Path(sys.argv[1])); "
@@ -121,6 +122,7 @@ def test_bad_rows_are_refused_with_their_lines(tmp_path):
     assert told == [2, 3, 4]
 
 
+@pytest.mark.slow
 def test_while_one_process_works_on_a_run_a_second_refuses_and_touches_nothing(tmp_path, corpus):
     folder = runs.write_run(tmp_path / "run", "pretrain", runs.TINY, {"dataset": corpus})
     lock = contract.Lock(folder)

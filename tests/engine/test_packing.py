@@ -70,6 +70,7 @@ def test_the_gradients_are_those_of_the_texts_alone(shape, tmp_path):
         torch.testing.assert_close(gradient, gradients[1][name], rtol=1e-4, atol=1e-3, msg=name)
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=80))
 def test_groups_waste_little_and_lose_nothing(lengths):
     counts = np.array(lengths, dtype=np.int64)

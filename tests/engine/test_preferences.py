@@ -134,6 +134,7 @@ def test_outputs_about_which_nothing_is_said_get_no_gradient():
     assert scores.grad[0] > 0 > scores.grad[3]
 
 
+@pytest.mark.slow
 def test_ties_teach_rao_kupper_that_two_outputs_are_alike():
     """Free scores under `A = B > C`, far apart at first: the tie pulls A and B together, θ grows from seeing ties."""
     order = WeakOrder.parse("A = B > C")

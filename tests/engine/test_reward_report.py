@@ -73,6 +73,7 @@ def test_accuracy_and_log_loss_equal_the_slow_twin():
     assert found["tie_aware_accuracy"] == pytest.approx(right / (len(strict) + len(tied)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20))
 def test_the_tie_threshold_agrees_best_among_all(seed):
     rankings = some(12, seed)

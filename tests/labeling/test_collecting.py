@@ -578,6 +578,7 @@ def test_every_change_of_state_leaves_one_audit_row(ana):
     assert list(verbs) == ["task.claim", "ranking.submit", "task.skip", "task.flag", "task.undo"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tasks", [20, 300])
 def test_submit_and_next_cost_a_dozen_statements_whatever_the_size(ana, tasks):
     project = factories.project(tasks=tasks, overlap=2)

@@ -371,6 +371,7 @@ def test_a_falling_annotator_is_paused_and_told_kindly_and_goes_on_when_an_admin
     assert Notice.objects.filter(person=ana, text__contains="Welcome back").exists()
 
 
+@pytest.mark.slow
 def test_who_does_well_is_never_paused_and_only_the_last_gold_tasks_count(ana):
     project = factories.project(tasks=100, gold_percent=50, gold_minimum=0.7)
     add_known(project, 60)

@@ -49,6 +49,7 @@ def test_a_ranking_reads_as_people_write_it():
     assert hash(order) == hash(WeakOrder.parse("c>d=b>a"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("items", [2, 3, 4, 5])
 def test_every_ranking_of_up_to_five_outputs_survives_writing_and_reading(items):
     seen = set()
@@ -179,6 +180,7 @@ def test_the_line_parts_good_enough_from_not(text, acceptable):
     assert WeakOrder.parse(text, items=4).acceptable() == acceptable
 
 
+@pytest.mark.slow
 @given(orders())
 def test_pairs_agree_with_comparing_each_two_outputs(order):
     strict, tied = [], []

@@ -122,6 +122,7 @@ def test_pausing_and_opening_again(page, said):
 # What to do next
 
 
+@pytest.mark.slow
 def test_the_next_step_follows_the_project(page, admin, said):
     project = factories.project(actor=admin, open_to_all=False, heldout_percent=0)
     overview = project.get_absolute_url()

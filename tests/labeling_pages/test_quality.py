@@ -249,6 +249,7 @@ def test_the_files_hold_the_figures(page, project):
     assert page.get(reverse("project-quality-file", args=[project.slug, "secrets.csv"])).status_code == 404
 
 
+@pytest.mark.slow
 def test_pictures_are_there_for_other_programs(page, project):
     body = page_of(page, project, all=1).content.decode()
     address = reverse("project-quality-file", args=[project.slug, "models-0.vl.json"])

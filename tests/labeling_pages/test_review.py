@@ -68,6 +68,7 @@ def test_what_people_disagree_about_most_comes_first(page, project, worst, said)
     assert len(review_queries.in_order(project, Wanted())) == 2
 
 
+@pytest.mark.slow
 def test_the_list_follows_its_filters_and_the_task_keeps_to_the_list(page, project, worst, said):
     first = project.tasks.order_by("pk")[0]
     text = said(page.get(reverse("project-review", args=[project.slug]), {"show": "shared", "q": "Prompt 0"}))

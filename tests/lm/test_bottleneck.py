@@ -184,6 +184,7 @@ def test_several_over_one_base_are_switched_without_loading(folders, tmp_path):
     assert torch.equal(tiny.logits(loaded), base)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "tune", [TuneSerial(size=2), TuneLora(rank=2), TuneSoftPrompt(length=2)], ids=lambda tune: tune.kind
 )

@@ -14,6 +14,7 @@ from models_registry.lm.tuning.config import TuneAll, TuneLora
 from . import tiny
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", tiny.SHAPES)
 def test_two_stacked_adapters_saved_and_loaded_give_the_same_numbers(shape, folders, tmp_path):
     base = folders[shape]

@@ -37,6 +37,7 @@ def test_greedy_in_a_batch_is_greedy_alone_without_a_cache(loaded):
         assert output.token_ids == slow_greedy(loaded, encode_prompt(loaded, prompt), 24)
 
 
+@pytest.mark.slow
 def test_sampling_does_not_depend_on_the_company(loaded):
     together = generate(loaded, PROMPTS, max_tokens=20, seed=7, samples=3, top_p=0.95)
     apart = [

@@ -121,6 +121,7 @@ def by_hand(loaded, plain, texts: list[str], scoring: str) -> np.ndarray:
     return np.log(np.exp(found) / np.exp(found).sum(1, keepdims=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", tiny.SHAPES)
 @pytest.mark.parametrize("scoring", ["mean", "sum"])
 def test_labels_are_weighed_by_the_likelihood_of_their_words(shape, scoring, folders, tmp_path):

@@ -324,6 +324,7 @@ def test_a_sliding_window_sees_its_prefix_as_it_sees_tokens(folders):
         torch.testing.assert_close(model(input_ids=ids).logits[0], expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_training_moves_the_virtual_tokens_and_lowers_the_loss(folders):
     for tune in (TunePrefix(length=4), TuneSoftPrompt(length=8)):
         loaded = load([folders["llama"]], trainable=tune)

@@ -303,6 +303,7 @@ def test_what_cannot_be_folded_in_is_told(tune, below, reason, folders, tmp_path
     assert torch.equal(tiny.logits(loaded), before)
 
 
+@pytest.mark.slow
 @small(LAYERED, LINEAR_ONLY, LEADING)
 def test_the_base_folder_is_not_touched(tune, folders, tmp_path):
     def digest(folder: Path) -> dict[str, str]:
@@ -341,6 +342,7 @@ def test_it_is_computed_in_bf16_too(tune, folders):
 LINEARS = [(32, 32), (32, 16), (32, 16), (32, 32), (32, 48), (32, 48), (48, 32)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tune", "count"),
     [

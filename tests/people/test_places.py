@@ -35,6 +35,7 @@ def member(project, role, site_role=Role.ANNOTATOR):
     return person
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("role", Role.values)
 @pytest.mark.parametrize("site_role", Role.values)
 def test_rights_add_up(mine, other, role, site_role):

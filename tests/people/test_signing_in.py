@@ -67,6 +67,7 @@ def test_loopback_has_more_than_one_spelling(client, address):
     assert signed_in(client)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ELSEWHERE)
 def test_a_demo_person_is_refused_from_elsewhere_with_a_click_and_with_the_password(client, place):
     person = factories.user(loopback_only=True)

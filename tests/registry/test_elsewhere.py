@@ -111,6 +111,7 @@ def test_a_remote_version_cannot_be_where_weights_are_needed(admin, tiny, settin
     assert all(version not in inputs_for(each) for each in takes)
 
 
+@pytest.mark.slow
 def test_a_server_that_is_not_there_is_said_plainly_and_tested_from_the_page(client, admin):
     version = remote()
     with pytest.raises(Refusal, match="cannot be reached"):

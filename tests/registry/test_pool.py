@@ -165,6 +165,7 @@ def test_a_reward_model_over_the_same_base_shares_its_weights(tiny_model, tmp_pa
     assert pool.used < 1.5 * alone
 
 
+@pytest.mark.slow
 def test_requests_in_line_for_different_soft_prompts_are_one_batch(tiny_model, links, monkeypatch):
     """As they come from different people: prompts, seeds and soft prompts differ. Other settings are another batch."""
     from models_registry.serving import app

@@ -33,6 +33,7 @@ def test_a_lora_is_merged_into_its_base_and_answers_alike(client, admin, tiny, t
     assert version.parameters == tiny.parameters
 
 
+@pytest.mark.slow
 def test_a_reward_adapter_keeps_its_head_and_its_scale(admin, tiny, made):  # noqa: F811
     version = registered(tiny, made("reward"), metrics={"accuracy": 0.7})
     actions.begin_merge(actor=admin, version=version, name="merged")

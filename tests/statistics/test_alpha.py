@@ -45,6 +45,7 @@ def places_of(ranking, item: int) -> float | None:
     return round((above + equal / 2) / len(said), 9)
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(seeds)
 def test_ordinal_alpha_is_that_of_the_places_in_tasks_of_one_size(seed):

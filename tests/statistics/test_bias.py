@@ -129,6 +129,7 @@ def test_length_finds_a_taste_for_long_outputs_and_none_where_there_is_none():
     assert unfair.longer_wins.low > 0.5
 
 
+@pytest.mark.slow
 def test_the_interval_of_the_slope_is_that_of_drawing_tasks():
     judgements = shown(tasks=60, longer=0.4)
     draws, slopes = np.random.default_rng(0), []

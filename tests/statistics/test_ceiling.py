@@ -40,6 +40,7 @@ def slowly(judgements):
     return (*shares(by_person), *shares(by_consensus))
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(seeds)
 def test_it_is_what_predicting_everybody_in_turn_gives(seed):

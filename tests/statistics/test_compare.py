@@ -138,6 +138,7 @@ def test_the_fit_is_the_maximum_of_the_likelihood(model, chances):
         assert likelihood(strengths, found.tie.value * (1 + step)) < best
 
 
+@pytest.mark.slow
 def test_intervals_are_those_of_drawing_tasks_with_all_their_rankings():
     """Three people rank each task and mostly agree: pairs are far from independent."""
     judgements, sources = ranked([0.8, 0.3, 0.0, -0.2, -0.9], tasks=60)

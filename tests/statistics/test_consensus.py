@@ -153,6 +153,7 @@ def test_it_is_exact_with_weights():
             assert found.optima == right.fewest_strict
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(st.integers(0, 10**9), st.integers(2, 9), st.integers(2, 5), st.booleans())
 def test_what_all_prefer_stays_preferred_and_is_not_contested(seed, items, people, weighted):

@@ -56,6 +56,7 @@ def test_no_reward_model_can_be_expected_to_predict_more_than_seven_in_ten(real)
     assert found.strict_by_consensus.why.id == "two_others"
 
 
+@pytest.mark.slow
 def test_one_of_a_hundred_people_ranks_by_chance(real):
     found = reliability.reliability(real[0])
     scales = {name: each.scale for name, each in found.items() if each.scale.value is not None}

@@ -79,6 +79,7 @@ def test_it_finds_careful_careless_and_contrary_people():
         assert found[person].scale.n == sum(one.annotator == person for one in judgements)
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth():
     scales = [1.6, 1.4, 1.2, 1.0, 1.0, 0.8, 0.6, 0.4]
     unit = sum(scale**2 for scale in scales) / sum(scales)

@@ -197,6 +197,7 @@ def test_what_the_runs_warned_of_stands_in_the_row_and_in_every_file(client):
     assert "All is well" not in page
 
 
+@pytest.mark.slow
 def test_with_several_seeds_a_warning_says_where():
     made = started(["classify-head"], seeds=[3, 4, 5])
     complete(made, {1: {0}})
@@ -323,6 +324,7 @@ def test_the_length_is_the_epochs_where_no_updates_are_given():
     assert {(run.config["epochs"], run.config["max_steps"]) for run in Run.objects.all()} == {(2.5, None)}
 
 
+@pytest.mark.slow
 def test_settings_can_be_changed_before_the_start_and_not_after():
     made = comparison()
     entry = made.entries.get(position=2)
@@ -349,6 +351,7 @@ def test_a_start_queues_all_or_nothing():
     assert made.started_at is None
 
 
+@pytest.mark.slow
 def test_a_method_that_is_added_later_is_queued_at_once():
     made = started()
     entry = actions.add_entry(actor=made.created_by, comparison=made, key="classify-lora", config={"lr": 0.01})
@@ -499,6 +502,7 @@ def test_lower_is_better_for_a_loss(judged):
     assert Table(judged, metric="log_loss").best.number == 3
 
 
+@pytest.mark.slow
 def test_several_seeds_are_averaged_and_their_spread_shown():
     made = started(["classify-head", "classify-lora"], seeds=[1, 2])
     complete(made, {1: set(), 2: set()})

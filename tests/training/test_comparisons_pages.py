@@ -74,6 +74,7 @@ def sent(base, data, **more: object) -> dict:
     } | more
 
 
+@pytest.mark.slow
 def test_all_are_started_from_the_form(client, admin):
     answer = client.post("/baselines/new/", sent(version("stories"), labelled(), start=""))
     made = Comparison.objects.get()
@@ -127,6 +128,7 @@ def test_when_the_last_run_has_ended_what_can_be_done_with_all_of_them_is_brough
     assert "hx-swap-oob" not in page
 
 
+@pytest.mark.slow
 def test_the_page_asks_again_while_something_runs_and_shows_how_far_it_is(client, admin):
     made = started()
     Run.objects.filter(pk=trial(made).run.pk).update(state=Run.State.RUNNING, progress=0.4)
@@ -179,6 +181,7 @@ def test_who_may_only_look_sees_the_table_and_no_buttons(client, judged):
     assert client.post(f"/baselines/{judged.pk}/delete/").status_code == 403
 
 
+@pytest.mark.slow
 def test_rest_makes_watches_and_deletes_a_comparison(client, admin):
     version("stories")
     labelled("Moods")

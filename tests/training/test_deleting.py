@@ -140,6 +140,7 @@ def test_a_run_of_which_a_version_is_just_being_made_waits(admin, complete_run, 
     assert list(Run.objects.all()) == [stopped]
 
 
+@pytest.mark.slow
 def test_what_a_comparison_names_stays_until_it_is_taken_out(admin):
     comparison = started(["classify-head", "classify-lora"], name="Soups", dataset=labelled())
     complete(comparison, {1: set(), 2: {0}})
@@ -165,6 +166,7 @@ def test_only_those_who_may_launch_runs_delete_them(client, admin):
     assert Run.objects.exists()
 
 
+@pytest.mark.slow
 def test_the_page_counts_what_goes_and_deletes_just_that(client, admin):
     runs = [ended(admin, name=name) for name in ("one", "two")]
     active = make.run(actor=admin, name="three")

@@ -35,6 +35,7 @@ def queued(method: str, config: dict, **inputs: object) -> Run:
     return actions.create_run(actor=factories.admin(), method=method, config=config, inputs=inputs)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["all", "last_layers", "head"])
 def test_weights_do_not_move_under_what_cannot_be_folded_into_them(kind):
     root = version("root")

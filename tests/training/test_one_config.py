@@ -55,6 +55,7 @@ def test_the_form(signed_in):
     assert 'name="config.tune.feathers" value="5"' in page
 
 
+@pytest.mark.slow
 def test_the_schema_of_the_method_and_that_of_the_whole_api(signed_in):
     schema = signed_in.get("/api/v1/methods/finetune/").json()["schema"]
     assert schema["properties"]["owl"]["description"] == MEANING

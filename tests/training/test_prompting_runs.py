@@ -46,6 +46,7 @@ def done(method: str, config: dict, inputs: dict[str, Version | Dataset]) -> Run
     return Run.objects.get(pk=run.pk)
 
 
+@pytest.mark.slow
 def test_a_prompt_becomes_a_version_that_stands_on_its_base_and_is_judged(base, client):
     data = make.dataset("labelled", rows())
     run = done("prompting", {"shots": 2, "template": "{input} are"}, {"base": base, "dataset": data})

@@ -105,6 +105,7 @@ def test_a_limit_that_is_none_is_refused_and_what_was_typed_is_kept(admin, clien
     assert not Limits.objects.exists()
 
 
+@pytest.mark.slow
 def test_where_the_room_is_used_up_nothing_is_started_and_the_pages_say_so(admin, client, monkeypatch):
     with_leftovers(make.run(actor=admin, name="Old"), Run.State.COMPLETE)
     waiting = make.run(actor=admin)
