@@ -77,6 +77,7 @@ def test_many_tasks_are_changed_at_once_with_the_filters_kept(open_page, admin, 
     page = open_page(reverse("project-tasks", args=[project.slug]), admin)
     page.fill("input[type=search]", "Prompt")
     page.wait_for_url("**q=Prompt**")
+    page.wait_for_function("!document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling')")
     page.click("text=Change several tasks")
     page.click("text=Set priority")
     page.wait_for_selector("#problems >> text=Choose at least one task.")
