@@ -9,8 +9,7 @@ from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from labeling import questions, statements
-from labeling.actions.aside import Feedback, judge
-from labeling.actions.collecting import is_practice
+from labeling.actions.aside import Feedback, is_practice, judge
 from labeling.models import Assignment, Project, Ranking
 from labeling.queries import answers_as_shown, as_shown
 from labeling.ranking import LETTERS, WeakOrder

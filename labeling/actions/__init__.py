@@ -1,6 +1,6 @@
 """The verbs of labeling: each takes the acting user, is one transaction, and writes one audit row.
 
-collecting   a person's turn at a task: claim, submit, revise, skip, flag, undo
+collecting   a person's turn at a task: claim, submit, revise, skip, flag, undo (how turns come and go: turns; what is said: saying)
 assigning    who gets which tasks, how many people, how soon: lanes, overlap, priorities
 ordering     scores of tasks, and the queue in their order
 batches      rounds of tasks: made, renamed, paused, resumed
@@ -23,7 +23,6 @@ from .collecting import (
     Outcome,
     claim_task,
     claim_this_task,
-    expire_leases,
     extend_lease,
     flag_task,
     revise_ranking,
@@ -47,6 +46,7 @@ from .pausing import accept_warning, let_in, let_try_again, pause_desk, resume_d
 from .playground import rank_outputs
 from .projects import change_project, create_project
 from .review import adjudicate, ask_for_one_more, close_task, reopen_task
+from .turns import expire_leases
 
 __all__ = [
     "UNDO_SECONDS",

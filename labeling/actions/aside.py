@@ -173,6 +173,56 @@ def _has_qualified(desk: Desk, actor: User, project: Project) -> bool:
     return not scores or fmean(scores) >= project.qualification_minimum
 
 
+def score(assignment: Assignment, order: WeakOrder, desk: Desk, actor: User, now: datetime) -> Feedback | None:
+    """Score a turn at a task with a known answer; what it says to the person if it was for practice."""
+    kind = assignment.task.kind
+    if kind == Task.Kind.NORMAL or (found := judge(assignment, order)) is None:
+        return None
+    assignment.gold_score = found.score
+    if kind == Task.Kind.GOLD:
+        note_gold(desk, actor, assignment.project, found.score, now)
+    return found if kind == Task.Kind.PRACTICE else None
+
+
+def feedback_on(assignment: Assignment, order: WeakOrder) -> Feedback | None:
+    return judge(assignment, order) if is_practice(assignment) else None
+
+
+def is_practice(assignment: Assignment) -> bool:
+    return assignment.aside and assignment.task.kind == Task.Kind.PRACTICE
+
+
+def has_heard(assignment: Assignment, desk: Desk) -> bool:
+    """Has the person heard how this turn went? What they were told must not find its way into it."""
+    if not assignment.aside:
+        return False
+    kind = assignment.task.kind
+    return (
+        bool(desk.paused_because)
+        or (kind == Task.Kind.PRACTICE and assignment.state == State.SUBMITTED)
+        or (kind == Task.Kind.QUALIFICATION and desk.stage != Desk.Stage.QUALIFICATION)
+    )
+
+
+def brought_to_work(assignment: Assignment, desk: Desk) -> bool:
+    """Was this turn, after which the real tasks come, one of the qualification?"""
+    return assignment.task.kind == Task.Kind.QUALIFICATION and desk.stage == Desk.Stage.WORKING
+
+
+def counts(assignment: Assignment) -> bool:
+    """Is a ranking part of a day's work? Practice and qualification are not; a gold task is, or it would be seen."""
+    return not assignment.aside or assignment.task.kind in (Task.Kind.NORMAL, Task.Kind.GOLD)
+
+
+def take_back_score(assignment: Assignment, desk: Desk) -> None:
+    if assignment.gold_score is not None:
+        if assignment.task.kind == Task.Kind.GOLD and assignment.gold_score in desk.gold_scores:
+            newest_first = desk.gold_scores[::-1]
+            newest_first.remove(assignment.gold_score)
+            desk.gold_scores = newest_first[::-1]
+        assignment.gold_score = None
+
+
 # Pausing
 
 TOLD = {

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 
 from labeling import history, queries, review_queries
-from labeling.actions.collecting import is_practice
+from labeling.actions.aside import is_practice
 from labeling.models import Assignment, Project
 from labeling.views import board
 from labeling.views.lists import filter_of, page_of, search_of

@@ -1,4 +1,4 @@
-"""What the labeling tests share: files to bring, a small registered model."""
+"""What the labeling tests share: people, files to bring, a small registered model."""
 
 import json
 from pathlib import Path
@@ -12,6 +12,16 @@ from tests.registry.conftest import tiny, tiny_adapter, tiny_model, tiny_tuned  
 @pytest.fixture
 def admin(db):
     return factories.admin()
+
+
+@pytest.fixture
+def ana(db):
+    return factories.user()
+
+
+@pytest.fixture
+def ben(db):
+    return factories.user()
 
 
 @pytest.fixture

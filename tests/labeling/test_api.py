@@ -24,11 +24,6 @@ def client_of(user):
 
 
 @pytest.fixture
-def ana():
-    return factories.user()
-
-
-@pytest.fixture
 def api(ana):
     return client_of(ana)
 

@@ -1,4 +1,4 @@
-"""Collecting rankings: claims, submits, late and repeated ones, skips and flags, undo and revisions."""
+"""Collecting rankings: claims, submits, late and repeated ones, and what they cost. Skips and undo: test_giving_up; who gets tasks: test_taking_part."""
 
 from datetime import timedelta
 
@@ -7,41 +7,17 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from labeling import actions, history, queries
+from labeling import actions, queries
 from labeling.actions.tasks import Place
-from labeling.models import Assignment, Desk, Project, Ranking, Task
+from labeling.models import Assignment, Desk, Ranking, Task
 from people.errors import Refusal
 from people.models import AuditEntry
 from tests import factories
 
+from .turns import let_lease_end, slots_add_up
+
 State = Assignment.State
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def ana():
-    return factories.user()
-
-
-@pytest.fixture
-def ben():
-    return factories.user()
-
-
-def let_lease_end(assignment):
-    Assignment.objects.filter(pk=assignment.pk).update(lease_until=timezone.now() - timedelta(seconds=1))
-
-
-def slots_add_up(project: Project) -> bool:
-    """The invariant of every task, from the assignments."""
-    for task in project.tasks.all():
-        held = task.assignments.filter(slot__isnull=False)
-        if (
-            task.free_slots + held.count() != task.overlap
-            or task.submitted != held.filter(state=State.SUBMITTED).count()
-        ):
-            return False
-    return True
 
 
 def test_submitting_stores_the_ranking_and_hands_out_the_next_task(ana):
@@ -294,275 +270,6 @@ def test_a_task_whose_lease_ended_comes_back_to_the_same_person_as_the_same_turn
     assert slots_add_up(project)
 
 
-# Skips and flags
-
-
-def test_a_skipped_task_is_free_for_others_but_not_offered_again(ana, ben):
-    project = factories.project(tasks=1)
-    assignment = factories.claim(ana, project)
-    outcome = actions.skip_task(actor=ana, assignment=assignment, reason="I do not know this field")
-    assert outcome.next is None
-    assert outcome.assignment.reason == "I do not know this field"
-    assert factories.claim(ben, project).task_id == assignment.task_id
-    assert slots_add_up(project)
-
-
-def test_a_skip_needs_a_reason(ana):
-    project = factories.project(tasks=1)
-    with pytest.raises(Refusal):
-        actions.skip_task(actor=ana, assignment=factories.claim(ana, project), reason="  ")
-
-
-def test_a_ranking_sent_after_a_skip_in_another_tab_is_kept(ana):
-    project = factories.project(tasks=2)
-    assignment = factories.claim(ana, project)
-    held = actions.skip_task(actor=ana, assignment=assignment, reason="cannot judge").next
-    outcome = factories.submit(ana, assignment)
-    assert outcome.assignment.state == State.SUBMITTED
-    assert outcome.next == held
-    assert slots_add_up(project)
-
-
-def test_one_flag_frees_the_slot_and_two_close_the_task(ana, ben):
-    project = factories.project(tasks=1)
-    first = factories.claim(ana, project)
-    outcome = actions.flag_task(actor=ana, assignment=first, flag="garbled", note="cut off")
-    assert (outcome.assignment.state, outcome.assignment.reason) == (State.FLAGGED, "garbled: cut off")
-    actions.flag_task(actor=ben, assignment=factories.claim(ben, project), flag="unsafe")
-    task = project.tasks.get()
-    assert (task.state, task.position) == (Task.State.REVIEW, None)
-    assert actions.claim_task(actor=factories.user(), project=project) is None
-    assert slots_add_up(project)
-
-
-def test_a_flag_taken_back_opens_the_task_again(ana, ben):
-    project = factories.project(tasks=1)
-    actions.flag_task(actor=ana, assignment=factories.claim(ana, project), flag="garbled")
-    mistaken = factories.claim(ben, project)
-    actions.flag_task(actor=ben, assignment=mistaken, flag="unsafe")
-    actions.undo(actor=ben, assignment=mistaken)
-    assert factories.submit(ben, mistaken).assignment.state == State.SUBMITTED
-    assert project.tasks.get().state == Task.State.COMPLETE
-    assert slots_add_up(project)
-
-
-def test_an_unknown_flag_is_refused(ana):
-    project = factories.project(tasks=1)
-    with pytest.raises(Refusal):
-        actions.flag_task(actor=ana, assignment=factories.claim(ana, project), flag="ugly")
-
-
-def test_a_finished_task_can_be_neither_skipped_nor_flagged(ana):
-    project = factories.project(tasks=1)
-    assignment = factories.claim(ana, project)
-    factories.submit(ana, assignment)
-    for verb in (
-        lambda: actions.skip_task(actor=ana, assignment=assignment, reason="late"),
-        lambda: actions.flag_task(actor=ana, assignment=assignment, flag="unsafe"),
-    ):
-        with pytest.raises(Refusal) as caught:
-            verb()
-        assert caught.value.status == 409
-    assert Ranking.objects.filter(current=True).count() == 1
-
-
-# Undo and revise
-
-
-def test_the_last_submit_can_be_called_back(ana):
-    project = factories.project(tasks=2)
-    assignment = factories.claim(ana, project)
-    following = factories.submit(ana, assignment, "A > B > C > D").next
-    back = actions.undo(actor=ana, assignment=assignment)
-    assert back == assignment
-    assert factories.claim(ana, project) == assignment
-    assert queries.board_state(back)["ranking"] == "A > B > C > D"
-    assert queries.progress(ana.pk, project)["done"] == 0
-    following.refresh_from_db()
-    assert following.state == State.EXPIRED
-    outcome = factories.submit(ana, assignment, "D > C > B > A")
-    assert outcome.ranking.revision == 2
-    assert outcome.next == following
-    assert list(assignment.rankings.order_by("revision").values_list("current", flat=True)) == [False, True]
-    assert slots_add_up(project)
-
-
-def test_a_retry_of_a_submit_that_was_called_back_stores_nothing_new(ana):
-    """The first answer was lost on the way; the person pressed undo in another tab before the browser tried again."""
-    project = factories.project(tasks=2)
-    assignment = factories.claim(ana, project)
-    factories.submit(ana, assignment, "A > B > C > D", key="k")
-    actions.undo(actor=ana, assignment=assignment)
-    with pytest.raises(Refusal) as caught:
-        factories.submit(ana, assignment, "A > B > C > D", key="k")
-    assert caught.value.status == 409
-    assert Ranking.objects.count() == 1
-
-
-def test_after_ten_seconds_there_is_only_a_revision(ana):
-    project = factories.project(tasks=2)
-    assignment = factories.claim(ana, project)
-    factories.submit(ana, assignment, "A > B > C > D")
-    Assignment.objects.filter(pk=assignment.pk).update(finished_at=timezone.now() - timedelta(seconds=16))
-    with pytest.raises(Refusal, match="too late"):
-        actions.undo(actor=ana, assignment=assignment)
-    outcome = actions.revise_ranking(actor=ana, assignment=assignment, notation="D > A = B > C", client_key="new")
-    assert outcome.ranking.revision == 2
-    assert queries.as_shown(assignment, assignment.rankings.get(current=True)) == "D > A = B > C"
-    assert assignment.rankings.count() == 2
-    assert slots_add_up(project)
-
-
-def test_a_revision_that_arrives_twice_or_changes_nothing_is_stored_once(ana):
-    project = factories.project(tasks=1)
-    assignment = factories.claim(ana, project)
-    factories.submit(ana, assignment, "A > B > C > D")
-    for key in ("r1", "r1", "r2"):
-        actions.revise_ranking(actor=ana, assignment=assignment, notation="D > A > B > C", client_key=key)
-    assert assignment.rankings.count() == 2
-
-
-def test_ones_own_history_holds_what_one_finished_newest_first(ana, ben):
-    project = factories.project(tasks=4)
-    first = factories.claim(ana, project)
-    second = factories.submit(ana, first).next
-    third = actions.skip_task(actor=ana, assignment=second, reason="cannot judge").next
-    let_lease_end(third)
-    actions.expire_leases(project=project)
-    factories.submit(ben, factories.claim(ben, project))
-    factories.claim(ana, project)
-    assert [turn.pk for turn in history.turns(ana, project)] == [second.pk, first.pk]
-
-
-def test_undo_of_a_skip_fails_if_another_has_the_task_now(ana, ben):
-    project = factories.project(tasks=1)
-    assignment = factories.claim(ana, project)
-    actions.skip_task(actor=ana, assignment=assignment, reason="slip of the key")
-    factories.claim(ben, project)
-    with pytest.raises(Refusal, match="Someone else"):
-        actions.undo(actor=ana, assignment=assignment)
-    assert slots_add_up(project)
-
-
-def test_who_gives_a_task_up_locks_the_project_last(ana):
-    """Else two who skip wait for each other on PostgreSQL: one has the project and wants a task, the other that task and wants the project."""
-    project = factories.project(tasks=2)
-    held = factories.claim(ana, project)
-    with CaptureQueriesContext(connection) as captured:
-        actions.skip_task(actor=ana, assignment=held, reason="no idea")
-    statements = [query["sql"] for query in captured]
-    taken = next(n for n, sql in enumerate(statements) if "free_slots = free_slots - 1" in sql)
-    locked = next(n for n, sql in enumerate(statements) if sql.startswith('UPDATE "labeling_project"'))
-    assert taken < locked
-
-
-# This very task
-
-
-def test_a_task_can_be_taken_out_of_turn_and_what_was_held_comes_later_as_it_was():
-    ana = factories.user("researcher")
-    project = factories.project(tasks=3)
-    held = factories.claim(ana, project)
-    last = project.tasks.order_by("pk").last()
-    turn = actions.claim_this_task(actor=ana, task=last)
-    assert (turn.task_id, turn.state) == (last.pk, State.CLAIMED)
-    assert factories.claim(ana, project) == turn == actions.claim_this_task(actor=ana, task=last)
-    assert AuditEntry.objects.filter(verb="task.claim", object_id=str(turn.pk)).count() == 1
-    assert slots_add_up(project)
-    seen = {}
-    while turn:
-        seen[turn.task_id] = turn
-        turn = factories.submit(ana, turn, "A > B > C > D").next
-    assert len(seen) == 3
-    assert (seen[held.task_id].pk, seen[held.task_id].display) == (held.pk, held.display)
-
-
-def test_only_a_free_slot_is_taken_out_of_turn():
-    ana, ben = factories.user("researcher"), factories.user("researcher")
-    project = factories.project(tasks=1)
-    task = project.tasks.get()
-    his = actions.claim_this_task(actor=ben, task=task)
-    assert queries.may_rank_task(ben, task)
-    task.refresh_from_db()
-    assert not queries.may_rank_task(ana, task)
-    with pytest.raises(Refusal, match="Others hold all places"):
-        actions.claim_this_task(actor=ana, task=task)
-    let_lease_end(his)
-    assert actions.claim_this_task(actor=ana, task=task).task == task
-    assert slots_add_up(project)
-
-
-def test_what_one_has_had_or_may_not_have_is_not_taken_out_of_turn():
-    ana, ben = factories.user("researcher"), factories.user("researcher")
-    project = factories.project(tasks=2, overlap=2)
-    task = project.tasks.order_by("pk").last()
-    actions.skip_task(actor=ana, assignment=actions.claim_this_task(actor=ana, task=task), reason="no idea")
-    assert not queries.may_rank_task(ana, task)
-    with pytest.raises(Refusal, match="You have had this task already"):
-        actions.claim_this_task(actor=ana, task=task)
-    closed = factories.project(tasks=1, open_to_all=False)
-    with pytest.raises(Refusal, match="do not take part"):
-        actions.claim_this_task(actor=ben, task=closed.tasks.get())
-    assert slots_add_up(project)
-    assert slots_add_up(closed)
-
-
-# Who and when
-
-
-def test_who_does_not_belong_to_a_project_gets_no_task(ana):
-    project = factories.project(tasks=1, open_to_all=False)
-    assert actions.claim_task(actor=ana, project=project) is None
-    assert project not in queries.projects_to_rank(ana)
-    actions.add_members(actor=factories.admin(), project=project, users=[ana])
-    assert project in queries.projects_to_rank(ana)
-    assert queries.may_rank(ana, project)
-    assert actions.claim_task(actor=ana, project=project)
-
-
-def test_who_left_a_project_may_finish_the_task_they_hold_and_gets_no_other(ana):
-    project = factories.project(tasks=2, open_to_all=False)
-    actions.add_members(actor=factories.admin(), project=project, users=[ana])
-    assignment = factories.claim(ana, project)
-    actions.remove_members(actor=factories.admin(), project=project, users=[ana])
-    outcome = factories.submit(ana, assignment)
-    assert outcome.assignment.state == State.SUBMITTED
-    assert outcome.next is None
-
-
-def test_a_paused_project_keeps_what_comes_in_and_hands_nothing_out(ana):
-    project = factories.project(tasks=2)
-    assignment = factories.claim(ana, project)
-    actions.change_project(actor=factories.admin(), project=project, state=Project.State.PAUSED)
-    assert factories.submit(ana, assignment).next is None
-    assert project not in queries.projects_to_rank(ana)
-
-
-def test_only_who_may_manage_projects_creates_and_changes_them(ana):
-    with pytest.raises(Refusal) as caught:
-        actions.create_project(actor=ana, name="Mine")
-    assert caught.value.status == 403
-    project = factories.project()
-    for verb in (actions.add_members, actions.remove_members):
-        with pytest.raises(Refusal):
-            verb(actor=ana, project=project, users=[ana])
-    with pytest.raises(Refusal):
-        actions.change_project(actor=ana, project=project, overlap=3)
-
-
-def test_a_project_with_impossible_settings_is_refused_with_all_reasons():
-    with pytest.raises(Refusal) as caught:
-        actions.create_project(actor=factories.admin(), name=" ", outputs_per_task=10, overlap=0, lease_seconds=1)
-    assert len(caught.value.problems) == 4
-    assert Project.objects.count() == 0
-
-
-def test_projects_of_the_same_name_get_slugs_of_their_own():
-    admin = factories.admin()
-    slugs = [actions.create_project(actor=admin, name="Helpful answers").slug for _ in range(3)]
-    assert slugs == ["helpful-answers", "helpful-answers-2", "helpful-answers-3"]
-
-
 # Costs
 
 
@@ -585,9 +292,7 @@ def test_submit_and_next_cost_a_dozen_statements_whatever_the_size(ana, tasks):
     assignment = factories.claim(ana, project)
     for _ in range(10):
         assignment = factories.submit(ana, assignment).next
-    with CaptureQueriesContext(
-        connection,
-    ) as captured:
+    with CaptureQueriesContext(connection) as captured:
         following = factories.submit(ana, assignment).next
     statements = [q["sql"] for q in captured if not q["sql"].startswith(("SAVEPOINT", "RELEASE"))]
     assert len(statements) <= 12, "\n".join(statements)

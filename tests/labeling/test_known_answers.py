@@ -59,11 +59,6 @@ def let_leases_end(project) -> None:
     actions.expire_leases(project=project)
 
 
-@pytest.fixture
-def ana():
-    return factories.user()
-
-
 # Made and unmade
 
 

@@ -26,21 +26,6 @@ State = Task.State
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def ana():
-    return factories.user()
-
-
-@pytest.fixture
-def ben():
-    return factories.user()
-
-
-@pytest.fixture
-def admin():
-    return factories.admin()
-
-
 def ids(project: Project) -> list[int]:
     return list(project.tasks.order_by("pk").values_list("pk", flat=True))
 
