@@ -14,7 +14,7 @@ from people.errors import Refusal
 from people.models import AuditEntry
 from tests import factories
 
-from .turns import let_lease_end, slots_add_up
+from .turns import check_slots, let_lease_end
 
 State = Assignment.State
 pytestmark = pytest.mark.django_db
@@ -83,7 +83,7 @@ def test_no_task_goes_to_more_people_than_its_overlap(ana, ben):
     factories.submit(ben, factories.claim(ben, project))
     assert actions.claim_task(actor=factories.user(), project=project) is None
     assert sorted(project.assignments.values_list("slot", flat=True)) == [1, 2]
-    assert slots_add_up(project)
+    check_slots(project)
 
 
 def test_nobody_gets_the_same_task_twice(ana):
@@ -118,7 +118,7 @@ def test_a_submit_that_arrives_twice_is_stored_once_and_answered_alike(ana):
     assert again.repeated
     assert (again.ranking, again.next) == (first.ranking, first.next)
     assert Ranking.objects.count() == 1
-    assert slots_add_up(project)
+    check_slots(project)
 
 
 def test_a_key_that_returns_with_another_ranking_is_refused(ana):
@@ -213,7 +213,7 @@ def test_when_a_lease_ends_the_task_goes_to_the_next_person(ana, ben):
     assert factories.claim(ben, project).task_id == assignment.task_id
     assignment.refresh_from_db()
     assert (assignment.state, assignment.slot) == (State.EXPIRED, None)
-    assert slots_add_up(project)
+    check_slots(project)
 
 
 def test_use_keeps_a_lease_alive(ana, ben):
@@ -235,7 +235,7 @@ def test_a_late_submit_takes_its_slot_if_that_is_free(ana):
     outcome = factories.submit(ana, assignment)
     assert (outcome.assignment.state, outcome.assignment.slot) == (State.SUBMITTED, 1)
     assert outcome.next.task_id != assignment.task_id
-    assert slots_add_up(project)
+    check_slots(project)
 
 
 def test_a_late_submit_is_kept_as_spare_if_the_slot_went_to_another(ana, ben):
@@ -246,7 +246,7 @@ def test_a_late_submit_is_kept_as_spare_if_the_slot_went_to_another(ana, ben):
     outcome = factories.submit(ana, assignment)
     assert (outcome.assignment.state, outcome.assignment.slot) == (State.SPARE, None)
     assert Ranking.objects.count() == 2
-    assert slots_add_up(project)
+    check_slots(project)
 
 
 def test_an_overdue_task_that_nobody_took_is_still_held(ana):
@@ -267,7 +267,7 @@ def test_a_task_whose_lease_ended_comes_back_to_the_same_person_as_the_same_turn
     assert other.task_id != lapsed.task_id
     back = factories.submit(ana, other).next
     assert (back, back.display) == (lapsed, lapsed.display)
-    assert slots_add_up(project)
+    check_slots(project)
 
 
 # Costs

@@ -15,6 +15,8 @@ from labeling.models import Assignment, Project, Ranking, Task
 from people.errors import Refusal
 from tests import factories
 
+from .turns import check_slots
+
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 WORKERS, TASKS, OVERLAP = 8, 200, 2
 
@@ -128,17 +130,6 @@ def test_the_last_slot_goes_to_one_of_those_who_ask_at_the_same_moment():
     at_once(*[lambda p=person: claimed.append(actions.claim_task(actor=p, project=project)) for person in people])
     assert len([assignment for assignment in claimed if assignment]) == 1
     assert Task.objects.get().free_slots == 0
-
-
-def check_slots(project):
-    """No more people than the overlap, each slot held once, each person once, and in the queue exactly what can be taken."""
-    for task in project.tasks.all():
-        held = list(task.assignments.filter(slot__isnull=False).values_list("slot", flat=True))
-        assert len(set(held)) == len(held)
-        assert max(held, default=0) <= task.overlap
-        assert task.free_slots + len(held) == task.overlap
-        assert task.submitted == task.assignments.filter(state="submitted", aside=False).count()
-        assert (task.position is not None) == (task.state == "open" and task.free_slots > 0)
 
 
 def test_adaptive_overlap_and_gold_under_many_people_at_once():

@@ -12,7 +12,7 @@ from labeling.models import Assignment, Ranking, Task
 from people.errors import Refusal
 from tests import factories
 
-from .turns import let_lease_end, slots_add_up
+from .turns import check_slots, let_lease_end
 
 State = Assignment.State
 pytestmark = pytest.mark.django_db
@@ -28,7 +28,7 @@ def test_a_skipped_task_is_free_for_others_but_not_offered_again(ana, ben):
     assert outcome.next is None
     assert outcome.assignment.reason == "I do not know this field"
     assert factories.claim(ben, project).task_id == assignment.task_id
-    assert slots_add_up(project)
+    check_slots(project)
 
 
 def test_a_skip_needs_a_reason(ana):
@@ -44,7 +44,7 @@ def test_a_ranking_sent_after_a_skip_in_another_tab_is_kept(ana):
     outcome = factories.submit(ana, assignment)
     assert outcome.assignment.state == State.SUBMITTED
     assert outcome.next == held
-    assert slots_add_up(project)
+    check_slots(project)
 
 
 def test_one_flag_frees_the_slot_and_two_close_the_task(ana, ben):
@@ -56,7 +56,7 @@ def test_one_flag_frees_the_slot_and_two_close_the_task(ana, ben):
     task = project.tasks.get()
     assert (task.state, task.position) == (Task.State.REVIEW, None)
     assert actions.claim_task(actor=factories.user(), project=project) is None
-    assert slots_add_up(project)
+    check_slots(project)
 
 
 def test_a_flag_taken_back_opens_the_task_again(ana, ben):
@@ -67,7 +67,7 @@ def test_a_flag_taken_back_opens_the_task_again(ana, ben):
     actions.undo(actor=ben, assignment=mistaken)
     assert factories.submit(ben, mistaken).assignment.state == State.SUBMITTED
     assert project.tasks.get().state == Task.State.COMPLETE
-    assert slots_add_up(project)
+    check_slots(project)
 
 
 def test_an_unknown_flag_is_refused(ana):
@@ -108,7 +108,7 @@ def test_the_last_submit_can_be_called_back(ana):
     assert outcome.ranking.revision == 2
     assert outcome.next == following
     assert list(assignment.rankings.order_by("revision").values_list("current", flat=True)) == [False, True]
-    assert slots_add_up(project)
+    check_slots(project)
 
 
 def test_a_retry_of_a_submit_that_was_called_back_stores_nothing_new(ana):
@@ -134,7 +134,7 @@ def test_after_ten_seconds_there_is_only_a_revision(ana):
     assert outcome.ranking.revision == 2
     assert queries.as_shown(assignment, assignment.rankings.get(current=True)) == "D > A = B > C"
     assert assignment.rankings.count() == 2
-    assert slots_add_up(project)
+    check_slots(project)
 
 
 def test_a_revision_that_arrives_twice_or_changes_nothing_is_stored_once(ana):
@@ -165,7 +165,7 @@ def test_undo_of_a_skip_fails_if_another_has_the_task_now(ana, ben):
     factories.claim(ben, project)
     with pytest.raises(Refusal, match="Someone else"):
         actions.undo(actor=ana, assignment=assignment)
-    assert slots_add_up(project)
+    check_slots(project)
 
 
 def test_who_gives_a_task_up_locks_the_project_last(ana):

@@ -22,6 +22,8 @@ from people.errors import Refusal
 from people.models import AuditEntry
 from tests import factories
 
+from .turns import check_slots
+
 State = Task.State
 pytestmark = pytest.mark.django_db
 
@@ -37,24 +39,6 @@ def rank_all(person, project, most=1000) -> list[int]:
         seen.append(assignment.task_id)
         assignment = factories.submit(person, assignment, "A > B > C > D").next
     return seen
-
-
-def check_slots(project: Project) -> None:
-    """The invariants of every task, from the assignments; the queue holds exactly what can be taken, and the project knows where."""
-    project.refresh_from_db()
-    for task in project.tasks.all():
-        held = task.assignments.filter(slot__isnull=False)
-        assert task.free_slots + held.count() == task.overlap
-        assert task.submitted == held.filter(state=Assignment.State.SUBMITTED).count()
-        assert (task.position is not None) == (task.state == State.OPEN and task.free_slots > 0)
-        if task.position is not None:
-            assert task.priority in project.priorities
-            assert task.lane in project.lanes
-            assert task.position < project.next_position
-        if task.state == State.COMPLETE:
-            assert task.submitted >= task.overlap
-    positions = list(project.tasks.filter(position__isnull=False).values_list("position", flat=True))
-    assert len(positions) == len(set(positions))
 
 
 # Overlap of tasks
