@@ -14,7 +14,8 @@ from jobs.queries import latest
 from labeling import places, queries
 from labeling.datasets import snapshot
 from labeling.known_queries import GoldHealth, gold_health
-from labeling.models import Assignment, Comment, Dataset, Desk, Project, Split, Task
+from labeling.models import Assignment, Dataset, Desk, Project, Split, Task
+from labeling.review_queries import open_questions
 from people.models import AuditEntry, User
 from people.permissions import Right, can
 
@@ -104,7 +105,7 @@ def attention(project: Project) -> Attention:
         on_the_way=Count("pk", filter=Q(stage__in=on_the_way, paused_because="")),
     )
     return Attention(
-        questions=Comment.objects.filter(task__project=project, is_question=True, resolved_at=None).count(),
+        questions=open_questions(project).count(),
         flagged=project.tasks.filter(state=Task.State.REVIEW).count(),
         gold=gold_health(project),
         **desks,

@@ -45,7 +45,9 @@ class Contested:
 
 
 def _found(project: Project, wanted: Wanted) -> QuerySet[Task]:
-    found = tasks_of(project, Fits(search=wanted.search, batch=wanted.batch, kind=Task.Kind.NORMAL))
+    # A question may be about any task, also one whose answer is known.
+    kind = "" if wanted.show == "asked" else Task.Kind.NORMAL
+    found = tasks_of(project, Fits(search=wanted.search, batch=wanted.batch, kind=kind))
     if wanted.size:
         found = found.filter(size=wanted.size)
     for name, value in wanted.slices.items():
@@ -242,8 +244,10 @@ class Thread:
     letters: str = ""
 
 
-def open_questions() -> QuerySet[Comment]:
-    return Comment.objects.filter(is_question=True, resolved_at=None)
+def open_questions(project: Project | None = None) -> QuerySet[Comment]:
+    """Those that wait for an answer, everywhere or in a project."""
+    found = Comment.objects.filter(is_question=True, resolved_at=None)
+    return found.filter(task__project=project) if project else found
 
 
 def talk(task: Task) -> list[Thread]:

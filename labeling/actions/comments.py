@@ -22,6 +22,7 @@ from people.errors import Refusal
 from people.models import Role, User, audit
 from people.permissions import Right, can, check
 
+ASKED = gettext_noop("%(who)s asks about a task of “%(project)s”: %(said)s")
 MOST_CHARACTERS = 4000
 IN_A_NOTICE = 120
 
@@ -34,13 +35,14 @@ def ask(*, actor: User, assignment: Assignment | UUID | str, text: str) -> Comme
     question = Comment.objects.create(task=turn.task, author=actor, text=text, is_question=True)
     for person in _who_runs(turn.project):
         if person != actor:
-            notices.tell(
+            tell(
                 person=person,
-                text=gettext_noop("%(who)s asks about a task of “%(project)s”: %(said)s"),
+                text=ASKED,
                 address=_thread(turn.task),
                 who=str(actor),
                 project=turn.project.name,
                 said=_short(text),
+                question=str(question.pk),
             )
     audit(actor, "task.ask", turn.task, comment=question.pk)
     return question
@@ -131,6 +133,7 @@ def _locked(comment: Comment) -> tuple[Comment, Task]:
 def _resolve(question: Comment, actor: User) -> None:
     question.resolved_at, question.resolved_by = timezone.now(), actor
     question.save(update_fields=["resolved_at", "resolved_by"])
+    notices.settle(texts=[ASKED], question=str(question.pk))  # nobody else need look at it
 
 
 def _who_runs(project: Project) -> list[User]:

@@ -12,6 +12,8 @@ from django.utils.translation import ngettext
 
 from labeling import reading
 from labeling.files import Problem
+from labeling.models import Project
+from labeling.review_queries import open_questions
 from models_registry.cards import as_html
 
 register = template.Library()
@@ -75,6 +77,12 @@ def name_in(annotator: int | str, manifest: dict | None) -> str:
     """Of an annotator in a snapshot's row: the name that its manifest gives, else what the row says."""
     known = manifest.get("annotators", {}) if manifest else {}
     return known.get(str(annotator), {}).get("name") or str(annotator)
+
+
+@register.simple_tag
+def questions_waiting(project: Project) -> int:
+    """Questions from the board that nobody has answered yet."""
+    return open_questions(project).count()
 
 
 @register.inclusion_tag("labeling/parts/daily_bars.html")
