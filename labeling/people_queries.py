@@ -8,6 +8,7 @@ from django.db.models import Avg, Count, Exists, F, Max, OuterRef, Q, QuerySet, 
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
+from labeling import queries
 from labeling.models import Assignment, Desk, Membership, Project, Ranking, Task
 from people.models import AuditEntry, Role, User
 
@@ -49,8 +50,8 @@ class Place:
 
     @property
     def may_work(self) -> bool:
-        """False: their account is closed, whatever their desk says."""
-        return self.user.is_active or self.user.is_simulated
+        """False: their account is closed, or they take part no more, whatever their desk says."""
+        return queries.takes_part(self.user, self.project, member=self.role is not None)
 
     @property
     def paused(self) -> bool:

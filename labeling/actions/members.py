@@ -7,7 +7,8 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from labeling.actions.assigning import take_back
-from labeling.models import Desk, Membership, Project, ProjectInvitation
+from labeling.actions.pausing import desk_of
+from labeling.models import Membership, Project, ProjectInvitation
 from people.actions.invitations import RANKS, end_invitation, make_invitation
 from people.errors import Refusal
 from people.models import Invitation, Role, User, audit
@@ -50,7 +51,7 @@ def set_daily_goal(*, actor: User, project: Project, user: User, goal: int | Non
     check(actor, Right.MANAGE_PROJECTS, place=project)
     if goal is not None and not 1 <= goal <= MOST_A_DAY:
         raise Refusal(_("A daily goal is a number from 1 to %(most)s, or empty.") % {"most": MOST_A_DAY})
-    desk, _new = Desk.objects.select_for_update().get_or_create(project=project, annotator=user)
+    desk = desk_of(project, user)
     before, desk.daily_goal = desk.daily_goal, goal
     desk.save(update_fields=["daily_goal"])
     audit(actor, "project.daily_goal", project, user=user.username, before=before, after=goal)

@@ -27,7 +27,7 @@ def pause_desk(*, actor: User, project: Project, person: User, reason: str = "")
     reason = reason.strip()
     if len(reason) > LONGEST_REASON:
         raise Refusal(_("That is too long; at most %(most)d characters.") % {"most": LONGEST_REASON})
-    desk = _desk(project, person)
+    desk = desk_of(project, person)
     if not desk.paused_because:
         pause(desk, person, project, Desk.Pause.ADMIN, timezone.now(), reason)
         desk.save()
@@ -39,7 +39,7 @@ def pause_desk(*, actor: User, project: Project, person: User, reason: str = "")
 def resume_desk(*, actor: User, project: Project, person: User) -> Desk:
     """`person` goes on; after a pause because of gold tasks these are counted anew, else as before. After a qualification: `let_in` or `let_try_again`."""
     check(actor, Right.MANAGE_PROJECTS, place=project)
-    desk = _desk(project, person)
+    desk = desk_of(project, person)
     if desk.paused_because == Desk.Pause.QUALIFICATION:
         raise Refusal(
             _("%(name)s did not pass the qualification: let them in all the same, or let them try again.")
@@ -59,7 +59,7 @@ def resume_desk(*, actor: User, project: Project, person: User) -> Desk:
 def let_in(*, actor: User, project: Project, person: User) -> Desk:
     """`person` gets real tasks, whatever they have done of practice and qualification."""
     check(actor, Right.MANAGE_PROJECTS, place=project)
-    desk = _desk(project, person)
+    desk = desk_of(project, person)
     if desk.stage != Desk.Stage.WORKING or desk.paused_because == Desk.Pause.QUALIFICATION:
         before, desk.stage = desk.stage, Desk.Stage.WORKING
         _go_on(desk, LET_IN)
@@ -71,7 +71,7 @@ def let_in(*, actor: User, project: Project, person: User) -> Desk:
 def let_try_again(*, actor: User, project: Project, person: User) -> Desk:
     """`person` goes through practice and qualification once more, from the beginning."""
     check(actor, Right.MANAGE_PROJECTS, place=project)
-    desk = _desk(project, person)
+    desk = desk_of(project, person)
     desk.stage, desk.attempt = Desk.Stage.PRACTICE, desk.attempt + 1
     _go_on(desk, TRY_AGAIN)
     audit(
@@ -91,6 +91,15 @@ def accept_warning(*, actor: User, project: Project, takes_sensitive: bool) -> D
     desk.save(update_fields=["warned_at", "takes_sensitive"])
     audit(actor, "desk.warned", desk, project=project.pk, takes_sensitive=takes_sensitive)
     return desk
+
+
+def desk_of(project: Project, person: User) -> Desk:
+    """The desk of somebody who ranks in the project, locked; a Refusal if they do not."""
+    if not person.is_active:
+        raise Refusal(_("%(name)s cannot rank: their account is closed.") % {"name": person})
+    if not queries.belongs(person, project):
+        raise Refusal(_("%(name)s does not take part in this project; add them first.") % {"name": person})
+    return _desk(project, person)
 
 
 def _desk(project: Project, person: User) -> Desk:
