@@ -1,6 +1,5 @@
 """REST: filling a project, data sets, snapshots, exports. Each endpoint calls the verb that the pages call."""
 
-from django.http import StreamingHttpResponse
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
@@ -18,6 +17,7 @@ from labeling.importing.load import look
 from labeling.models import Dataset, Project
 from labeling.ranking import MAX_ITEMS
 from labeling.sampling import Plan
+from people.downloads import json_lines_file
 from people.permissions import ANYWHERE, HasRight, Right
 
 JSON_LINES = {(200, "application/x-ndjson"): OpenApiTypes.STR, 400: PROBLEMS}
@@ -207,10 +207,6 @@ class Exports(APIView):
     required_right = Right.EXPORT
     required_place = places.of_dataset
 
-    def stream(self, lines, name: str) -> StreamingHttpResponse:
-        headers = {"Content-Disposition": f'attachment; filename="{name}.jsonl"'}
-        return StreamingHttpResponse(lines, content_type="application/x-ndjson", headers=headers)
-
 
 class DatasetRows(Exports):
     @extend_schema(parameters=[SPLIT], responses=JSON_LINES)
@@ -219,7 +215,7 @@ class DatasetRows(Exports):
         dataset = get_object_or_404(Dataset, pk=pk)
         split = request.query_params.get("split")
         lines = export.export_rows(actor=request.user, dataset=dataset, split=split)
-        return self.stream(lines, export.file_name(dataset, split))
+        return json_lines_file(lines, export.file_name(dataset, split))
 
 
 class DatasetPairs(Exports):
@@ -238,7 +234,7 @@ class DatasetPairs(Exports):
         split, ties = asked.get("split"), asked.get("ties", pairs.Ties.DROP.value)
         margin = asked.get("margin", "").lower() in ("1", "true", "yes")
         lines = export.export_pairs(actor=request.user, dataset=dataset, ties=ties, margin=margin, split=split)
-        return self.stream(lines, export.file_name(dataset, f"pairs-{ties}", split))
+        return json_lines_file(lines, export.file_name(dataset, f"pairs-{ties}", split))
 
 
 class DatasetAcceptable(Exports):
@@ -248,7 +244,7 @@ class DatasetAcceptable(Exports):
         dataset = get_object_or_404(Dataset, pk=pk)
         split = request.query_params.get("split")
         lines = export.export_acceptable(actor=request.user, dataset=dataset, split=split)
-        return self.stream(lines, export.file_name(dataset, "acceptable", split))
+        return json_lines_file(lines, export.file_name(dataset, "acceptable", split))
 
 
 class DatasetConsensus(Exports):
@@ -258,7 +254,7 @@ class DatasetConsensus(Exports):
         dataset = get_object_or_404(Dataset, pk=pk)
         split = request.query_params.get("split")
         lines = export.export_consensus(actor=request.user, dataset=dataset, split=split)
-        return self.stream(lines, export.file_name(dataset, "consensus", split))
+        return json_lines_file(lines, export.file_name(dataset, "consensus", split))
 
 
 class ProjectTurns(Exports):
@@ -268,7 +264,7 @@ class ProjectTurns(Exports):
     def get(self, request, slug):
         """Every skip and flag of a project, with its reason."""
         project = get_object_or_404(Project, slug=slug)
-        return self.stream(export.export_turns(actor=request.user, project=project), f"{project.slug}-turns")
+        return json_lines_file(export.export_turns(actor=request.user, project=project), f"{project.slug}-turns")
 
 
 class Snapshots(APIView):

@@ -1,7 +1,6 @@
 """The quality of a project as tables and as one report: what files, REST and `manage.py quality` give."""
 
-import csv
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
@@ -143,20 +142,3 @@ TABLES: dict[str, Callable[[Quality], Rows]] = {
     "models": _models,
     "tasks": _tasks,
 }
-
-
-class _Echo:
-    """A file for csv that gives each line back."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def as_csv(rows: Iterable[list[object]]) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    return (writer.writerow([_tame(value) for value in row]) for row in rows)
-
-
-def _tame(value: object) -> object:
-    """A text that a spreadsheet would take for a formula is a text there too."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t") else value

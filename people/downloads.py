@@ -4,36 +4,46 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from django.http import StreamingHttpResponse
 
 
 def download(rows: Iterable[dict], columns: Sequence[str], name: str, kind: str = "csv") -> StreamingHttpResponse:
     """`rows` as a file; `kind` is "csv" or "json" (a line each). They are taken as they are sent."""
-    lines = _json_lines(rows) if kind == "json" else _csv_lines(rows, columns)
-    type_, ending = ("application/x-ndjson", "jsonl") if kind == "json" else ("text/csv; charset=utf-8", "csv")
-    headers = {"Content-Disposition": f'attachment; filename="{name}.{ending}"'}
+    if kind == "json":
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        return json_lines_file(lines, name)
+    return csv_file(chain([columns], ([row[column] for column in columns] for row in rows)), name)
+
+
+def json_lines_file(lines: Iterable[str], name: str) -> StreamingHttpResponse:
+    return _file(lines, f"{name}.jsonl", "application/x-ndjson")
+
+
+def csv_file(rows: Iterable[Sequence[object]], name: str) -> StreamingHttpResponse:
+    """`rows` of cells; the first names the columns."""
+    return _file(_csv_lines(rows), f"{name}.csv", "text/csv; charset=utf-8")
+
+
+def _file(lines: Iterable[str], name: str, type_: str) -> StreamingHttpResponse:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
     return StreamingHttpResponse(lines, content_type=type_, headers=headers)
 
 
-def _json_lines(rows: Iterable[dict]) -> Iterator[str]:
-    return (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-
-
-def _csv_lines(rows: Iterable[dict], columns: Sequence[str]) -> Iterator[str]:
+def _csv_lines(rows: Iterable[Sequence[object]]) -> Iterator[str]:
     buffer = io.StringIO()
     writer = csv.writer(buffer)
-    writer.writerow(columns)
-    for number, row in enumerate(rows, 1):
-        writer.writerow([_cell(row[name]) for name in columns])
-        if number % 500 == 0:
+    for number, row in enumerate(rows):
+        writer.writerow(map(safe_cell, row))
+        if number % 500 == 0:  # the names of the columns go first, for the rows may take a while
             yield buffer.getvalue()
             buffer.seek(0)
             buffer.truncate()
     yield buffer.getvalue()
 
 
-def _cell(value: object) -> object:
+def safe_cell(value: object) -> object:
     """What is nested as JSON. A text that a spreadsheet would take for a formula gets a ' in front."""
     if isinstance(value, dict | list):
         value = json.dumps(value, ensure_ascii=False)

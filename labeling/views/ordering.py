@@ -2,7 +2,7 @@
 
 from django.contrib import messages
 from django.db.models import Count, Max, Min, Q
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
@@ -12,6 +12,7 @@ from labeling import actions, places, scores, uploads
 from labeling.forms.filling import ImportForm
 from labeling.forms.tasks import OrderForm
 from labeling.models import Project, Task
+from people.downloads import json_lines_file
 from people.errors import Refusal
 from people.permissions import Right, requires
 
@@ -89,8 +90,4 @@ def _take_scores(request: HttpRequest, project: Project, form: ImportForm) -> in
 def to_score(request: HttpRequest, slug: str) -> HttpResponse:
     """The tasks that wait, as JSON lines, for a model that scores them elsewhere."""
     project = get_object_or_404(Project, slug=slug)
-    return StreamingHttpResponse(
-        scores.tasks_to_score(project),
-        content_type="application/x-ndjson",
-        headers={"Content-Disposition": f'attachment; filename="{project.slug}-tasks.jsonl"'},
-    )
+    return json_lines_file(scores.tasks_to_score(project), f"{project.slug}-tasks")

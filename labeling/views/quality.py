@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -19,6 +19,7 @@ from labeling.models import Project
 from labeling.quality import Quality
 from labeling.quality_tables import Annotator, annotators
 from labeling.ranking import LETTERS
+from people.downloads import csv_file
 from people.permissions import Right, requires
 
 
@@ -252,5 +253,4 @@ def file(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     table = name.removesuffix(".csv")
     if table == name or table not in quality_tables.TABLES:
         raise Http404
-    lines = quality_tables.as_csv(quality_tables.TABLES[table](Quality(project)))
-    return StreamingHttpResponse(lines, content_type="text/csv; charset=utf-8", headers=headers)
+    return csv_file(quality_tables.TABLES[table](Quality(project)), f"{project.slug}-{table}")

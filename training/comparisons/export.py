@@ -8,6 +8,7 @@ from io import StringIO
 from typing import Any
 
 from labeling.datasets.store import rows_of as data_rows
+from people.downloads import safe_cell
 
 from ..engine.evaluation import METRICS
 from .models import Comparison
@@ -218,9 +219,5 @@ def _csv(rows: list[dict[str, Any]]) -> str:
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow({key: _cell(value) for key, value in row.items()})
+        writer.writerow({key: safe_cell(value) for key, value in row.items()})
     return text.getvalue()
-
-
-def _cell(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
