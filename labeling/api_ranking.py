@@ -83,12 +83,16 @@ class OutcomeSerializer(serializers.Serializer):
     next = BoardSerializer(allow_null=True)
 
 
+def _seconds() -> serializers.FloatField:
+    return serializers.FloatField(required=False, allow_null=True, help_text="Of active work.")
+
+
 class SubmitSerializer(serializers.Serializer):
     notation = serializers.CharField(allow_blank=True, help_text="In the letters shown, best first: C > B = D > A.")
     client_key = serializers.CharField(
         max_length=64, help_text="Made by the client, one for each ranking: a repeated request is stored once."
     )
-    seconds = serializers.FloatField(required=False, allow_null=True, help_text="Of active work.")
+    seconds = _seconds()
     comment = serializers.CharField(required=False, allow_blank=True, default="")
     answers = serializers.DictField(
         required=False,
@@ -98,11 +102,13 @@ class SubmitSerializer(serializers.Serializer):
 
 class SkipSerializer(serializers.Serializer):
     reason = serializers.CharField(allow_blank=True)
+    seconds = _seconds()
 
 
 class FlagSerializer(serializers.Serializer):
     flag = serializers.ChoiceField(Assignment.Flag.choices)
     note = serializers.CharField(required=False, allow_blank=True, default="")
+    seconds = _seconds()
 
 
 class WarnedSerializer(serializers.Serializer):

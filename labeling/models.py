@@ -326,6 +326,8 @@ class Assignment(models.Model):
     state = models.CharField(max_length=16, choices=State, default=State.CLAIMED)
     display = models.JSONField()
     reason = models.CharField(max_length=500, blank=True)  # of a skip; or a Flag, with what was written behind ": "
+    # Of active work until it was skipped or flagged, also if that was called back; work on a ranking stands with the ranking.
+    seconds = models.FloatField(null=True, blank=True)
     claimed_at = models.DateTimeField()
     lease_until = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)

@@ -137,8 +137,8 @@ class Day:
     """What one person did in one project on one day (of the site's time zone).
 
     Everything somebody did at the board is work, and counted: gold tasks, practice, repeats, spare rankings, skips and flags like any other turn. `seconds`
-    are those of active work that the browser measured while a ranking was made or changed; skips and flags have none. Imported rankings are
-    nobody's work here.
+    are those of active work that the browser measured until a task was ranked, skipped or flagged, or a ranking changed; a turn whose time
+    nobody measured has none. Imported rankings are nobody's work here.
     """
 
     day: date
@@ -174,13 +174,16 @@ def hours(*, projects: Iterable[Project], first: date, last: date, person: User 
         aside=Count("pk", filter=Q(state__in=RANKED, aside=True)),
         skips=Count("pk", filter=Q(state=State.SKIPPED)),
         flags=Count("pk", filter=Q(state=State.FLAGGED)),
+        seconds=Sum("seconds", default=0.0),
     )  # fmt: skip
     timed = made.order_by().values(
         at=TruncDate("created_at"), who=F("assignment__annotator"), where=F("assignment__project")
     ).annotate(seconds=Sum("seconds", default=0.0), changed=Count("pk", filter=Q(revision__gt=1)))  # fmt: skip
     for row in [*counted, *timed]:
         key = row.pop("at"), row.pop("who"), row.pop("where")
-        found.setdefault(key, {}).update(row)
+        did = found.setdefault(key, {"seconds": 0.0})
+        did["seconds"] += row.pop("seconds")
+        did.update(row)
     users = User.objects.in_bulk({who for _, who, _ in found})
     days = [Day(day, users[who], projects[where], **did) for (day, who, where), did in found.items()]
     days = [day for day in days if day.rankings or day.skips or day.flags or day.changed or day.seconds]

@@ -239,29 +239,38 @@ def _revise(*, actor: User, assignment: Assignment | UUID | str, said: Said) -> 
 
 
 @one_transaction
-def skip_task(*, actor: User, assignment: Assignment | UUID | str, reason: str) -> Outcome:
-    """`actor` cannot judge this task: its slot is free for others, and it is not offered to them again."""
+def skip_task(
+    *, actor: User, assignment: Assignment | UUID | str, reason: str, seconds: float | None = None
+) -> Outcome:
+    """`actor` cannot judge this task: its slot is free for others, and it is not offered to them again. `seconds` of work were spent on it."""
     reason = reason.strip()
     if not reason:
         raise Refusal(_("Say why you skip this task; a word is enough."))
-    return _give_up(actor, assignment, State.SKIPPED, reason, "task.skip")
+    return _give_up(actor, assignment, State.SKIPPED, reason, seconds, "task.skip")
 
 
 @one_transaction
-def flag_task(*, actor: User, assignment: Assignment | UUID | str, flag: str, note: str = "") -> Outcome:
-    """Something is wrong with the task itself. Its slot is free; the flags of two people close it for review."""
+def flag_task(
+    *, actor: User, assignment: Assignment | UUID | str, flag: str, note: str = "", seconds: float | None = None
+) -> Outcome:
+    """Something is wrong with the task itself. Its slot is free; the flags of two people close it for review. `seconds` as of a skip."""
     if flag not in Assignment.Flag.values:
         raise Refusal(
             _("Choose what is wrong: %(choices)s.")
             % {"choices": ", ".join(str(label) for label in Assignment.Flag.labels)}
         )
     reason = f"{flag}: {note.strip()}" if note.strip() else flag
-    return _give_up(actor, assignment, State.FLAGGED, reason, "task.flag")
+    return _give_up(actor, assignment, State.FLAGGED, reason, seconds, "task.flag")
 
 
-def _give_up(actor: User, assignment: Assignment | UUID | str, state: str, reason: str, verb: str) -> Outcome:
+def _give_up(
+    actor: User, assignment: Assignment | UUID | str, state: str, reason: str, seconds: float | None, verb: str
+) -> Outcome:
+    problems = saying.problems_of_time(seconds)
     if len(reason) > 500:
-        raise Refusal(_("That is too long; at most 500 characters."))
+        problems.append(_("That is too long; at most 500 characters."))
+    if problems:
+        raise Refusal(problems)
     assignment = _own(actor, assignment)
     project = assignment.project
     if assignment.state == state:
@@ -274,6 +283,8 @@ def _give_up(actor: User, assignment: Assignment | UUID | str, state: str, reaso
         )
     desk = turns.desk_of(actor, project)
     on_the_way = desk.stage != Desk.Stage.WORKING
+    if seconds is not None:
+        assignment.seconds = (assignment.seconds or 0) + seconds
     held_slot = turns.end(assignment, state, reason)
     following = turns.held_by(actor, project) or turns.claim_next(desk, actor, project)
     turns.save(desk)

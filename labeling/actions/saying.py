@@ -49,8 +49,7 @@ def read(said: Said, assignment: Assignment) -> tuple[WeakOrder, dict]:
         problems += questions.check(asked, said.answers, shown.items, asked=shown.named)
     if not 0 < len(said.client_key) <= 64:
         problems.append(_("The client key must have 1 to 64 characters."))
-    if said.seconds is not None and not 0 <= said.seconds < 1e7:
-        problems.append(_("The time must be a number of seconds, 0 or more."))
+    problems += problems_of_time(said.seconds)
     if len(said.comment) > COMMENT_CHARACTERS:
         problems.append(_("The comment is too long; at most %(n)s characters.") % {"n": COMMENT_CHARACTERS})
     if problems:
@@ -60,6 +59,12 @@ def read(said: Said, assignment: Assignment) -> tuple[WeakOrder, dict]:
         completions = statements.completions(assignment.task_id)
         answers = questions.to_stored(answers, [completions[position] for position in assignment.display])
     return shown.relabel(assignment.display), answers
+
+
+def problems_of_time(seconds: float | None) -> list[str]:
+    if seconds is None or 0 <= seconds < 1e7:
+        return []
+    return [_("The time must be a number of seconds, 0 or more.")]
 
 
 def says(ranking: Ranking, order: WeakOrder, answers: dict, said: Said) -> bool:

@@ -184,7 +184,7 @@ def end(assignment: Assignment, state: str, reason: str) -> bool:
     held_slot = assignment.slot is not None
     assignment.state, assignment.slot, assignment.reason, assignment.lease_until = state, None, reason, None
     assignment.finished_at = None if state == State.EXPIRED else timezone.now()
-    assignment.save(update_fields=["state", "slot", "reason", "lease_until", "finished_at"])
+    assignment.save(update_fields=["state", "slot", "reason", "lease_until", "finished_at", "seconds"])
     return held_slot
 
 

@@ -191,6 +191,7 @@ def turns(project: Project) -> Iterator[dict]:
             "annotator": turn.annotator_id,
             "what": turn.state,
             "reason": turn.reason,
+            "seconds": turn.seconds,
             "at": turn.finished_at.isoformat(),
         }
 

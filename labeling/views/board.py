@@ -123,10 +123,19 @@ def turn(request: HttpRequest, assignment: str, verb: str) -> HttpResponse:
                 answers=_answers(actor, assignment, data),
             )
         case "skip":
-            outcome = actions.skip_task(actor=actor, assignment=assignment, reason=data.get("reason", ""))
+            outcome = actions.skip_task(
+                actor=actor,
+                assignment=assignment,
+                reason=data.get("reason", ""),
+                seconds=_seconds(data.get("seconds", "")),
+            )
         case "flag":
             outcome = actions.flag_task(
-                actor=actor, assignment=assignment, flag=data.get("flag", ""), note=data.get("note", "")
+                actor=actor,
+                assignment=assignment,
+                flag=data.get("flag", ""),
+                note=data.get("note", ""),
+                seconds=_seconds(data.get("seconds", "")),
             )
         case "undo":
             called_back = actions.undo(actor=actor, assignment=assignment)

@@ -9,11 +9,13 @@ import pytest
 from django.utils import timezone
 
 from labeling import actions, people_queries
+from labeling.datasets import snapshot
 from labeling.models import Assignment, Ranking
 from people.models import AuditEntry, Role
 from tests import factories
 
 pytestmark = pytest.mark.django_db
+AS_JSON = {"Accept": "application/json"}
 
 
 @pytest.fixture
@@ -47,6 +49,36 @@ def move(assignment: Assignment, days: int) -> None:
     at = timezone.now() - timedelta(days=days)
     Assignment.objects.filter(pk=assignment.pk).update(finished_at=at)
     Ranking.objects.filter(assignment=assignment).update(created_at=at)
+
+
+def test_the_time_of_skips_and_flags_is_work_also_if_they_are_called_back(project, ani):
+    today = timezone.localdate()
+    skipped = factories.claim(ani, project)
+    actions.skip_task(actor=ani, assignment=skipped, reason="Too long", seconds=40)
+    actions.skip_task(actor=ani, assignment=skipped, reason="Too long", seconds=40)  # it arrived twice
+    actions.undo(actor=ani, assignment=skipped)
+    factories.submit(ani, skipped)
+    actions.flag_task(actor=ani, assignment=factories.claim(ani, project), flag="garbled", seconds=5.5)
+    (day,) = people_queries.hours(projects=[project], first=today, last=today)
+    assert (day.rankings, day.skips, day.flags, day.seconds) == (1, 0, 1, 45.5)
+    (turn,) = snapshot.turns(project)
+    assert (turn["what"], turn["seconds"]) == ("flagged", 5.5)
+
+
+def test_a_skip_or_a_flag_says_how_long_it_took_on_the_board_and_over_rest(client, project, ani):
+    client.force_login(ani)
+    held = factories.claim(ani, project)
+    for seconds in ("-1", "soon", "nan"):
+        wrong = client.post(f"/rank/turn/{held.pk}/skip/", {"reason": "x", "seconds": seconds}, headers=AS_JSON)
+        assert wrong.status_code == 400
+        assert wrong.json()["problems"] == ["The time must be a number of seconds, 0 or more."]
+    client.post(f"/rank/turn/{held.pk}/skip/", {"reason": "x", "seconds": "12.5"}, headers=AS_JSON)
+    flagged = factories.claim(ani, project)
+    client.post(f"/api/v1/assignments/{flagged.pk}/flag/", {"flag": "unsafe", "seconds": 3})
+    assert set(Assignment.objects.filter(finished_at__isnull=False).values_list("state", "seconds")) == {
+        ("skipped", 12.5),
+        ("flagged", 3),
+    }
 
 
 def test_each_day_counts_rankings_skips_flags_and_seconds(project, ani):

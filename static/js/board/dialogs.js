@@ -38,7 +38,7 @@ export async function giveUp(name) {
   const given = await answered(name);
   if (!given) return;
   if (name === "skip" && !given.get("reason")) given.set("reason", given.get("other"));
-  const fields = [...given];
+  const fields = [...given, ["seconds", now.draft.clock.seconds]];
   const { skipUrl, flagUrl } = now.task.dataset;
   const [url, done] = name === "skip" ? [skipUrl, texts.skipped] : [flagUrl, texts.flagged];
   const again = () => deliver(url, fields, { done, again });
