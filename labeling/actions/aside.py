@@ -157,9 +157,13 @@ def judge(assignment: Assignment, order: WeakOrder) -> Feedback | None:
 
 
 def note_gold(desk: Desk, actor: User, project: Project, score: float, now: datetime) -> None:
-    """One more gold task was ranked; whose last ones keep too little of what is known gets a pause."""
+    """One more gold task was ranked; whose last ones keep too little of what is known gets a pause, unless they have one."""
     desk.gold_scores = [*desk.gold_scores, score][-GOLD_WINDOW:]
-    if len(desk.gold_scores) >= GOLD_AT_LEAST and fmean(desk.gold_scores) < project.gold_minimum:
+    if (
+        not desk.paused_because
+        and len(desk.gold_scores) >= GOLD_AT_LEAST
+        and fmean(desk.gold_scores) < project.gold_minimum
+    ):
         pause(desk, actor, project, Pause.GOLD, now)
 
 
@@ -193,14 +197,18 @@ def is_practice(assignment: Assignment) -> bool:
 
 
 def has_heard(assignment: Assignment, desk: Desk) -> bool:
-    """Has the person heard how this turn went? What they were told must not find its way into it."""
+    """Has the person heard how this turn went? What they were told must not find its way into it.
+
+    A pause over gold tasks says it of every turn alike, and one by an admin of none: else it would show which of them were gold.
+    """
+    if desk.paused_because == Pause.GOLD:
+        return True
     if not assignment.aside:
         return False
     kind = assignment.task.kind
-    return (
-        bool(desk.paused_because)
-        or (kind == Task.Kind.PRACTICE and assignment.state == State.SUBMITTED)
-        or (kind == Task.Kind.QUALIFICATION and desk.stage != Desk.Stage.QUALIFICATION)
+    return (kind == Kind.PRACTICE and assignment.state == State.SUBMITTED) or (
+        kind == Kind.QUALIFICATION
+        and (desk.stage != Stage.QUALIFICATION or desk.paused_because == Pause.QUALIFICATION)
     )
 
 
