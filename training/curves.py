@@ -36,7 +36,6 @@ NAMES = {
     "ratio": (gettext_noop("Ratio"), gettext_noop("Probability under the new policy over that under the old one.")),
     "value_loss": (gettext_noop("Value loss"), gettext_noop("How far the critic is from the returns.")),
     "explained_variance": (gettext_noop("Explained variance"), gettext_noop("How much of the returns the critic foresees; 1 is all.")),
-    "theta": (gettext_noop("Tie parameter θ"), gettext_noop("How easily people see a tie; 1 means never.")),
     "beta": (gettext_noop("KL weight β"), gettext_noop("The price of leaving the start.")),
     "tokens_per_s": (gettext_noop("Tokens per second"), ""),
     "lr": (gettext_noop("Learning rate"), ""),

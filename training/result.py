@@ -19,7 +19,7 @@ LOW, HIGH, START = "_low", "_high", "_start"
 # Shown in another way: at the head of the page, as a setting, as a sentence, a matrix or a table of their own.
 ELSEWHERE = {
     "trained_parameters", "total_parameters", "loss", "tokens_seen", "task", "figures", "labels", "confusion", "classes", "untouched",
-    "base_sha256_before", "base_sha256_after", "peak_memory", "peak_gpu_memory",
+    "base_sha256_before", "base_sha256_after", "peak_memory", "peak_gpu_memory", "annotator_scales",
 }  # fmt: skip
 HEATS = 9  # shades of a confusion matrix besides none
 # The order of this table is the order on the page; then come the names of the curves, then all others under their own name.
@@ -35,6 +35,13 @@ NAMES = {
     "log_loss_chance": (gettext_noop("The same by chance"), gettext_noop("By the shares of ties and strict pairs alone.")),
     "longer_accuracy": (gettext_noop("Pair accuracy of “the longer wins”"), gettext_noop("A reward model should know more than this.")),
     "length_slope": (gettext_noop("Length bias"), gettext_noop("How much the score of an answer grows with its length, in standard deviations.")),
+    "theta": (gettext_noop("Tie parameter θ"), gettext_noop("How easily people see a tie; 1 means never.")),
+    "nu": (gettext_noop("Tie parameter ν"), gettext_noop("Odds of a tie against either winning, between equals; 0 means never.")),
+    **{
+        f"delta_{size}": (f"δ{sub}", gettext_noop("Of Plackett–Luce: how easily so many outputs are best together."))
+        for size, sub in enumerate("₂₃₄₅₆₇₈₉", 2)
+    },
+    "line_score": (gettext_noop("Score of the line"), gettext_noop("Above it an answer is good enough.")),
     "tie_threshold": (gettext_noop("Tie threshold"), gettext_noop("Scores closer than this are called a tie.")),
     "loss_under_base": (gettext_noop("Loss under the start"), gettext_noop("How likely the start finds the answers, in nats a token; far above its own means strange text.")),
     "heldout_prompts": (gettext_noop("Held-out prompts"), ""),

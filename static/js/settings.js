@@ -2,8 +2,9 @@
 
 function showFitting() {
   for (const part of document.querySelectorAll("[data-when]")) {
-    const { elements } = part.closest("form");
-    part.hidden = !Object.entries(JSON.parse(part.dataset.when)).every(([name, values]) => values.includes(elements[name]?.value));
+    const given = new FormData(part.closest("form"));
+    // The last of a name counts: a box that is not ticked has left the "false" of its hidden field.
+    part.hidden = !Object.entries(JSON.parse(part.dataset.when)).every(([name, values]) => values.includes(given.getAll(name).at(-1)));
   }
 }
 

@@ -83,13 +83,16 @@ def test_the_result_is_a_folder_that_the_registry_knows_as_a_reward_model(traine
     assert about.architecture.endswith("ForSequenceClassification")
 
 
-@pytest.mark.parametrize("loss", ["bradley_terry", "soft"])
-def test_every_loss_learns_and_gets_a_tie_model(loss, tmp_path, pretrained, snapshot):
+@pytest.mark.parametrize(
+    ("loss", "tie", "least"),
+    [("davidson", "nu", 0), ("plackett_luce", "delta_2", 0), ("bradley_terry", "theta", 1), ("soft", "theta", 1)],
+)
+def test_every_loss_learns_and_gets_a_tie_model(loss, tie, least, tmp_path, pretrained, snapshot):
     folder = reward_run(tmp_path / "run", [pretrained / "output"], snapshot, loss=loss)
     assert runs.go(folder) == 0
     found = metrics(folder)
     assert found["accuracy"] > 0.85
-    assert found["theta"] > 1
+    assert found[tie] > least
     assert found["log_loss_three_way"] < found["log_loss_chance"]
 
 
@@ -262,3 +265,28 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(tune, tmp_path, pretra
     assert runs.curves(stopped) == runs.curves(whole)
     assert metrics(stopped) == metrics(whole)
     assert notes(stopped) == notes(whole)
+
+
+def test_people_who_rank_by_dice_count_for_little_and_the_line_gets_a_score(tmp_path, pretrained, snapshot):
+    """One of three annotators turns every ranking round; all draw the line between what is liked and what is not."""
+    found = []
+    for row in map(json.loads, snapshot.open()):
+        order = WeakOrder.parse(row["ranking"])
+        if row["annotator"] == "p2":
+            order = WeakOrder(order.items, order.tiers[::-1])
+        found.append(row | {"ranking": str(WeakOrder(order.items, order.tiers, line=1))})
+    data = runs.write_rows(tmp_path / "rankings.jsonl", found)
+    config = {"loss": "davidson", "annotator_scale": True, "aux_lr": 0.05, "line_weight": 0.1, "centering": 0.01}
+    folder = reward_run(tmp_path / "run", [pretrained / "output"], data, **config)
+    assert runs.go(folder) == 0
+    scales = metrics(folder)["annotator_scales"]
+    assert sorted(scales) == ["p0", "p1", "p2"]
+    assert scales["p2"] < 0.8 < min(scales["p0"], scales["p1"])
+    assert metrics(folder)["nu"] > 0
+    assert np.isfinite(metrics(folder)["line_score"])
+
+
+def test_what_plackett_luce_cannot_use_is_refused():
+    config = config_of("reward")(loss="plackett_luce", margin=0.5, label_smoothing=0.1)
+    (problem,) = config.problems({"base", "dataset"})
+    assert "margin, label_smoothing" in str(problem)

@@ -26,13 +26,19 @@ class Config(TrainingSettings):
         _("The score head always does; besides it all weights, some of them, an adapter, or a soft prompt."),
         group="model",
     )
-    loss: Literal["rao_kupper", "bradley_terry", "soft"] = setting(
+    loss: Literal["rao_kupper", "davidson", "plackett_luce", "bradley_terry", "soft"] = setting(
         "rao_kupper",
         _("Loss"),
-        _("Rao–Kupper learns from ties that outputs are alike; Bradley–Terry leaves ties out; soft counts a tie as half a win each way."),
+        _("Rao–Kupper and Davidson learn from ties that outputs are alike; Plackett–Luce sees a ranking as choices of the best among what is left, ties included; Bradley–Terry leaves ties out; soft counts a tie as half a win each way."),
         group="goal",
-        source="Rao and Kupper 1967; Bradley and Terry 1952; Ouyang et al. 2022, equation 1",
-        labels={"rao_kupper": "Rao–Kupper", "bradley_terry": "Bradley–Terry", "soft": _("soft")},
+        source="Rao and Kupper 1967; Davidson 1970; Firth, Kosmidis and Turner 2019; Bradley and Terry 1952; Ouyang et al. 2022, equation 1",
+        labels={
+            "rao_kupper": "Rao–Kupper",
+            "davidson": "Davidson",
+            "plackett_luce": "Plackett–Luce",
+            "bradley_terry": "Bradley–Terry",
+            "soft": _("soft"),
+        },
     )  # fmt: skip
     theta: float = setting(
         1.5,
@@ -41,21 +47,98 @@ class Config(TrainingSettings):
         group="goal",
         source="Rao and Kupper 1967",
         advanced=True,
+        when={"loss": ["rao_kupper"]},
         gt=1,
         le=100,
     )
-    learn_theta: bool = setting(
-        True, _("Learn θ"), _("Fit θ with the scores; otherwise it stays fixed."), group="goal", advanced=True
+    nu: float = setting(
+        0.5,
+        _("Tie parameter ν"),
+        _("Of Davidson and Plackett–Luce: the odds of a tie against either winning, between equals. Where it is learned, this is its start."),
+        group="goal",
+        source="Davidson 1970",
+        advanced=True,
+        when={"loss": ["davidson", "plackett_luce"]},
+        gt=0,
+        le=100,
+    )  # fmt: skip
+    learn_ties: bool = setting(
+        True,
+        _("Learn the tie parameter"),
+        _("Fit it with the scores; otherwise it stays fixed."),
+        group="goal",
+        advanced=True,
+        when={"loss": ["rao_kupper", "davidson", "plackett_luce"]},
     )
-    theta_lr: float = setting(
+    margin: float = setting(
+        0.0,
+        _("Margin"),
+        _("Lead in score that the better output must have for each tier between the two. Not for Plackett–Luce."),
+        group="goal",
+        source="Touvron et al. 2023, Llama 2, equation 2",
+        advanced=True,
+        when={"loss": ["rao_kupper", "davidson", "bradley_terry", "soft"]},
+        ge=0,
+        le=10,
+    )
+    label_smoothing: float = setting(
+        0.0,
+        _("Label smoothing"),
+        _("Share of the strict comparisons taken to be the wrong way round; ties are left alone. Not for Plackett–Luce."),
+        group="goal",
+        unit="share",
+        source="Mitchell 2023, conservative DPO",
+        advanced=True,
+        when={"loss": ["rao_kupper", "davidson", "bradley_terry", "soft"]},
+        ge=0,
+        lt=0.5,
+    )  # fmt: skip
+    centering: float = setting(
+        0.0,
+        _("Centering"),
+        _("Weight of (sᵢ + sⱼ)² beside the loss: keeps the scores near 0. 0.01 is usual."),
+        group="goal",
+        source="Eisenstein et al. 2023",
+        advanced=True,
+        ge=0,
+        le=10,
+    )
+    line_weight: float = setting(
+        0.0,
+        _("Weight of the acceptability line"),
+        _("Outputs above the line of a ranking are to score above a number that is learned too, those below it below: makes scores mean “good enough”. 0: the line only orders."),
+        group="goal",
+        advanced=True,
+        ge=0,
+        le=100,
+    )  # fmt: skip
+    annotator_scale: bool = setting(
+        False,
+        _("A scale for each annotator"),
+        _("Learn with the scores how far each annotator's rankings follow them: who ranks by dice counts for little."),
+        group="goal",
+        source="Chen et al. 2013, Crowd-BT",
+        advanced=True,
+    )
+    annotator_spread: float = setting(
+        0.5,
+        _("Spread of the annotators"),
+        _("Standard deviation of the logarithm of these scales among people. Smaller: they are held closer to 1, most of all where somebody ranked little."),
+        group="goal",
+        advanced=True,
+        when={"annotator_scale": ["true"]},
+        gt=0,
+        le=10,
+    )  # fmt: skip
+    aux_lr: float = setting(
         1e-2,
-        _("Learning rate of θ"),
-        _("θ is one number and may move faster than the weights."),
+        _("Learning rate beside the model"),
+        _("Of the tie parameter, the line's score and the annotators' scales: single numbers may move faster than weights."),
         group="optimizer",
         advanced=True,
         gt=0,
         le=1,
-    )
+    )  # fmt: skip
     share_prompt: bool = setting(
         True,
         _("Share the prompt"),
@@ -99,4 +182,13 @@ class Config(TrainingSettings):
     )  # fmt: skip
 
     def problems(self, inputs: set[str]) -> list[Message]:
-        return super().problems(inputs) + problems_of_tune(self.tune)
+        found = super().problems(inputs) + problems_of_tune(self.tune)
+        if self.loss == "plackett_luce":
+            given = [name for name in ("margin", "label_smoothing") if getattr(self, name)]
+            if given:
+                text = _(
+                    "Plackett–Luce sees choices, not comparisons, and knows no %(settings)s: set it to 0, or take another loss."
+                )
+                params = {"settings": ", ".join(given)}
+                found.append(Message("not-for-choices", text, params))
+        return found

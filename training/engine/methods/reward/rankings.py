@@ -26,6 +26,7 @@ class Ranking:
     order: WeakOrder
     weight: float
     tokens: tuple[int, ...]  # length of each completion before anything was cut, at least 1
+    annotator: str | None = None
 
 
 def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ranking]]:
@@ -35,7 +36,7 @@ def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ran
     found: dict[str, list[Ranking]] = {"train": [], "heldout": []}
     silent = 0
     for row in rows(ctx.inputs["dataset"], METHOD.inputs["dataset"].accepts):
-        ranking = tokenized(loaded, row)
+        ranking = tokenized(loaded, row, line_says=config.line_weight > 0)
         if ranking is None:
             silent += 1
         else:
@@ -95,16 +96,17 @@ def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ran
     return [replace(ranking, weight=ranking.weight / mean) for ranking in train], heldout
 
 
-def tokenized(loaded: Loaded, row: RankingRow) -> Ranking | None:
-    """None if the ranking says nothing about any two completions."""
+def tokenized(loaded: Loaded, row: RankingRow, *, line_says: bool = False) -> Ranking | None:
+    """None if the ranking says nothing about any two completions. `line_says`: its acceptability line alone says something too."""
     said = [item for item in range(row.order.items) if item not in row.order.unranked]
     order = row.order.restrict(said)
-    if order is None or not (order.strict_pairs() or order.tied_pairs()):
+    if order is None or not (order.strict_pairs() or order.tied_pairs() or (line_says and order.line is not None)):
         return None
     prompt = as_prompt(row.prompt)
     pairs = encode_pairs(loaded, [(prompt, row.completions[item]) for item in said])
     group = Group(pairs[0][0], [completion for _prompt, completion in pairs])
-    return Ranking(group, order, row.weight, tuple(max(len(ids), 1) for ids in group.completions))
+    tokens = tuple(max(len(ids), 1) for ids in group.completions)
+    return Ranking(group, order, row.weight, tokens, None if row.annotator is None else str(row.annotator))
 
 
 def batches(rankings: Sequence[Ranking], size: int) -> list[list[Ranking]]:

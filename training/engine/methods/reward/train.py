@@ -3,6 +3,7 @@
 A ranking of K outputs is one element of a batch and costs one forward pass per output, never one per pair (Ouyang et al. 2022, section 3.5).
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,7 +23,7 @@ from ...best import Best
 from ...context import Context
 from ...messages import Message, _
 from ...moving import Moving
-from ...preferences import BradleyTerry, Comparisons, Preference, RaoKupper, Soft, ranking_losses
+from ...preferences import BradleyTerry, Comparisons, Davidson, Objective, PlackettLuce, Preference, RaoKupper, Soft
 from .config import Config
 from .rankings import Ranking, batches, read_rankings
 from .report import Pairs, Scored, report, three_way_log_loss
@@ -57,28 +58,32 @@ def run(ctx: Context) -> None:
     share = config.share_prompt and can_share(ctx, loaded, train + heldout)
     scores_of = partial(packed_scores if share else separate_scores, loaded.model)
 
-    preference = preference_of(config).to(ctx.device)
-    usable = [r for r in train if r.order.strict_pairs() or (preference.uses_ties and r.order.tied_pairs())]
+    preference = preference_of(config)
+    usable = [r for r in train if teaches(r, preference, config)]
+    people = Counter(r.annotator for r in usable if r.annotator is not None) if config.annotator_scale else None
+    objective = Objective(
+        preference, line=config.line_weight, centering=config.centering, people=people, spread=config.annotator_spread
+    ).to(ctx.device)
     shuffle = loop.Shuffle(len(usable), config.batch_size, ctx.seed)
-    parameters = moving.parameters | {
-        f"preference.{name}": p for name, p in preference.named_parameters() if p.requires_grad
-    }
+    beside = {f"objective.{name}": p for name, p in objective.named_parameters() if p.requires_grad}
+    parameters = moving.parameters | beside
 
     def batch(step: int) -> list[Micro]:
         chosen = [usable[i] for i in shuffle(step)]
         return [Micro(part) for part in batches(chosen, config.micro_batch or config.batch_size)]
 
     def loss(micro: Micro) -> tuple[Tensor, dict[str, Tensor]]:
-        losses, _used = losses_of(preference, scores_of([r.group for r in micro.rankings]), micro.rankings)
+        losses, _used = losses_of(objective, scores_of([r.group for r in micro.rankings]), micro.rankings)
         weights = torch.tensor([r.weight for r in micro.rankings], device=ctx.device)
-        return (losses * weights).sum(), {}
+        prior = objective.penalty(objective.numbers_of([r.annotator for r in micro.rankings])).sum()
+        return (losses * weights).sum() + prior, {}
 
     def evaluate() -> dict[str, float]:
-        return look(ctx, preference, scores_of, heldout[: config.eval_rows])
+        return look(ctx, objective, scores_of, heldout[: config.eval_rows])
 
     best = Best("log_loss", parameters, patience=config.patience)
     steps = loop.updates(config, len(usable))
-    rates = {"preference.raw": config.theta_lr / config.lr}
+    rates = dict.fromkeys(beside, config.aux_lr / config.lr)
     figures = loop.train(ctx, loaded.model, loop.Job(steps, parameters, batch, loss, evaluate, best=best, rates=rates))
 
     with loop.evaluating(loaded.model):
@@ -92,12 +97,14 @@ def run(ctx: Context) -> None:
         ]
         for rankings, scores in zip((train, heldout), raw, strict=True)
     )
-    tie_model = preference if isinstance(preference, RaoKupper) else fitted_theta(Pairs.of(fit), scale)
+    tie_model = preference if preference.tie else fitted_theta(Pairs.of(fit), scale)
     metrics: dict[str, Any] = {
         "loss": config.loss,
         "log_loss": figures["log_loss"],
         **report(fit, unseen, lambda d: outcomes(tie_model, d * scale.std)),
-        "theta": tie_model.theta,
+        **tie_model.tie,
+        **({"line_score": scale.apply(objective.threshold).item()} if config.line_weight else {}),
+        **({"annotator_scales": objective.scales} if config.annotator_scale else {}),
         "train_rankings": len(train),
         "best_step": best.step,
         "steps": steps,
@@ -135,25 +142,42 @@ def can_share(ctx: Context, loaded: Loaded, rankings: Sequence[Ranking]) -> bool
 
 
 def preference_of(config: Config) -> Preference:
-    if config.loss == "rao_kupper":
-        return RaoKupper(config.theta, learned=config.learn_theta)
-    return Soft() if config.loss == "soft" else BradleyTerry()
+    learned, shape = config.learn_ties, {"margin": config.margin, "smoothing": config.label_smoothing}
+    match config.loss:
+        case "rao_kupper":
+            return RaoKupper(config.theta, learned=learned, **shape)
+        case "davidson":
+            return Davidson(config.nu, learned=learned, **shape)
+        case "plackett_luce":
+            return PlackettLuce(config.nu, learned=learned)
+        case "bradley_terry":
+            return BradleyTerry(**shape)
+        case "soft":
+            return Soft(**shape)
 
 
-def losses_of(preference: Preference, scores: Tensor, rankings: Sequence[Ranking]) -> tuple[Tensor, Tensor]:
-    """Loss of each ranking, and how many of its comparisons count: (n,) and (n,)."""
-    return ranking_losses(preference, scores, Comparisons.of([r.order for r in rankings], scores.device))
+def teaches(ranking: Ranking, preference: Preference, config: Config) -> bool:
+    """Whether the loss can use anything that a ranking says."""
+    order = ranking.order
+    by_ties = preference.uses_ties and bool(order.tied_pairs())
+    return bool(order.strict_pairs()) or by_ties or (config.line_weight > 0 and order.line is not None)
 
 
-def look(ctx: Context, preference: Preference, scores_of: Scorer, rankings: Sequence[Ranking]) -> dict[str, float]:
+def losses_of(objective: Objective, scores: Tensor, rankings: Sequence[Ranking]) -> tuple[Tensor, Tensor]:
+    """Loss of each ranking, and how many of its statements count: (n,) and (n,)."""
+    comparisons = Comparisons.of_orders([r.order for r in rankings], scores.device)
+    return objective.losses(scores, comparisons, objective.numbers_of([r.annotator for r in rankings]))
+
+
+def look(ctx: Context, objective: Objective, scores_of: Scorer, rankings: Sequence[Ranking]) -> dict[str, float]:
     """Held-out loss (mean over the rankings that the loss can use) and share of strict pairs in the right order."""
     total = used = right = strict = 0.0
     for part in batches(rankings, EVALUATED_AT_ONCE):
         with ctx.autocast():
             scores = scores_of([r.group for r in part])
-        losses, count = losses_of(preference, scores, part)
+        losses, count = losses_of(objective, scores, part)
         total, used = total + float(losses.sum()), used + float((count > 0).sum())
-        pairs = Comparisons.of([r.order for r in part], scores.device).strict
+        pairs = Comparisons.of_orders([r.order for r in part], scores.device).strict
         difference = scores[pairs[:, 0]] - scores[pairs[:, 1]]
         right += float((difference.sign() + 1).sum() / 2)
         strict += len(pairs)
@@ -174,9 +198,11 @@ def score(ctx: Context, scores_of: Scorer, rankings: Sequence[Ranking]) -> list[
 
 
 @torch.no_grad()
-def outcomes(model: RaoKupper, difference: np.ndarray) -> np.ndarray:
+def outcomes(model: Preference, difference: np.ndarray) -> np.ndarray:
     """Probabilities of first wins, tie, second wins for differences of raw scores (n,): (n, 3)."""
-    return model.outcomes(torch.from_numpy(difference).to(model.raw)).double().cpu().numpy()
+    return (
+        model.outcomes(torch.from_numpy(difference).float().to(next(model.parameters()).device)).double().cpu().numpy()
+    )
 
 
 def fitted_theta(pairs: Pairs, scale: Scale) -> RaoKupper:
