@@ -20,6 +20,9 @@ from django.utils.translation import gettext_lazy as _
 from models_registry.models import Version
 from people.models import Invitation, Role, User
 
+MOST_PEOPLE = 100  # who rank a task
+LEAST_PRIORITY, GREATEST_PRIORITY = -1000, 1000
+
 
 def default_priorities() -> list[int]:
     return [0]
@@ -43,10 +46,12 @@ class Project(models.Model):
     outputs_per_task = models.PositiveSmallIntegerField(
         default=4, validators=[MinValueValidator(2), MaxValueValidator(9)]
     )
-    overlap = models.PositiveSmallIntegerField(default=1, validators=[MinValueValidator(1), MaxValueValidator(100)])
+    overlap = models.PositiveSmallIntegerField(
+        default=1, validators=[MinValueValidator(1), MaxValueValidator(MOST_PEOPLE)]
+    )
     # Adaptive overlap: a task whose rankings agree less than `contested_below` (mean pairwise tau-x) goes on to up to so many people.
     overlap_max = models.PositiveSmallIntegerField(
-        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(100)]
+        null=True, blank=True, validators=[MinValueValidator(1), MaxValueValidator(MOST_PEOPLE)]
     )
     contested_below = models.FloatField(default=0.5, validators=[MinValueValidator(-1), MaxValueValidator(1)])
     allow_partial = models.BooleanField(default=False)

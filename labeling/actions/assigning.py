@@ -10,13 +10,11 @@ from django.utils.translation import gettext as _
 from labeling import queries
 from labeling.actions.queue import chunks, in_queue_order, one_transaction, rejoin
 from labeling.lanes import SENSITIVE, lane_of, owner_of
-from labeling.models import Assignment, Project, Task
+from labeling.models import GREATEST_PRIORITY, LEAST_PRIORITY, MOST_PEOPLE, Assignment, Project, Task
 from people.errors import Refusal
 from people.models import User, audit
 from people.permissions import Right, check
 
-LEAST_PRIORITY, GREATEST_PRIORITY = -1000, 1000
-MOST_PEOPLE = 100  # as of Project.overlap
 NAMED_AT_MOST = 20  # problems, and tasks in an audit row
 
 

@@ -6,12 +6,10 @@ from django.utils.translation import gettext as _
 from labeling import statements
 from labeling.actions.notation import read_order
 from labeling.actions.queue import give_up_free_slots, settle
-from labeling.models import Adjudication, Assignment, Task
+from labeling.models import MOST_PEOPLE, Adjudication, Assignment, Task
 from people.errors import Refusal
 from people.models import User, audit
 from people.permissions import Right, check
-
-MOST_RANKINGS = 100  # of a task, as of Project.overlap
 
 
 @transaction.atomic
@@ -88,8 +86,8 @@ def ask_for_one_more(*, actor: User, task: Task) -> Task:
     _is_ranked_by_many(task)
     if task.state == Task.State.REVIEW:
         raise Refusal(_("This task is closed for review. Reopen it first."), status=409)
-    if task.overlap >= MOST_RANKINGS:
-        raise Refusal(_("A task gets at most %(most)d rankings.") % {"most": MOST_RANKINGS}, status=409)
+    if task.overlap >= MOST_PEOPLE:
+        raise Refusal(_("A task gets at most %(most)d rankings.") % {"most": MOST_PEOPLE}, status=409)
     task.overlap += 1
     task.save(update_fields=["overlap"])
     task.free_slots += 1

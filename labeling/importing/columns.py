@@ -15,13 +15,12 @@ from django.utils.translation import gettext as _
 from labeling import questions
 from labeling.constraints import ConstraintError, Constraints
 from labeling.files import BadRow, check_storable, where_json_ends
-from labeling.models import Batch, Task
+from labeling.models import GREATEST_PRIORITY, LEAST_PRIORITY, MOST_PEOPLE, Batch, GoldAnswer, Task
 from labeling.ranking import MAX_ITEMS
 
 T = TypeVar("T")
-LEAST_PRIORITY, GREATEST_PRIORITY = -1000, 1000
-MOST_PEOPLE = 100
 YES, NO = {"1", "true", "yes", "ya"}, {"0", "false", "no", "tidak"}
+LONGEST_ANSWER = GoldAnswer._meta.get_field("constraints").max_length
 MOST_KEPT, LONGEST_NAME, LONGEST_KEPT = 50, 100, 1000  # columns of a row that are kept with its prompt; characters
 KINDS = [kind for kind in Task.Kind.values if kind != Task.Kind.NORMAL]
 
@@ -114,8 +113,8 @@ def known_answer_of(row: dict, items: int, problems: Problems) -> KnownAnswer | 
 def constraints_of(answer: object, items: int) -> Constraints:
     if not isinstance(answer, str):
         raise BadRow(_("“answer” must be a text such as A > B, B >= C."))
-    if len(answer) > 300:
-        raise BadRow(_("“answer” has more than %(n)d characters.") % {"n": 300})
+    if len(answer) > LONGEST_ANSWER:
+        raise BadRow(_("“answer” has more than %(n)d characters.") % {"n": LONGEST_ANSWER})
     try:
         return Constraints.parse(answer, items)
     except ConstraintError as error:
