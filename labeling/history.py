@@ -1,12 +1,10 @@
 """One's own rankings: what somebody said, when, and how it changed. Letters only, as their board showed them."""
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Q, QuerySet, TextField
-from django.db.models.functions import Cast
+from django.db.models import QuerySet
 
 from labeling import questions, statements
 from labeling.actions.aside import Feedback, is_practice, judge
@@ -14,6 +12,7 @@ from labeling.models import Assignment, Project, Ranking
 from labeling.queries import answers_as_shown, as_shown
 from labeling.ranking import LETTERS, WeakOrder
 from people.models import User
+from people.searching import json_holds
 
 State = Assignment.State
 FINISHED = (State.SUBMITTED, State.SPARE, State.SKIPPED, State.FLAGGED)
@@ -44,10 +43,7 @@ def turns(user: User, project: Project, *, search: str = "", state: str = "") ->
     if state in FINISHED:
         found = found.filter(state=state)
     if search:
-        # The prompt is JSON: what is not ASCII stands there as escapes.
-        escaped = json.dumps(search)[1:-1]
-        text = found.annotate(prompt_text=Cast("task__prompt__content", TextField()))
-        found = text.filter(Q(prompt_text__icontains=search) | Q(prompt_text__icontains=escaped))
+        found = found.filter(json_holds("task__prompt__content", search))
     return found
 
 

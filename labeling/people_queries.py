@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from django.db.models import Avg, Count, Exists, F, Max, OuterRef, Q, QuerySet, Sum
 from django.db.models.functions import TruncDate
-from django.utils import timezone
 
 from labeling import queries
 from labeling.models import Assignment, Desk, Membership, Project, Ranking, Task
 from people.models import AuditEntry, Role, User
+from people.searching import midnight, people_called
 
 State = Assignment.State
 RANKED = (State.SUBMITTED, State.SPARE)
@@ -116,9 +116,7 @@ def people_to_add(project: Project, search: str = "") -> QuerySet[User]:
     """Those who can sign in and do not belong to the project yet."""
     found = User.objects.filter(is_active=True, is_simulated=False).exclude(memberships__project=project)
     if search:
-        found = found.filter(
-            Q(username__icontains=search) | Q(first_name__icontains=search) | Q(last_name__icontains=search)
-        )
+        found = found.filter(people_called(search))
     return found.order_by("username")
 
 
@@ -159,7 +157,7 @@ class Day:
 def hours(*, projects: Iterable[Project], first: date, last: date, person: User | None = None) -> list[Day]:
     """A row for each day, person and project in which anything was done, newest day first. `first` and `last` are included."""
     projects = {project.pk: project for project in projects}
-    since, until = _midnight(first), _midnight(last + timedelta(days=1))
+    since, until = midnight(first), midnight(last + timedelta(days=1))
     turns = Assignment.objects.filter(
         project__in=projects, imported=False, finished_at__gte=since, finished_at__lt=until
     )
@@ -228,7 +226,3 @@ def _add(day: Day, total: Total) -> None:
     total.days += 1
     for name in ("rankings", "aside", "changed", "skips", "flags", "seconds"):
         setattr(total, name, getattr(total, name) + getattr(day, name))
-
-
-def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from math import ceil
 
 from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum
@@ -18,6 +18,7 @@ from labeling.models import Assignment, Dataset, Desk, Project, Split, Task
 from labeling.review_queries import open_questions
 from people.models import AuditEntry, User
 from people.permissions import Right, can
+from people.searching import midnight
 
 State = Assignment.State
 RANKED = (State.SUBMITTED, State.SPARE)
@@ -62,8 +63,7 @@ def throughput(project: Project, *, wanted: int, ranked: int, days: int = 28) ->
     """From rankings made here that count; imported ones say nothing about pace."""
     today = timezone.localdate()
     first = today - timedelta(days=days - 1)
-    since = timezone.make_aware(datetime.combine(first, datetime.min.time()))
-    made = project.assignments.filter(state__in=RANKED, imported=False, aside=False, finished_at__gte=since)
+    made = project.assignments.filter(state__in=RANKED, imported=False, aside=False, finished_at__gte=midnight(first))
     counts = dict(made.annotate(day=TruncDate("finished_at")).order_by().values_list("day").annotate(n=Count("pk")))
     series = [(day, counts.get(day, 0)) for day in (first + timedelta(days=n) for n in range(days))]
     week_ago = timezone.now() - timedelta(days=7)

@@ -1,6 +1,5 @@
 """Questions about the tasks of a project: which ones fit a filter, in which order, how far their rankings agree, one with its outputs."""
 
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -9,8 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from django.contrib.auth.models import Group
-from django.db.models import Exists, F, OuterRef, Q, QuerySet, TextField
-from django.db.models.functions import Cast
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from labeling import lanes
@@ -18,6 +16,7 @@ from labeling.models import Assignment, Completion, Project, Ranking, Task, Task
 from labeling.ranking import LETTERS, WeakOrder
 from labeling.statistics import contested
 from people.models import Role, User
+from people.searching import json_holds
 
 
 @dataclass(frozen=True)
@@ -76,14 +75,8 @@ def _equal(found: QuerySet[Task], name: str, value: str) -> QuerySet[Task]:
 
 def _with_words(found: QuerySet[Task], search: str) -> QuerySet[Task]:
     """In prompts and outputs, or the id of the prompt."""
-    escaped = json.dumps(search)[1:-1]  # SQLite keeps JSON with its letters escaped
     items = TaskItem.objects.filter(task=OuterRef("pk"), completion__text__icontains=search)
-    return found.annotate(prompt_text=Cast("prompt__content", TextField())).filter(
-        Q(prompt_text__icontains=search)
-        | Q(prompt_text__icontains=escaped)
-        | Q(prompt__external_id=search)
-        | Exists(items)
-    )
+    return found.filter(json_holds("prompt__content", search) | Q(prompt__external_id=search) | Exists(items))
 
 
 SORTS = {

@@ -1,20 +1,18 @@
 """Questions about people, and about what they did: the list of people, the audit trail."""
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 from django.apps import apps
-from django.db.models import Model, Q, QuerySet, TextField
-from django.db.models.functions import Cast
-from django.utils import timezone
+from django.db.models import Model, Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from . import trail as words
 from .models import AuditEntry, Role, User
+from .searching import json_holds, midnight, people_called
 
 STATES = [
     ("active", gettext_lazy("can sign in")),
@@ -30,9 +28,7 @@ def people(
     """Those who can sign in first. `state` is one of STATES, `group` the key of one."""
     found = User.objects.order_by("-is_active", "is_simulated", "username").prefetch_related("groups")
     if search:
-        found = found.filter(
-            Q(username__icontains=search) | Q(first_name__icontains=search) | Q(last_name__icontains=search)
-        )
+        found = found.filter(people_called(search))
     if role:
         found = found.filter(role=role)
     if more_than_ranks:
@@ -83,14 +79,12 @@ def asked_for(asked: Asked) -> QuerySet[AuditEntry]:
         if asked.object:
             found = found.filter(object_id=asked.object)
     if asked.first:
-        found = found.filter(pk__gte=_first_at(_midnight(asked.first)))
+        found = found.filter(pk__gte=_first_at(midnight(asked.first)))
     if asked.last:
-        found = found.filter(pk__lt=_first_at(_midnight(asked.last + timedelta(days=1))))
+        found = found.filter(pk__lt=_first_at(midnight(asked.last + timedelta(days=1))))
     if asked.search:
-        escaped = json.dumps(asked.search)[1:-1]  # as SQLite keeps it
-        found = found.annotate(noted=Cast("data", TextField())).filter(
-            Q(noted__icontains=asked.search)
-            | Q(noted__icontains=escaped)
+        found = found.filter(
+            json_holds("data", asked.search)
             | Q(object_id=asked.search)
             | Q(verb__icontains=asked.search)
             | Q(actor__username__icontains=asked.search)
@@ -108,10 +102,6 @@ def trail(*, actor: User | None = None, routine: bool = False, place: str = "") 
     if place:
         found = found.filter(place=place)
     return found
-
-
-def _midnight(day: date) -> datetime:
-    return timezone.make_aware(datetime.combine(day, time.min))
 
 
 def _first_at(moment: datetime) -> int:
