@@ -11,7 +11,7 @@ from rest_framework.parsers import JSONParser
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from labeling import actions, places, queries
+from labeling import actions, export, places, queries
 from labeling.actions import copying
 from labeling.actions.projects import check_names
 from labeling.api_parts import PROBLEMS
@@ -131,4 +131,4 @@ class SettingsFile(APIView):
     def get(self, request, slug):
         """All settings and known answers as one object, which POST /projects/ makes a project of, and PATCH takes over."""
         project = get_object_or_404(Project, slug=slug)
-        return Response(copying.settings_file(project=project))
+        return Response(export.export_settings(actor=request.user, project=project, known_answers=True))

@@ -8,7 +8,7 @@ from rest_framework.pagination import LimitOffsetPagination
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from labeling import actions, places, quality_tables, review_queries, task_queries
+from labeling import actions, export, places, quality_tables, review_queries, task_queries
 from labeling.actions.comments import own_turn
 from labeling.api_parts import PROBLEMS, PromptField
 from labeling.models import Adjudication, Comment, Project, Task
@@ -32,10 +32,11 @@ class QualityOfProject(APIView):
         """Agreement, people, parts of the project, bias, models compared: every figure with its interval and what it is made of."""
         project = get_object_or_404(Project, slug=slug)
         part = request.query_params.get("part")
+        if part not in (None, *PARTS):
+            raise Refusal(f"part: {', '.join(PARTS)}")
+        export.export_quality(actor=request.user, project=project, what=part or "report.json")
         if part is None:
             return Response(quality_tables.report(project))
-        if part not in PARTS:
-            raise Refusal(f"part: {', '.join(PARTS)}")
         return Response(Quality(project)[part])
 
 

@@ -1,4 +1,4 @@
-"""What leaves the house: a data set's rows, preference pairs, acceptable answers, consensus, a project's skips and flags; as streams of JSON lines."""
+"""What leaves the house, each time noted: of a data set its rows, pairs and files; of a project its skips and flags, settings, quality, tasks to score."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
+from labeling import scores
+from labeling.actions import copying
 from labeling.datasets import consensus, pairs, snapshot, store
 from labeling.identity import HELDOUT, TRAIN
 from labeling.models import Dataset, Project
@@ -49,6 +51,31 @@ def export_turns(*, actor: User, project: Project) -> Iterator[bytes]:
     return _lines(snapshot.turns(project))
 
 
+def export_file(*, actor: User, dataset: Dataset, name: str) -> None:
+    """One of the files of a data set, as it is stored."""
+    _allow(actor, dataset, None, name)
+
+
+def export_settings(*, actor: User, project: Project, known_answers: bool) -> dict:
+    """A project's settings as one object, with its tasks with a known answer if they are asked for."""
+    check(actor, Right.MANAGE_PROJECTS, place=project)
+    audit(actor, "project.export_settings", project, known_answers=known_answers)
+    return copying.settings_file(project=project, known_answers=known_answers)
+
+
+def export_quality(*, actor: User, project: Project, what: str) -> None:
+    """The report, a table or a picture of the quality page, which names people."""
+    check(actor, Right.SEE_QUALITY, place=project)
+    audit(actor, "project.export_quality", project, what=what)
+
+
+def export_to_score(*, actor: User, project: Project) -> Iterator[str]:
+    """The tasks that wait, for a model that scores them elsewhere."""
+    check(actor, Right.MANAGE_PROJECTS, place=project)
+    audit(actor, "project.export_tasks", project)
+    return scores.tasks_to_score(project)
+
+
 def file_name(dataset: Dataset, *parts: str | None) -> str:
     """What a download of a data set is called, without its ending: it can be traced back by the digest."""
     return "-".join([slugify(dataset.name) or dataset.kind, dataset.digest[:8], *(part for part in parts if part)])
@@ -58,7 +85,7 @@ def _allow(actor: User, dataset: Dataset, split: str | None, what: str, **noted:
     check(actor, Right.EXPORT, place=dataset.project)
     if split not in (None, TRAIN, HELDOUT):
         raise Refusal(_("There is no split “%(split)s”.") % {"split": split})
-    if what != "rows" and dataset.kind != Dataset.Kind.RANKINGS:
+    if what in ("pairs", "acceptable", "consensus") and dataset.kind != Dataset.Kind.RANKINGS:
         raise Refusal(_("Only a data set of rankings has pairs."))
     audit(actor, "dataset.export", dataset, what=what, split=split, **noted)
 

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from labeling import places
+from labeling import export, places
 from labeling.actions import copying
 from labeling.forms.projects import CopyForm, FileForm
 from labeling.models import Project, Task
@@ -56,7 +56,7 @@ def copy(request: HttpRequest, slug: str) -> HttpResponse:
 def settings_file(request: HttpRequest, slug: str) -> HttpResponse:
     """The settings as a JSON file; with ?known=1 the tasks with a known answer too."""
     project = get_object_or_404(Project, slug=slug)
-    content = copying.settings_file(project=project, known_answers="known" in request.GET)
+    content = export.export_settings(actor=request.user, project=project, known_answers="known" in request.GET)
     return HttpResponse(
         json.dumps(content, ensure_ascii=False, indent=2),
         content_type="application/json; charset=utf-8",

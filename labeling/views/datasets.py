@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods
 
-from labeling import actions, hooks, places, uploads
+from labeling import actions, export, hooks, places, uploads
 from labeling.actions.datasets import may_delete
 from labeling.datasets import files, store
 from labeling.datasets.kinds import COLUMNS
@@ -146,6 +146,7 @@ def file(request: HttpRequest, pk: int, name: str) -> HttpResponse:
     path = dataset.folder / name
     if name not in known or not path.is_file():
         raise Http404
+    export.export_file(actor=request.user, dataset=dataset, name=name)
     return FileResponse(
         path.open("rb"), as_attachment=True, filename=f"{slugify(dataset.name) or 'data'}-{dataset.digest[:8]}-{name}"
     )

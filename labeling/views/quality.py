@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET
 
 import charts
-from labeling import places, project_queries, quality_tables, queries
+from labeling import export, places, project_queries, quality_tables, queries
 from labeling import quality_charts as pictures
 from labeling import quality_words as words
 from labeling.models import Project
@@ -242,6 +242,7 @@ def file(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     project = get_object_or_404(Project, slug=slug)
     headers = {"Content-Disposition": f'attachment; filename="{project.slug}-{name}"'}
     if name == "report.json":
+        export.export_quality(actor=request.user, project=project, what=name)
         dumping = {"indent": 1, "ensure_ascii": False}
         return JsonResponse(quality_tables.report(project), headers=headers, json_dumps_params=dumping)
     if picture := PICTURE.fullmatch(name):
@@ -249,8 +250,10 @@ def file(request: HttpRequest, slug: str, name: str) -> HttpResponse:
         plots = section.context(Quality(project), request)["plots"] if section else []
         if not 0 <= int(picture[2]) < len(plots) or plots[int(picture[2])] is None:
             raise Http404
+        export.export_quality(actor=request.user, project=project, what=name)
         return JsonResponse(plots[int(picture[2])].spec(charts.PLAIN), headers=headers)
     table = name.removesuffix(".csv")
     if table == name or table not in quality_tables.TABLES:
         raise Http404
+    export.export_quality(actor=request.user, project=project, what=name)
     return csv_file(quality_tables.TABLES[table](Quality(project)), f"{project.slug}-{table}")
