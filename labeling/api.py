@@ -11,12 +11,12 @@ from rest_framework.views import APIView
 
 from jobs.api_urls import JobSerializer
 from labeling import actions, export, places, project_queries, uploads
-from labeling.api_parts import PROBLEMS
 from labeling.datasets import files, pairs, snapshot
 from labeling.importing.load import look
 from labeling.models import Dataset, Project
 from labeling.ranking import MAX_ITEMS
 from labeling.sampling import Plan
+from people.api import PROBLEMS, valid
 from people.downloads import json_lines_file
 from people.permissions import ANYWHERE, HasRight, Right
 
@@ -117,17 +117,16 @@ class ImportIntoProject(APIView):
     def post(self, request, slug):
         """Import prompts, completions and rankings (JSONL, JSON, CSV, TSV, Parquet). 200: the dry run's report; 202: the job."""
         project = get_object_or_404(Project, slug=slug)
-        given = ImportPromptsSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        file = given.validated_data["file"]
+        given = valid(ImportPromptsSerializer, request)
+        file = given["file"]
         upload = uploads.keep(request.user, file.name, file.chunks())
-        if given.validated_data["dry_run"]:
+        if given["dry_run"]:
             try:
                 report = look(project, upload.path)
             finally:
                 uploads.discard(upload)
             return Response(report.as_json() | {"sentences": report.sentences()})
-        options = {name: given.validated_data[name] for name in ("skip_bad", "batch")}
+        options = {name: given[name] for name in ("skip_bad", "batch")}
         job = actions.start_import(actor=request.user, project=project, upload=upload, **options)
         return Response(JobSerializer(job).data, status=202)
 
@@ -140,9 +139,7 @@ class SampleForProject(APIView):
     def post(self, request, slug):
         """Sample outputs of registered models for every prompt, and make tasks of them, as a job."""
         project = get_object_or_404(Project, slug=slug)
-        given = SampleSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        asked = dict(given.validated_data)
+        asked = dict(valid(SampleSerializer, request))
         batch = asked.pop("batch")
         plan = Plan(**asked | {"versions": tuple(asked["versions"])})
         job = actions.start_sampling(actor=request.user, project=project, plan=plan, batch=batch)
@@ -171,9 +168,7 @@ class DatasetList(ListAPIView):
     )
     def post(self, request):
         """Upload a data set. 200: these very rows were there already; 400: every row that cannot be read, by its line."""
-        serializer = UploadDatasetSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        given = serializer.validated_data
+        given = valid(UploadDatasetSerializer, request)
         reading = files.Reading(
             kind=given["kind"],
             separator=given["separator"],
@@ -279,9 +274,7 @@ class Snapshots(APIView):
     def post(self, request, slug):
         """Freeze a project's rankings into an immutable data set. 200: nothing has changed since the last one."""
         project = get_object_or_404(Project, slug=slug)
-        serializer = SnapshotSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        given = dict(serializer.validated_data)
+        given = dict(valid(SnapshotSerializer, request))
         name = given.pop("name")
         dataset, new = actions.freeze_snapshot(
             actor=request.user, project=project, name=name, options=snapshot.Options(**given)

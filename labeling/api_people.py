@@ -8,17 +8,16 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from labeling import actions, people_queries, places
-from labeling.api_parts import PROBLEMS, valid
 from labeling.models import Project
 from labeling.trail import place_name
 from labeling.views.hours import as_file, asked_for
+from people.api import PROBLEMS, people_named, valid
 from people.endpoints import (
     TRAIL_PARAMETERS,
     InvitationSerializer,
     InviteSerializer,
     NewInvitationSerializer,
     TrailSerializer,
-    people_named,
     trail_of,
     with_link,
 )

@@ -14,9 +14,9 @@ from rest_framework.views import APIView
 from labeling import actions, export, places, queries
 from labeling.actions import copying
 from labeling.actions.projects import check_names
-from labeling.api_parts import PROBLEMS
 from labeling.models import Project
 from labeling.project_settings import SETTINGS
+from people.api import PROBLEMS, valid
 from people.errors import Refusal
 from people.permissions import ANYWHERE, HasRight, Right
 
@@ -115,10 +115,9 @@ class ProjectCopy(APIView):
     @extend_schema(request=CopySerializer, responses={201: SettingsSerializer, 400: PROBLEMS})
     def post(self, request, slug):
         """A new project with the settings, guidelines and questions of this one."""
-        given = CopySerializer(data=request.data)
-        given.is_valid(raise_exception=True)
+        given = valid(CopySerializer, request)
         project = get_object_or_404(Project, slug=slug)
-        made = copying.copy_project(actor=request.user, project=project, **given.validated_data)
+        made = copying.copy_project(actor=request.user, project=project, **given)
         return Response(SettingsSerializer(made).data, status=201)
 
 

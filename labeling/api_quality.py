@@ -10,9 +10,10 @@ from rest_framework.views import APIView
 
 from labeling import actions, export, places, quality_tables, review_queries, task_queries
 from labeling.actions.comments import own_turn
-from labeling.api_parts import PROBLEMS, PromptField
+from labeling.api_parts import PromptField
 from labeling.models import Adjudication, Comment, Project, Task
 from labeling.quality import PARTS, Quality, plain
+from people.api import PROBLEMS, valid
 from people.errors import Refusal
 from people.permissions import HasRight, Right
 
@@ -151,11 +152,6 @@ class Verb(Reviews):
     def task(self, slug: str, pk: int) -> Task:
         return get_object_or_404(Task, project__slug=slug, pk=pk)
 
-    def valid(self, serializer: type[serializers.Serializer]) -> dict:
-        given = serializer(data=self.request.data)
-        given.is_valid(raise_exception=True)
-        return given.validated_data
-
 
 class DecisionSerializer(serializers.Serializer):
     notation = serializers.CharField(allow_blank=True, help_text="In canonical letters, best first: C > B = D > A.")
@@ -170,7 +166,7 @@ class Adjudicate(Verb):
     @extend_schema(request=DecisionSerializer, responses={200: AdjudicationSerializer, 400: PROBLEMS})
     def post(self, request, slug, pk):
         """The order that holds, beside the rankings, which stay as they are. A new decision replaces the last one, which stays too."""
-        given = self.valid(DecisionSerializer)
+        given = valid(DecisionSerializer, request)
         return Response(
             AdjudicationSerializer(actions.adjudicate(actor=request.user, task=self.task(slug, pk), **given)).data
         )
@@ -210,7 +206,7 @@ class Remark(Verb):
     @extend_schema(request=TextSerializer, responses={201: CommentSerializer, 400: PROBLEMS})
     def post(self, request, slug, pk):
         """A remark about a task, for reviewers."""
-        made = actions.comment(actor=request.user, task=self.task(slug, pk), **self.valid(TextSerializer))
+        made = actions.comment(actor=request.user, task=self.task(slug, pk), **valid(TextSerializer, request))
         return Response(CommentSerializer(made).data, status=201)
 
 
@@ -219,7 +215,7 @@ class Answer(Verb):
     def post(self, request, slug, pk):
         """Answer an annotator's question; they are told, and read it."""
         question = get_object_or_404(Comment, task__project__slug=slug, pk=pk)
-        made = actions.answer(actor=request.user, question=question, **self.valid(TextSerializer))
+        made = actions.answer(actor=request.user, question=question, **valid(TextSerializer, request))
         return Response(CommentSerializer(made).data, status=201)
 
 
@@ -246,7 +242,5 @@ class Ask(APIView):
     @extend_schema(request=TextSerializer, responses={201: CommentSerializer, 400: PROBLEMS, 404: PROBLEMS})
     def post(self, request, pk):
         """Ask those who run the project about a task that you have or had."""
-        given = TextSerializer(data=request.data)
-        given.is_valid(raise_exception=True)
-        made = actions.ask(actor=request.user, assignment=pk, **given.validated_data)
+        made = actions.ask(actor=request.user, assignment=pk, **valid(TextSerializer, request))
         return Response(CommentSerializer(made).data, status=201)

@@ -10,8 +10,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from labeling import actions, places, queries
-from labeling.api_parts import PROBLEMS, PromptField, valid
+from labeling.api_parts import PromptField
 from labeling.models import Assignment, Desk, Project, Task
+from people.api import PROBLEMS, valid
 from people.permissions import HasRight, Right
 
 # Shapes

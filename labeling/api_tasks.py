@@ -16,10 +16,10 @@ from rest_framework.views import APIView
 from labeling import actions, places
 from labeling.actions.assigning import at_most
 from labeling.actions.queue import one_transaction
-from labeling.api_parts import PROBLEMS, valid
 from labeling.batch_queries import batch_progress
 from labeling.models import Batch, Desk, GoldAnswer, Project, Task
 from labeling.task_queries import Fits, tasks_of
+from people.api import PROBLEMS, valid
 from people.errors import Refusal
 from people.models import User
 from people.permissions import HasRight, Right

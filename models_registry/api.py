@@ -12,6 +12,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from jobs.api_urls import JobSerializer
+from people.api import valid
 from people.permissions import HasRight, Right
 
 from . import actions, exporting, queries
@@ -158,9 +159,7 @@ class VersionView(APIView):
     )
     def patch(self, request, name: str, number: int):
         version = self._version(name, number)
-        wanted = ChangeSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        data = wanted.validated_data
+        data = valid(ChangeSerializer, request)
         if "stage" in data:
             actions.set_stage(actor=request.user, version=version, stage=data["stage"])
         if "card" in data or "licence" in data:
@@ -178,10 +177,9 @@ class VersionView(APIView):
         description="Delete it, if nothing was made of it and nothing names it.",
     )
     def delete(self, request, name: str, number: int):
-        wanted = DeleteSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
+        wanted = valid(DeleteSerializer, request)
         version = self._version(name, number)
-        actions.delete_version(actor=request.user, version=version, confirm=wanted.validated_data["confirm"])
+        actions.delete_version(actor=request.user, version=version, confirm=wanted["confirm"])
         return Response(status=204)
 
     def _version(self, name: str, number: int) -> Version:
@@ -192,9 +190,7 @@ class VersionView(APIView):
 
 def _begun(request, serializer: type, verb: Callable[..., Any]) -> Response:
     """Begin an import by one of the verbs, and say which job to follow."""
-    wanted = serializer(data=request.data)
-    wanted.is_valid(raise_exception=True)
-    data = wanted.validated_data
+    data = valid(serializer, request)
     parent = queries.find(data["parent"]) if data.get("parent") else None
     return Response(JobSerializer(verb(actor=request.user, **{**data, "parent": parent})).data, status=202)
 
@@ -235,9 +231,8 @@ class RemoteView(APIView):
         description="Register the model of an OpenAI-compatible server. Nothing is called.",
     )
     def post(self, request):
-        wanted = RemoteSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        version = actions.register_remote(actor=request.user, **wanted.validated_data)
+        wanted = valid(RemoteSerializer, request)
+        version = actions.register_remote(actor=request.user, **wanted)
         return Response(VersionDetailSerializer(version).data, status=201)
 
 
@@ -267,10 +262,9 @@ class MergeView(APIView):
         description="Fold its adapters into the weights of its base, as a new version; follow the job.",
     )
     def post(self, request, name: str, number: int):
-        wanted = MergeSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
+        wanted = valid(MergeSerializer, request)
         version = get_object_or_404(Version, model__name=name, number=number)
-        job = actions.begin_merge(actor=request.user, version=version, name=wanted.validated_data["name"])
+        job = actions.begin_merge(actor=request.user, version=version, name=wanted["name"])
         return Response(JobSerializer(job).data, status=202)
 
 

@@ -1,9 +1,19 @@
-"""REST pieces that every app shares."""
+"""REST pieces that every app shares: how a Refusal comes back, a request that is checked, people by their names."""
 
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiResponse
+from rest_framework import serializers
+from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
 from .errors import Refusal
+from .models import User
+
+PROBLEMS = OpenApiResponse(
+    {"type": "object", "properties": {"problems": {"type": "array", "items": {"type": "string"}}}},
+    description="What is wrong, all of it, in words; nothing was changed.",
+)
 
 
 def exception_handler(exc: Exception, context: dict) -> Response | None:
@@ -11,3 +21,20 @@ def exception_handler(exc: Exception, context: dict) -> Response | None:
     if isinstance(exc, Refusal):
         return Response({"problems": [str(p) for p in exc.problems]}, status=exc.status)
     return drf_exception_handler(exc, context)
+
+
+def valid(serializer: type[serializers.Serializer], request: Request) -> dict:
+    """What was sent, checked; a 400 says what is wrong with it."""
+    given = serializer(data=request.data)
+    given.is_valid(raise_exception=True)
+    return given.validated_data
+
+
+def people_named(names: list[str]) -> list[User]:
+    """A Refusal names all that there are not."""
+    found = {person.username: person for person in User.objects.filter(username__in=names)}
+    if missing := [name for name in names if name not in found]:
+        raise Refusal(
+            [_("There is nobody with the name “%(name)s”.") % {"name": name} for name in missing], status=404
+        )
+    return list(found.values())

@@ -3,7 +3,6 @@
 from django.contrib.auth.models import Group
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -12,32 +11,11 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from . import actions, queries
+from .api import PROBLEMS, people_named, valid
 from .errors import Refusal
 from .forms import AuditForm
 from .models import Invitation, Role, User
 from .permissions import PLACE_RIGHTS, RIGHT_NAMES, ROLE_RIGHTS, HasRight, Right
-
-PROBLEMS = {
-    "type": "object",
-    "properties": {"problems": {"type": "array", "items": {"type": "string"}}},
-    "description": "What is wrong, all of it, in words; nothing was changed.",
-}
-
-
-def valid(serializer: type[serializers.Serializer], request) -> dict:
-    given = serializer(data=request.data)
-    given.is_valid(raise_exception=True)
-    return given.validated_data
-
-
-def people_named(names: list[str]) -> list[User]:
-    """A Refusal names all that there are not."""
-    found = {person.username: person for person in User.objects.filter(username__in=names)}
-    if missing := [name for name in names if name not in found]:
-        raise Refusal(
-            [_("There is nobody with the name “%(name)s”.") % {"name": name} for name in missing], status=404
-        )
-    return list(found.values())
 
 
 class PersonSerializer(serializers.ModelSerializer):

@@ -10,6 +10,7 @@ from rest_framework.generics import ListAPIView
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from people.api import valid
 from people.errors import Refusal
 from people.permissions import HasRight, Right
 
@@ -109,9 +110,7 @@ class RunList(ListAPIView):
 
     @extend_schema(request=NewRunSerializer, responses={201: RunDetailSerializer})
     def post(self, request):
-        sent = NewRunSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        wanted = dict(sent.validated_data)
+        wanted = dict(valid(NewRunSerializer, request))
         if wanted["method"] not in methods.names():
             raise Refusal(_("There is no method “%(method)s”.") % wanted)
         references = wanted.pop("inputs")
@@ -160,9 +159,8 @@ class RunRegister(APIView):
 
     @extend_schema(request=RegisterSerializer, responses=RunDetailSerializer)
     def post(self, request, pk):
-        sent = RegisterSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        actions.register_result(actor=request.user, run=get_object_or_404(Run, pk=pk), **sent.validated_data)
+        sent = valid(RegisterSerializer, request)
+        actions.register_result(actor=request.user, run=get_object_or_404(Run, pk=pk), **sent)
         return Response(RunDetailSerializer(get_object_or_404(queries.runs(), pk=pk)).data)
 
 
@@ -208,9 +206,8 @@ class RunMove(APIView):
 
     @extend_schema(request=MoveSerializer, responses=RunDetailSerializer)
     def post(self, request, pk):
-        sent = MoveSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        run = actions.move_in_queue(actor=request.user, run=get_object_or_404(Run, pk=pk), **sent.validated_data)
+        sent = valid(MoveSerializer, request)
+        run = actions.move_in_queue(actor=request.user, run=get_object_or_404(Run, pk=pk), **sent)
         return Response(RunDetailSerializer(run).data)
 
 
@@ -278,9 +275,8 @@ class Upkeep(APIView):
 
     @extend_schema(request=LimitsSerializer, responses=OpenApiTypes.OBJECT)
     def put(self, request):
-        sent = LimitsSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        actions.change_limits(actor=request.user, **sent.validated_data)
+        sent = valid(LimitsSerializer, request)
+        actions.change_limits(actor=request.user, **sent)
         return self.get(request)
 
 

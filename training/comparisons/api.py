@@ -8,6 +8,7 @@ from rest_framework.generics import ListAPIView
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from people.api import valid
 from people.errors import Refusal
 from people.permissions import HasRight, Right
 
@@ -71,9 +72,7 @@ class ComparisonList(ListAPIView):
 
     @extend_schema(request=NewComparisonSerializer, responses={201: OpenApiTypes.OBJECT})
     def post(self, request):
-        sent = NewComparisonSerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        wanted = dict(sent.validated_data)
+        wanted = dict(valid(NewComparisonSerializer, request))
         begins = wanted.pop("start")
         found = queries.find_inputs({name: wanted.pop(name) for name in queries.INPUTS})
         comparison = actions.create_comparison(
@@ -162,11 +161,8 @@ class EntryList(APIView):
 
     @extend_schema(request=NewEntrySerializer, responses={201: OpenApiTypes.OBJECT})
     def post(self, request, pk):
-        sent = NewEntrySerializer(data=request.data)
-        sent.is_valid(raise_exception=True)
-        entry = actions.add_entry(
-            actor=request.user, comparison=get_object_or_404(Comparison, pk=pk), **sent.validated_data
-        )
+        sent = valid(NewEntrySerializer, request)
+        entry = actions.add_entry(actor=request.user, comparison=get_object_or_404(Comparison, pk=pk), **sent)
         table = Table(entry.comparison)
         row = next(row for row in table.rows if row.number == entry.position)
         return Response(export.record(table, row), status=201)
