@@ -1,11 +1,8 @@
 """docs/people.md says what the code checks."""
 
-import re
 from pathlib import Path
 
-import pytest
 from django.conf import settings
-from django.urls import Resolver404, resolve
 
 from people import attempts
 from people.actions import invitations
@@ -34,14 +31,3 @@ def test_the_figures():
     )
     assert f"({attempts.MOST_FOR_A_NAME} in {attempts.WINDOW.seconds // 60} minutes)" in TEXT
     assert f"({attempts.MOST_FROM_A_NETWORK}, whatever the names" in TEXT
-
-
-def test_the_endpoints():
-    for base, rest in re.findall(r"^\| `(?:[A-Z]+ )+(/api/\S+?)`(.*?) \|", TEXT, re.MULTILINE):
-        tails = re.findall(r"`(?:[A-Z]+ )+…(\S+?)`", rest)
-        others = re.findall(r"`(?:[A-Z]+ )+(/api/\S+?)`", rest)
-        for address in [base, *(base + tail.lstrip("/") for tail in tails), *others]:
-            try:
-                resolve(address.replace("<slug>", "x").replace("<id>", "1"))
-            except Resolver404:
-                pytest.fail(f"{address} does not exist")
