@@ -1,14 +1,17 @@
 """What settings, versions and data say together before anything is loaded: why a run that is well written would fail all the same."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from itertools import islice
+from typing import Any
 
 from django.utils.translation import gettext as _
 
 from labeling.datasets.store import rows_of
 from labeling.models import Dataset
-from models_registry.lm.tuning.config import TuneLastLayers, result_kind
+from models_registry.lm.inspect import linear_layers
+from models_registry.lm.tuning.config import Target, TuneFourier, TuneLastLayers, TuneLokr, TuneOft, result_kind
 from models_registry.merging import reasons_against
 from models_registry.models import Head, Kind, Version
 
@@ -16,6 +19,7 @@ from .engine.config import Settings
 from .engine.evaluation.tasks import task_for
 
 LOOKED_AT = 1000  # rows of a data set; the engine looks at all
+CONV1D = {"gpt2", "openai-gpt"}  # models whose linear layers are transformers' Conv1D
 
 
 def misfits(method: str, config: Settings, inputs: Mapping[str, Version | Dataset]) -> Iterator[tuple[str, str]]:
@@ -42,20 +46,40 @@ def _of_tune(config: Settings, base: Version) -> Iterator[tuple[str, str]]:
     if isinstance(tune, TuneLastLayers) and blocks is not None and tune.n > blocks:
         text = _("%(base)s has %(blocks)s blocks, so no %(last)s can move.")
         yield "config.tune.n", text % {"base": base, "blocks": blocks, "last": tune.n}
+    if isinstance(tune, (TuneLokr, TuneOft)) and _root_config(base).get("model_type") in CONV1D:
+        text = _("PEFT cannot put %(kind)s on this model's layers, which are of the kind Conv1D, as GPT-2's are")
+        yield "config.tune", text % {"kind": tune.kind} + "."
+    if isinstance(tune, TuneFourier) and (most := _weights_of_smallest_layer(base, tune.target)) < tune.frequencies:
+        text = _("The smallest of these layers has %(most)s weights, so it cannot have %(frequencies)s frequencies.")
+        yield "config.tune.frequencies", text % {"most": most, "frequencies": tune.frequencies}
     length = getattr(tune, "length", 0)
     if base.context_length is not None and length >= base.context_length:
         text = _("%(base)s holds %(context)s tokens: %(length)s in front of every text leave no room for any.")
         yield "config.tune.length", text % {"base": base, "context": base.context_length, "length": length}
 
 
-def _blocks(base: Version) -> int | None:
-    """How many blocks the model has that a version stands on, as its config.json says; None where it does not say."""
+def _root_config(base: Version) -> dict[str, Any]:
+    """The config.json of the model that a version stands on; {} where it cannot be read."""
     try:
         config = json.loads((base.chain()[0].folder / "config.json").read_text("utf-8"))
     except (OSError, ValueError):
-        return None
-    config = config.get("text_config", config)
+        return {}
+    return config.get("text_config", config)
+
+
+def _blocks(base: Version) -> int | None:
+    """How many blocks the model has that a version stands on; None where it does not say."""
+    config = _root_config(base)
     return config.get("num_hidden_layers", config.get("n_layer"))
+
+
+def _weights_of_smallest_layer(base: Version, target: Target) -> float:
+    """Of the layers that an adapter would be put on; infinite where they cannot be found."""
+    try:
+        sizes = [math.prod(shape) for shape in linear_layers(base.chain()[0].folder, target).values()]
+    except ValueError:
+        return math.inf
+    return min(sizes, default=math.inf)
 
 
 def _of_rows(method: str, config: Settings, data: Dataset) -> Iterator[tuple[str, str]]:

@@ -43,7 +43,7 @@ class Loaded:
 
     `model` is always the transformers model itself (LlamaForCausalLM, …): adapters live inside its layers and virtual tokens at its trunk, so
     its forward, its trunk (`model.base_model`) and its config are used as if none were there. `pefts` are PEFT's handles on the same
-    modules, one for each of its kinds of adapter. `adapters` are the names of the chain's links, adapters, prefixes and soft prompts
+    modules, one for each of its kinds of adapter, and for each VeRA adapter. `adapters` are the names of the chain's links, adapters, prefixes and soft prompts
     alike, lowest first: on and frozen. `trainable` names the one that is being trained. `on`: those that are on now.
     `hard_prompt` is put around every prompt by text.encode_prompt; `shortened` counts the prompts for which that had to leave out examples.
     """
@@ -244,14 +244,49 @@ def wrap(loaded: Loaded, config: PeftConfig, name: str) -> PeftModel:
     # The registry knows the parent; a path of this machine would say nothing elsewhere.
     config.base_model_name_or_path = None
     kind = getattr(config.peft_type, "value", config.peft_type)
-    if kind in loaded.pefts:
+    if kind == "VERA":
+        # PEFT finds bare layers alone, and all VeRA adapters of one handle share the first one's random matrices.
+        kind = f"VERA {name}"
+        with bare(loaded.model):
+            _new_handle(loaded, kind, config, name)
+    elif kind in loaded.pefts:
         loaded.pefts[kind].add_adapter(name, config, autocast_adapter_dtype=False)
     else:
-        loaded.pefts[kind] = PeftModel(loaded.model, config, adapter_name=name, autocast_adapter_dtype=False)
-        # Left there, the next kind of adapter would take the configs of this one for its own.
-        if hasattr(loaded.model, "peft_config"):
-            del loaded.model.peft_config
+        _new_handle(loaded, kind, config, name)
     return loaded.pefts[kind]
+
+
+def _new_handle(loaded: Loaded, kind: str, config: PeftConfig, name: str) -> None:
+    loaded.pefts[kind] = PeftModel(loaded.model, config, adapter_name=name, autocast_adapter_dtype=False)
+    # Left there, the next kind of adapter would take the configs of this one for its own.
+    if hasattr(loaded.model, "peft_config"):
+        del loaded.model.peft_config
+
+
+def wrapped_layers(model: nn.Module) -> dict[str, BaseTunerLayer]:
+    """The layers that adapters are wrapped around, by name; of wrappers around wrappers the outermost."""
+    found: dict[str, BaseTunerLayer] = {}
+    for name, module in model.named_modules():
+        if isinstance(module, BaseTunerLayer) and not any(name.startswith(f"{outer}.") for outer in found):
+            found[name] = module
+    return found
+
+
+@contextmanager
+def bare(model: nn.Module) -> Iterator[None]:
+    """For the time of the block the layers stand there without their adapters; what is wrapped around them meanwhile is then around those too."""
+    wrappers = wrapped_layers(model)
+    for name, wrapper in wrappers.items():
+        model.set_submodule(name, wrapper.get_base_layer())
+    try:
+        yield
+    finally:
+        for name, wrapper in wrappers.items():
+            now = model.get_submodule(name)
+            if isinstance(now, BaseTunerLayer):
+                now.base_layer = wrapper
+            else:
+                model.set_submodule(name, wrapper)
 
 
 def put_head(loaded: Loaded, name: str, head: nn.Module) -> None:

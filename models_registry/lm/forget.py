@@ -1,5 +1,6 @@
 """Taking a link out of a loaded model again: an adapter, prefix or soft prompt that makes room for others over the same base."""
 
+from peft.tuners.vera.layer import VeraLayer
 from peft.utils import ModulesToSaveWrapper
 
 from . import leading
@@ -12,6 +13,10 @@ def forget(loaded: Loaded, name: str) -> None:
     for peft in loaded.pefts.values():
         if name in peft.peft_config:
             peft.delete_adapter(name)
+    if loaded.pefts.pop(f"VERA {name}", None):  # it had wrappers of its own
+        for place, module in list(loaded.model.named_modules()):
+            if isinstance(module, VeraLayer) and not module.vera_lambda_b:
+                loaded.model.set_submodule(place, module.base_layer)
     for module in loaded.model.modules():
         if isinstance(module, Bottlenecks) and name in module.adapters:
             del module.adapters[name]

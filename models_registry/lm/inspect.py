@@ -75,6 +75,26 @@ def describe(folder: Path) -> Facts:
     )
 
 
+def linear_layers(folder: Path, target: str = "all_linear") -> dict[str, list[int]]:
+    """Shapes of the matrices in a full model's blocks, by name: of all, of the attention, or of the MLP. Raises ValueError where it cannot be read."""
+    try:
+        weights = _weights(Path(folder), "model.safetensors")
+    except _Broken as error:
+        raise ValueError(error.problem) from None
+    matrices = {
+        name: entry["shape"]
+        for name, entry in weights.items()
+        if len(entry["shape"]) == 2 and any(part.isdecimal() for part in name.split("."))
+    }
+    return {name: shape for name, shape in matrices.items() if target in ("all_linear", place(name))}
+
+
+def place(name: str) -> str:
+    """Whether a layer belongs to the attention or to the MLP, from the name of what it stands in."""
+    parents = name.removesuffix(".weight").split(".")[:-1]
+    return "attention" if any("attn" in part or "attention" in part for part in parents) else "mlp"
+
+
 def refusal(path: Path) -> str | None:
     """Why a file of a model folder is left out, or None when it may come along."""
     if path.suffix.lower() in _PICKLES or path.name.endswith(".bin.index.json"):

@@ -1,12 +1,18 @@
 """Folding the adapters of a chain into the weights of its model: exact for adapters that are linear, impossible for all others."""
 
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
 from peft.tuners.tuners_utils import BaseTunerLayer
 from peft.utils import ModulesToSaveWrapper
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from . import leading
 from .bottleneck_loader import Bottlenecks
-from .chain import Loaded, active_head, use
+from .chain import Loaded, active_head, use, wrapped_layers
 from .problems import Problem, Unfit, _
 
 
@@ -19,14 +25,9 @@ def merge(loaded: Loaded) -> None:
     if loaded.labels:
         loaded.model.config.id2label = dict(enumerate(loaded.labels))
         loaded.model.config.label2id = {label: number for number, label in enumerate(loaded.labels)}
-    layers = [(name, module) for name, module in loaded.model.named_modules() if isinstance(module, BaseTunerLayer)]
-    for _name, layer in reversed(
-        layers
-    ):  # an adapter that lies on others is wrapped around them: from inside to outside
-        layer.merge(adapter_names=list(loaded.adapters))
-    for name, layer in layers:
-        if not any(name.startswith(f"{outer}.") for outer, _layer in layers):
-            _put(loaded.model, name, layer.get_base_layer())
+    for name, wrapper in wrapped_layers(loaded.model).items():
+        _fold(wrapper, loaded.adapters)
+        loaded.model.set_submodule(name, wrapper.get_base_layer())
     if isinstance(getattr(loaded.model, "score", None), ModulesToSaveWrapper):
         loaded.model.score = active_head(loaded)
     loaded.pefts, loaded.adapters = {}, ()
@@ -52,7 +53,7 @@ def reasons_against(loaded: Loaded) -> list[Problem]:
         )
     if loaded.hard_prompt is not None:
         problems.append(Problem(_("a hard prompt is words, which cannot be merged into weights")))
-    if any(_dora_on_others(module) for module in loaded.model.modules()):
+    if any(_dora_on_others(wrapper) for wrapper in wrapped_layers(loaded.model).values()):
         problems.append(Problem(_("a DoRA adapter that shares a layer with other adapters cannot be merged exactly")))
     for module in loaded.model.modules():
         if isinstance(module, BaseTunerLayer) and not hasattr(module, "merge"):
@@ -61,12 +62,42 @@ def reasons_against(loaded: Loaded) -> list[Problem]:
     return list(dict.fromkeys(problems))
 
 
-def _dora_on_others(module: nn.Module) -> bool:
-    if not isinstance(module, BaseTunerLayer) or not any(getattr(module, "use_dora", {}).values()):
-        return False
-    return isinstance(module.base_layer, BaseTunerLayer) or len(module.lora_A) > 1
+def _fold(wrapper: BaseTunerLayer, names: Sequence[str]) -> None:
+    """Make the layer within do what it does with the adapters around it."""
+    around = [module for module in wrapper.modules() if isinstance(module, BaseTunerLayer)]
+    if sum(name in _names_on(module) for module in around for name in names) > 1 and _is_linear(wrapper):
+        _fold_together(wrapper)
+        return
+    for module in reversed(around):
+        module.merge(adapter_names=list(names))
 
 
-def _put(model: nn.Module, name: str, module: nn.Module) -> None:
-    parent, _, child = name.rpartition(".")
-    setattr(model.get_submodule(parent), child, module)
+@torch.no_grad()
+def _fold_together(wrapper: BaseTunerLayer) -> None:
+    """What several adapters do together, read off at the unit vectors. PEFT folds them one by one, and is wrong where one adapter's change
+    depends on the others: DoRA divides by the norm of the bare weights, and rotations (OFT) do not commute."""
+    layer: Any = wrapper.get_base_layer()
+    whole: Any = copy.deepcopy(wrapper).float()
+    weight = whole.get_base_layer().weight
+    size = weight.shape[0 if isinstance(layer, Conv1D) else 1]
+    nothing = whole(weight.new_zeros(1, size))
+    columns = whole(torch.eye(size, device=weight.device)) - nothing  # (in, out)
+    layer.weight.copy_(columns if isinstance(layer, Conv1D) else columns.T)
+    if layer.bias is not None:
+        layer.bias.copy_(nothing[0])
+
+
+def _is_linear(wrapper: BaseTunerLayer) -> bool:
+    return isinstance(wrapper.get_base_layer(), (nn.Linear, Conv1D))
+
+
+def _names_on(module: BaseTunerLayer) -> set[str]:
+    """The adapters that this wrapper holds."""
+    return {name for part in module.adapter_layer_names for name in getattr(module, part)}
+
+
+def _dora_on_others(wrapper: BaseTunerLayer) -> bool:
+    """Whether a DoRA shares a layer that is looked up rather than multiplied."""
+    around = [module for module in wrapper.modules() if isinstance(module, BaseTunerLayer)]
+    doras = any(any(getattr(module, "use_dora", {}).values()) for module in around)
+    return doras and not _is_linear(wrapper) and sum(len(_names_on(module)) for module in around) > 1

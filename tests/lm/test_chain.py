@@ -7,9 +7,10 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-from models_registry.lm.chain import adapter_off, load, using
+from models_registry.lm.chain import adapter_off, add_adapter, load, using
+from models_registry.lm.forget import forget
 from models_registry.lm.tuning.apply import apply, counts, save, trained_parameters
-from models_registry.lm.tuning.config import TuneAll, TuneLora
+from models_registry.lm.tuning.config import TuneAll, TuneLora, TuneVera
 
 from . import tiny
 
@@ -96,6 +97,28 @@ def test_an_adapter_for_another_model_is_refused(folders, tmp_path):
     saved = tiny.adapter([folders["llama"]], tmp_path / "adapter", seed=1)
     with pytest.raises(ValueError, match=r"target_modules|not fit|not found"):
         load([folders["gpt2"], saved])
+
+
+def test_a_vera_that_is_forgotten_leaves_nothing_behind_and_what_lies_over_it_stays(folders, tmp_path):
+    saved = {}
+    for rank in (4, 8):
+        loaded = load([folders["llama"]], trainable=TuneVera(rank=rank))
+        with torch.no_grad():
+            for parameter in trained_parameters(loaded).values():
+                parameter.add_(0.1)
+        save(loaded, saved.setdefault(rank, tmp_path / f"vera{rank}"))
+    loaded = load([folders["llama"]])
+    names = {id(module): name for name, module in loaded.model.named_modules()}
+    for rank, folder in saved.items():
+        add_adapter(loaded, folder, f"v{rank}")
+    for rank, folder in saved.items():
+        with using(loaded, [f"v{rank}"]):
+            torch.testing.assert_close(tiny.logits(loaded), tiny.logits(load([folders["llama"], folder])))
+    forget(loaded, "v4")
+    with using(loaded, ["v8"]):
+        torch.testing.assert_close(tiny.logits(loaded), tiny.logits(load([folders["llama"], saved[8]])))
+    forget(loaded, "v8")
+    assert {id(module): name for name, module in loaded.model.named_modules()} == names
 
 
 def test_a_chain_must_begin_with_a_model(folders, tmp_path):

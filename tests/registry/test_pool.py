@@ -21,12 +21,14 @@ def links(tiny_model, tmp_path_factory) -> dict:
     """One link of every kind over the tiny model, each with an effect."""
     from models_registry.lm import hard_prompt
     from models_registry.lm.tuning.apply import apply, save
-    from models_registry.lm.tuning.config import TuneIA3, TuneLora, TunePrefix, TuneSerial, TuneSoftPrompt
+    from models_registry.lm.tuning.config import TuneIA3, TuneLora, TunePrefix, TuneSerial, TuneSoftPrompt, TuneVera
 
     kinds = {
         "lora": TuneLora(rank=2),
         "ia3": TuneIA3(),
         "serial": TuneSerial(),
+        "vera": TuneVera(rank=8),
+        "other_vera": TuneVera(rank=16),
         "prefix": TunePrefix(length=3),
         "soft": TuneSoftPrompt(length=4, init="random"),
         "other_soft": TuneSoftPrompt(length=7, init="random"),

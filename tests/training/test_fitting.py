@@ -1,6 +1,8 @@
 """What settings, versions and data cannot do together is said in the form, before anything waits in the queue."""
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from models_registry.models import Head, Kind
 from tests import factories
@@ -13,6 +15,11 @@ from .test_actions import version
 pytestmark = pytest.mark.django_db
 
 BOTH = ("train", "heldout")
+
+
+@pytest.fixture(autouse=True)
+def store_of_its_own(settings, tmp_path):
+    settings.ARTIFACTS = tmp_path  # what a version's folder holds is looked at here
 
 
 def ranked(*rankings: str, splits: tuple[str, ...] = BOTH) -> list[dict]:
@@ -63,6 +70,35 @@ def test_no_more_blocks_move_than_there_are():
     said = refused("finetune", {"tune": {"kind": "last_layers", "n": 3}}, base=base, dataset=make.dataset())
     assert said == {"config.tune.n": ["two:v1 has 2 blocks, so no 3 can move."]}
     assert queued("finetune", {"tune": {"kind": "last_layers", "n": 2}}, base=base, dataset=make.dataset())
+
+
+@pytest.mark.parametrize("kind", ["lokr", "oft"])
+def test_what_peft_cannot_put_on_gpt2_is_said_beforehand(kind):
+    base = version("two")
+    base.folder.mkdir(parents=True)
+    (base.folder / "config.json").write_text('{"model_type": "gpt2", "n_layer": 2}')
+    said = refused("finetune", {"tune": {"kind": kind}}, base=base, dataset=make.dataset())
+    assert f"PEFT cannot put {kind} on this model's layers" in said["config.tune"][0]
+    (base.folder / "config.json").write_text('{"model_type": "llama", "num_hidden_layers": 2}')
+    assert queued("finetune", {"tune": {"kind": kind}}, base=base, dataset=make.dataset())
+
+
+def test_no_more_waves_than_the_smallest_layer_has_weights():
+    base = version("small")
+    base.folder.mkdir(parents=True)
+    shapes = {
+        "model.embed_tokens": (5, 4),
+        "model.layers.0.self_attn.k_proj": (4, 8),
+        "model.layers.0.mlp.up_proj": (9, 8),
+    }
+    tensors = {f"{name}.weight": np.zeros(shape, dtype="float32") for name, shape in shapes.items()}
+    save_file(tensors, base.folder / "model.safetensors")
+    tune = {"kind": "fourier", "frequencies": 33}
+    said = refused("finetune", {"tune": tune}, base=base, dataset=make.dataset())
+    assert said == {
+        "config.tune.frequencies": ["The smallest of these layers has 32 weights, so it cannot have 33 frequencies."]
+    }
+    assert queued("finetune", {"tune": tune | {"target": "mlp"}}, base=base, dataset=make.dataset())
 
 
 def test_a_reward_model_needs_held_out_rankings():

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from .. import bottleneck, leading, soft_prompts
+from .. import bottleneck, inspect, leading, soft_prompts
 from ..blocks import blocks, final_norms, part
 from ..chain import Loaded, active_head, adapter_off, head_of, put_head, use, wrap
 from ..heads import score_head
@@ -219,15 +219,11 @@ def _linear_layers(model: PreTrainedModel, target: str) -> list[str]:
             continue
         if isinstance(module, BaseTunerLayer):
             wrapped = name + "."
-        if isinstance(_inner(module), (nn.Linear, Conv1D)) and (target == "all_linear" or _place(name) == target):
+        if isinstance(_inner(module), (nn.Linear, Conv1D)) and (
+            target == "all_linear" or inspect.place(name) == target
+        ):
             names.append(name)
     return names
-
-
-def _place(name: str) -> str:
-    """Whether a layer belongs to the attention or to the MLP, from the name of what it stands in."""
-    parents = name.split(".")[:-1]
-    return "attention" if any("attn" in part or "attention" in part for part in parents) else "mlp"
 
 
 def trained_parameters(loaded: Loaded) -> dict[str, nn.Parameter]:
