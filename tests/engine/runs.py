@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -63,10 +62,35 @@ def go(folder: Path, **options: Any) -> int:
             signal.signal(number, handler)
 
 
+# The command line, whose whole group gets a signal when it has told of a step. From outside, the signal could come when all is over.
+SIGNALLED = """
+import os, sys
+from training.engine.__main__ import main
+from training.engine.context import Context
+number, at, key, folder = int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]
+tell = Context.event
+def event(self, step, **numbers):
+    tell(self, step, **numbers)
+    if step >= at and key in numbers:
+        os.killpg(0, number)
+Context.event = event
+sys.exit(main([folder]))
+"""
+
+
 def start(folder: Path) -> subprocess.Popen:
     """The command line, as a launcher calls it, in a process group of its own."""
+    return _start("-m", "training.engine", str(folder))
+
+
+def start_and_signal(number: signal.Signals, folder: Path, step: int, key: str = "loss") -> subprocess.Popen:
+    """The same, and the group gets a signal at this step, in an event that has `key`."""
+    return _start("-c", SIGNALLED, str(int(number)), str(step), key, str(folder))
+
+
+def _start(*command: str) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "training.engine", str(folder)],
+        [sys.executable, *command],
         cwd=ROOT,
         start_new_session=True,
         stdout=subprocess.DEVNULL,
@@ -76,15 +100,10 @@ def start(folder: Path) -> subprocess.Popen:
     )
 
 
-def wait_for_step(folder: Path, process: subprocess.Popen, step: int, seconds: float = 90, key: str = "loss") -> None:
-    """Until events.jsonl shows this step, in an event that has `key`."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if any(event.get("step", 0) >= step for event in events(folder) if key in event):
-            return
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.01)
-    raise AssertionError(f"step {step} was not reached in {seconds} s")
+def ended(process: subprocess.Popen) -> tuple[int, str]:
+    """Its exit code, and what it said."""
+    said = process.communicate(timeout=600)[1]
+    return process.returncode, said
 
 
 def events(folder: Path) -> list[dict[str, Any]]:

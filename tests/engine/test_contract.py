@@ -129,9 +129,9 @@ def test_while_one_process_works_on_a_run_a_second_refuses_and_touches_nothing(t
     assert not contract.is_running(folder)
     assert lock.acquire()
     assert contract.is_running(folder)
-    process = runs.start(folder)
-    assert process.wait(60) == 2
-    assert "Another process" in process.stderr.read()
+    code, said = runs.ended(runs.start(folder))
+    assert code == 2
+    assert "Another process" in said
     assert not (folder / "status.json").exists()
 
 
@@ -202,13 +202,17 @@ def test_every_setting_says_what_it_is(name):
 
 
 @pytest.mark.slow
-def test_a_stop_before_the_first_step_loses_nothing(tmp_path, corpus):
+def test_a_stop_before_the_first_step_loses_nothing(tmp_path, corpus, monkeypatch):
     folder = runs.write_run(tmp_path / "run", "pretrain", {**runs.TINY, "max_steps": 3}, {"dataset": corpus})
-    process = runs.start(folder)
-    while not (folder / "status.json").exists():
-        assert process.poll() is None, process.stderr.read()
-    os.killpg(process.pid, signal.SIGTERM)
-    assert process.wait(60) == contract.STOPPED == 75
+    begin = contract.Status.begin
+
+    def begin_and_stop(self) -> None:
+        begin(self)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(contract.Status, "begin", begin_and_stop)
+    assert runs.go(folder) == contract.STOPPED == 75
+    monkeypatch.undo()
     assert runs.status(folder)["state"] == "stopped"
     assert runs.go(folder) == 0
     assert runs.status(folder)["attempt"] == 2

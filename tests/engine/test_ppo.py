@@ -1,7 +1,6 @@
 """PPO on real tiny models: exact at its start, better at its end, the same whether or not it was interrupted."""
 
 import json
-import os
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -225,8 +224,8 @@ def test_it_learns_what_a_python_function_rewards(tune, lr, ppo_run):
 
 def test_it_runs_from_the_command_line_against_a_reward_model(ppo_run, judge):
     folder = ppo_run(tune=ALL)
-    process = runs.start(folder)
-    assert process.wait(120) == 0, process.stderr.read()
+    code, said = runs.ended(runs.start(folder))
+    assert code == 0, said
     status = runs.status(folder)
     assert status["state"] == "complete"
     assert status["trained_parameters"] == status["total_parameters"] > 0
@@ -347,10 +346,8 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(config, ppo_run):
     assert runs.go(whole) == 0
     stopped = ppo_run("stopped", **config)
     for step in (2, 6):
-        process = runs.start(stopped)
-        runs.wait_for_step(stopped, process, step, key="ratio")
-        os.killpg(process.pid, signal.SIGTERM)
-        assert process.wait(60) == 75, process.stderr.read()
+        code, said = runs.ended(runs.start_and_signal(signal.SIGTERM, stopped, step, key="ratio"))
+        assert code == 75, said
     assert runs.go(stopped) == 0
     assert [event["attempt"] for event in runs.events(stopped) if event.get("kind") == "attempt"] == [1, 2, 3]
     assert runs.weights(stopped) == runs.weights(whole)

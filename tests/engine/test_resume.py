@@ -1,6 +1,5 @@
 """Interrupted equals uninterrupted, bit for bit on a CPU; a killed run loses only what came after its last checkpoint."""
 
-import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -52,10 +51,8 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(kind, tmp_path, pretra
     assert runs.go(whole) == 0
 
     stopped = runs.write_run(tmp_path / "stopped", *order)
-    process = runs.start(stopped)
-    runs.wait_for_step(stopped, process, 20)
-    os.killpg(process.pid, signal.SIGTERM)
-    assert process.wait(60) == 75, process.stderr.read()
+    code, said = runs.ended(runs.start_and_signal(signal.SIGTERM, stopped, 20))
+    assert code == 75, said
     assert runs.status(stopped)["state"] == "stopped"
     at = runs.status(stopped)["checkpoint_step"]
     assert 20 <= at < STEPS
@@ -79,10 +76,8 @@ def test_a_killed_run_loses_what_came_after_its_last_checkpoint_and_nothing_else
     assert runs.go(whole) == 0
 
     killed = runs.write_run(tmp_path / "killed", *order)
-    process = runs.start(killed)
-    runs.wait_for_step(killed, process, 60)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait(60)
+    code, said = runs.ended(runs.start_and_signal(signal.SIGKILL, killed, 60))
+    assert code == -signal.SIGKILL, said
     assert runs.status(killed)["state"] == "running"  # nobody was left to say otherwise
     before = runs.events(killed)
     reached = max(event["step"] for event in before if "loss" in event)

@@ -1,7 +1,6 @@
 """Reward models from rankings: they learn, they say how well, they refuse what they cannot learn from, and they resume exactly."""
 
 import json
-import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -256,10 +255,8 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(tune, tmp_path, pretra
     whole = reward_run(tmp_path / "whole", [pretrained / "output"], snapshot, **config)
     assert runs.go(whole) == 0
     stopped = reward_run(tmp_path / "stopped", [pretrained / "output"], snapshot, **config)
-    process = runs.start(stopped)
-    runs.wait_for_step(stopped, process, 12)
-    os.killpg(process.pid, signal.SIGTERM)
-    assert process.wait(60) == 75, process.stderr.read()
+    code, said = runs.ended(runs.start_and_signal(signal.SIGTERM, stopped, 12))
+    assert code == 75, said
     assert runs.go(stopped) == 0
     assert runs.weights(stopped) == runs.weights(whole)
     assert runs.curves(stopped) == runs.curves(whole)
