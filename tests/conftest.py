@@ -1,5 +1,6 @@
 """Fixtures that every area may use: a real browser, and pages opened in it as a person."""
 
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -11,31 +12,43 @@ from tests import browser
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 DESKTOP = {"viewport": {"width": 1440, "height": 900}}
+PATIENCE = 60_000  # milliseconds; a busy machine is slow, and only what fails takes so long
+LOADED = "addEventListener('load', () => document.documentElement.setAttribute('data-loaded', ''))"
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator:
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=browser.find(), args=browser.ARGUMENTS)
+        launched = playwright.chromium.launch(
+            executable_path=browser.find(), args=browser.ARGUMENTS, timeout=2 * PATIENCE
+        )
         yield launched
         launched.close()
 
 
 @pytest.fixture
 def open_page(chromium, live_server) -> Iterator[Callable]:
-    """`open_page(path, user)`: a new page, signed in. A page in which a script broke fails the test."""
+    """`open_page(path, user)`: a new page, signed in. A page in which a script broke fails the test.
+
+    Whatever is done on a page waits until it has loaded, also after a link or a form: before that, its scripts hear nothing.
+    """
     contexts, broken = [], []
 
     def open_page(path: str, user: User | None = None, **options: object):
         context = chromium.new_context(base_url=live_server.url, **{**DESKTOP, "locale": "en", **options})
         contexts.append(context)
-        context.set_default_timeout(5000)
+        context.set_default_timeout(PATIENCE)
+        context.add_init_script(LOADED)
         context.on("weberror", lambda error: broken.append(str(error.error)))
         if user is not None:
             sign_in(context, user)
         page = context.new_page()
+        page.add_locator_handler(
+            page.locator("html:not([data-loaded])"), lambda: None
+        )  # Playwright waits until it is gone
         page.goto(path)
         return page
 
@@ -48,4 +61,7 @@ def open_page(chromium, live_server) -> Iterator[Callable]:
     yield open_page
     for context in contexts:
         context.close()
+    for thread in threading.enumerate():
+        if "(process_request_thread)" in thread.name:  # an answer that is still written, to the database too
+            thread.join(60)
     assert broken == []

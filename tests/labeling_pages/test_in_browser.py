@@ -1,7 +1,10 @@
 """The pages in a real browser: what changes while one looks, and that every page fits a phone."""
 
+import re
+
 import pytest
 from django.urls import reverse
+from playwright.sync_api import expect
 
 from jobs.worker import run_all_waiting
 from labeling import actions
@@ -28,27 +31,28 @@ def test_from_a_new_project_to_imported_tasks(open_page, admin):
     page.click(".btn:has-text('Import prompts')")
     page.fill("[name=text]", '{"prompt": "What is rain?", "completions": ["Water.", "Wet."]}\nnonsense')
     page.click("text=Look at it")
-    assert "Line 2: this is no JSON" in page.inner_text("main")
+    expect(page.locator("main")).to_contain_text("Line 2: this is no JSON")
     page.click("text=Import 1 good row")
     page.wait_for_selector(".job progress")
     run_all_waiting()
     page.wait_for_selector("text=1 task is new.")  # the page follows the job by itself
     page.click("text=Open the result")
-    assert page.inner_text(".steps [aria-current]") == "Invite people"
+    expect(page.locator(".steps [aria-current]")).to_have_text("Invite people")
 
 
 def test_the_list_follows_what_is_typed_and_so_does_the_address(open_page, admin, ranked):
     page = open_page(reverse("project-tasks", args=[ranked.slug]), admin)
+    rows = page.locator("#list tbody tr")
     page.fill("input[type=search]", "to 2")
-    page.wait_for_function("document.querySelectorAll('#list tbody tr').length === 1")
-    assert "q=to+2" in page.url or "q=to%202" in page.url
+    expect(rows).to_have_count(1)
+    expect(page).to_have_url(re.compile(r"q=to(\+|%20)2"))
     page.reload()
-    assert page.input_value("input[type=search]") == "to 2"
-    assert page.locator("#list tbody tr").count() == 1
+    expect(page.locator("input[type=search]")).to_have_value("to 2")
+    expect(rows).to_have_count(1)
     page.select_option("[name=state]", "complete")
     page.wait_for_selector("text=No task fits")
     page.go_back()
-    page.wait_for_function("document.querySelectorAll('#list tbody tr').length === 1")
+    expect(rows).to_have_count(1)
 
 
 def test_the_look_at_a_file_follows_how_it_is_read(open_page, admin, tmp_path):
@@ -60,7 +64,7 @@ def test_the_look_at_a_file_follows_how_it_is_read(open_page, admin, tmp_path):
     page.wait_for_selector("button:has-text('Store 2 rows')")
     page.select_option("[name=separator]", "line")
     page.wait_for_selector("button:has-text('Store 3 rows')")
-    assert "separator=line" in page.url
+    expect(page).to_have_url(re.compile("separator=line"))
     assert "csrf" not in page.url
     page.select_option("[name=separator]", "other")
     page.wait_for_selector("[name=separator_text]")
@@ -82,7 +86,7 @@ def test_freezing_and_exporting(open_page, admin, ranked):
     page.wait_for_selector("text=Download 11 rows")  # 6 pairs and 5; the tie is left out
     page.click("text=Two rows, one each way")
     page.wait_for_selector("text=Download 13 rows")
-    assert "ties=both" in page.url
+    expect(page).to_have_url(re.compile("ties=both"))
     with page.expect_download() as download:
         page.click("text=Download 13 rows")
     assert len(download.value.path().read_text().splitlines()) == 13
@@ -92,6 +96,7 @@ def test_a_danger_is_confirmed_first(open_page, admin, ranked):
     page = open_page(reverse("project-settings", args=[ranked.slug]), admin)
     page.click("text=Archive project")
     page.click("#confirm [value=no]")
+    expect(page.locator("#confirm")).to_be_hidden()
     ranked.refresh_from_db()
     assert ranked.state == "open"
     page.click("text=Archive project")

@@ -1,7 +1,10 @@
 """Setting a project up by hand: the question editor and its preview, an answer checked while it is typed, many tasks changed at once."""
 
+import re
+
 import pytest
 from django.urls import reverse
+from playwright.sync_api import expect
 
 from labeling import actions
 from labeling.models import Project
@@ -29,9 +32,9 @@ def test_questions_are_put_together_and_shown_as_the_board_asks_them(open_page, 
     page.fill("#q1-options", "warm\ncold")
     page.press("#q1-options", "Tab")
     page.wait_for_selector("#preview >> text=warm")
-    assert page.input_value("#q1-options") == "warm\ncold"  # the preview alone was swapped
+    expect(page.locator("#q1-options")).to_have_value("warm\ncold")  # the preview alone was swapped
     page.click("li:nth-child(2) >> text=Up")
-    page.wait_for_function("document.querySelector('#q0-title').value === 'Which tone?'")
+    expect(page.locator("#q0-title")).to_have_value("Which tone?")
     page.fill("#q1-high", "99")
     page.click("text=Save questions")
     page.wait_for_selector("text=a scale goes up, in 2 to 10 steps")
@@ -54,7 +57,7 @@ def test_an_answer_is_checked_while_it_is_typed(open_page, admin, project):
     page.fill("[name=explanation]", "D makes it up.")
     page.click("text=Keep this answer")
     page.wait_for_selector("#problems >> text=it ends here")
-    assert page.input_value("[name=explanation]") == "D makes it up."  # what was typed is still there
+    expect(page.locator("[name=explanation]")).to_have_value("D makes it up.")  # what was typed is still there
     page.fill("[name=constraints]", "A > D, B >= C")
     page.wait_for_selector("#constraints-look >> text=B may not lose to C")
     page.select_option("[name=kind]", "practice")
@@ -66,7 +69,7 @@ def test_an_answer_is_checked_while_it_is_typed(open_page, admin, project):
     page.wait_for_selector("text=The task is an ordinary one again")
     actions.set_gold(actor=admin, task=task, kind="gold", constraints="A > D", explanation="D makes it up.")
     page.goto(reverse("project-known", args=[project.slug]))
-    assert "D makes it up." in page.inner_text("main")
+    expect(page.locator("main")).to_contain_text("D makes it up.")
     page.click("text=Unmark")
     page.click("#confirm [value=yes]")
     page.wait_for_selector("text=No known answer yet")
@@ -75,20 +78,20 @@ def test_an_answer_is_checked_while_it_is_typed(open_page, admin, project):
 def test_many_tasks_are_changed_at_once_with_the_filters_kept(open_page, admin, project):
     actions.create_batch(actor=admin, project=project, name="Round 1")
     page = open_page(reverse("project-tasks", args=[project.slug]), admin)
+    page.locator("#list").evaluate("list => list.setAttribute('data-old', '')")
     page.fill("input[type=search]", "Prompt")
-    page.wait_for_url("**q=Prompt**")
-    page.wait_for_function("!document.querySelector('.htmx-request, .htmx-swapping, .htmx-settling')")
+    page.locator("#list:not([data-old])").wait_for()
     page.click("text=Change several tasks")
     page.click("text=Set priority")
     page.wait_for_selector("#problems >> text=Choose at least one task.")
     page.check("[data-tick-all]")
-    assert page.inner_text("[data-ticked]") == "3"
+    expect(page.locator("[data-ticked]")).to_have_text("3")
     page.uncheck("#list tbody tr:last-child [name=tasks]")
-    assert page.evaluate("document.querySelector('[data-tick-all]').indeterminate")
+    expect(page.locator("[data-tick-all]")).to_be_checked(indeterminate=True)
     page.select_option("#change [name=batch]", label="Round 1")
     page.click("text=Put in batch")
     page.wait_for_selector("text=2 tasks are in the batch “Round 1” now.")
-    assert "q=Prompt" in page.url
+    expect(page).to_have_url(re.compile("q=Prompt"))
     page.click("text=Change several tasks")
     page.check("[name=which][value=all]")
     page.fill("#change [name=priority]", "4")

@@ -1,6 +1,7 @@
 """From a link to the first ranking, and a pause in between, as people do it."""
 
 import pytest
+from playwright.sync_api import expect
 
 from labeling.models import Desk, Ranking
 from people.models import Role, User
@@ -23,12 +24,12 @@ def test_somebody_is_invited_joins_ranks_is_paused_and_goes_on(open_page, live_s
     assert link.startswith(live_server.url)
 
     page = open_page(link.removeprefix(live_server.url), viewport={"width": 390, "height": 844})
-    assert project.name in page.inner_text("main")
+    expect(page.locator("main")).to_contain_text(project.name)
     page.fill("#id_username", "sari")
     page.fill("#id_password", "12345678")
     page.click("button:has-text('Make my account')")
     page.get_by_text("entirely numeric").wait_for()
-    assert page.input_value("#id_username") == "sari"
+    expect(page.locator("#id_username")).to_have_value("sari")
     page.fill("#id_password", "seven blue boats")
     page.click("button:has-text('Make my account')")
     page.wait_for_url(f"**/rank/{project.slug}/")

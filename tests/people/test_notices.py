@@ -3,6 +3,7 @@
 import pytest
 from django.core import mail
 from django.utils.translation import gettext_noop
+from playwright.sync_api import expect
 
 from people import notices
 from people.errors import Refusal
@@ -100,4 +101,4 @@ def test_the_browser_tells_what_has_just_happened_once(open_page):
         page.evaluate("() => htmx.ajax('GET', '/notices/bell/', {target: '#bell', swap: 'outerHTML'})")
         page.wait_for_selector("#bell[data-newest]")
     assert page.evaluate("window.told") == ["“Stories” is complete."]
-    assert page.get_attribute("#bell", "aria-label") == "1 unread notice"
+    expect(page.locator("#bell")).to_have_attribute("aria-label", "1 unread notice")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.db import connection
+from playwright.sync_api import expect
 
 from models_registry.actions import register_version
 from tests import factories
@@ -45,7 +46,6 @@ def supervised(live_server) -> Iterator[None]:
 def test_a_run_is_started_watched_stopped_and_resumed(open_page, supervised):
     data = make.dataset(name="Cats and mats")
     page = open_page("/runs/", factories.admin())
-    page.set_default_timeout(60_000)
     page.get_by_role("link", name="Start the first run").click()
     page.get_by_role("link", name="Pretrain").click()
     page.get_by_label("Cats and mats").check()
@@ -56,7 +56,7 @@ def test_a_run_is_started_watched_stopped_and_resumed(open_page, supervised):
     page.get_by_label("Rank r").wait_for()
     page.get_by_text("All weights", exact=True).click()
     page.get_by_label("Rank r").wait_for(state="detached")
-    assert page.get_by_label("Epochs").input_value() == "9999"
+    expect(page.get_by_label("Epochs")).to_have_value("9999")
 
     page.get_by_label("Batch size").fill("none")
     page.get_by_role("button", name="Start run").click()
@@ -103,12 +103,13 @@ def test_the_table_keeps_its_place_while_it_looks_again(open_page):
     runs = [make.run(actor=admin, name=f"Number {n}", inputs={"dataset": data}) for n in range(3)]
     Run.objects.filter(pk=runs[0].pk).update(state=Run.State.RUNNING)
     page = open_page("/runs/", admin, viewport={"width": 390, "height": 800})
-    page.locator("#runs-table .table").get_by_role("link", name="Number 1").focus()
+    link = page.locator("#runs-table .table").get_by_role("link", name="Number 1")
+    link.focus()
     page.locator("#runs-table .scroll").evaluate("part => (part.scrollLeft = 150)")
     page.locator("#runs-table").evaluate("part => (part.dataset.old = 'yes')")
     page.locator("#runs-table:not([data-old])").wait_for()
     assert page.locator("#runs-table .scroll").evaluate("part => part.scrollLeft") == 150
-    assert page.evaluate("document.activeElement.textContent") == "Number 1"
+    expect(link).to_be_focused()
 
 
 @pytest.mark.parametrize("address", ["/runs/", "/models/"])
@@ -131,14 +132,15 @@ def test_rows_are_filled_in_as_a_table_and_what_a_choice_rules_out_is_hidden(ope
     page.get_by_label("Its words 1").fill("bagus")
     page.locator("#id_config_labels ~ button").click()
     page.get_by_label("Label 2").fill("bad")
-    assert page.locator("#id_config_labels").input_value() == '{"good":"bagus","bad":""}'
+    labels = page.locator("#id_config_labels")
+    expect(labels).to_have_value('{"good":"bagus","bad":""}')
     page.get_by_role("table", name="Words of the labels").get_by_role("button").first.click()
-    assert page.locator("#id_config_labels").input_value() == '{"bad":""}'
+    expect(labels).to_have_value('{"bad":""}')
     page.get_by_label("Input 1").fill("line one\nline two")
-    assert page.locator("#id_config_examples").input_value() == '[{"input":"line one\\nline two","output":""}]'
+    expect(page.locator("#id_config_examples")).to_have_value('[{"input":"line one\\nline two","output":""}]')
     page.get_by_role("button", name="Start run").click()
     page.get_by_role("alert").wait_for()
-    assert page.get_by_label("Input 1").input_value() == "line one\nline two"
+    expect(page.get_by_label("Input 1")).to_have_value("line one\nline two")
 
     page.goto(page.url.split("/runs/")[0] + "/runs/new/?method=prompt_tuning")
     text = page.get_by_label("Text to start from")

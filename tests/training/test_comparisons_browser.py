@@ -1,6 +1,7 @@
 """Comparing methods in a real browser: the menu follows the choices, all starts with one button, the table sorts and keeps its address."""
 
 import pytest
+from playwright.sync_api import expect
 
 from tests import factories
 from training.comparisons.models import Comparison
@@ -17,7 +18,6 @@ def test_methods_are_chosen_started_and_their_table_is_sorted(open_page, db):
     version("stories")
     labelled("Moods")
     page = open_page("/baselines/", factories.admin())
-    page.set_default_timeout(20_000)
     page.get_by_role("link", name="Compare methods").click()
     page.get_by_text("Classification", exact=True).click()
     page.get_by_role("combobox", name="Data").select_option(label="Moods · labelled texts · 40 of 80 rows held out")
@@ -39,11 +39,11 @@ def test_methods_are_chosen_started_and_their_table_is_sorted(open_page, db):
     page.locator(".scatter svg").wait_for()  # the table filled by itself
     page.get_by_role("link", name="Accuracy", exact=True).click()
     page.wait_for_url("**sort=quality**")
-    labels = page.locator("tbody th[scope=row] > a").all_inner_texts()
-    assert labels == ["Output layer", "(IA)³ adapter", "All weights"]
+    labels = page.locator("tbody th[scope=row] > a")
+    expect(labels).to_have_text(["Output layer", "(IA)³ adapter", "All weights"])
     page.get_by_label("Difference to").select_option(label="Output layer")
     page.wait_for_url("**to=2**")
-    assert page.get_by_text("+97.5").is_visible()
+    expect(page.get_by_text("+97.5")).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
@@ -54,11 +54,11 @@ def test_warnings_are_unfolded_by_keyboard_and_stay_so_while_the_table_fills(ope
     warning = {"id": "w", "text": "Some examples did not fit.", "params": {}}
     make.write_events(run.folder, {"kind": "note", "level": "warning", "message": warning})
     page = open_page(made.get_absolute_url(), made.created_by)
-    page.set_default_timeout(20_000)
-    page.locator("summary", has_text="1 warning").focus()
+    summary = page.locator("summary", has_text="1 warning")
+    summary.focus()
     page.keyboard.press("Enter")
     page.get_by_text("Some examples did not fit.").wait_for()
     Run.objects.filter(pk=run.pk).update(progress=0.8)
     page.get_by_text("80 %").wait_for()
-    assert page.get_by_text("Some examples did not fit.").is_visible()
-    assert page.evaluate("document.activeElement.tagName") == "SUMMARY"
+    expect(page.get_by_text("Some examples did not fit.")).to_be_visible()
+    expect(summary).to_be_focused()

@@ -3,6 +3,7 @@
 import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
+from playwright.sync_api import expect
 
 from people.errors import Refusal
 from people.models import AuditEntry, Role
@@ -179,11 +180,12 @@ def test_with_the_keyboard_alone_a_run_moves_to_the_front_and_the_focus_stays(op
         make.run(actor=admin, name=name)
     page = open_page("/runs/", admin)
     page.get_by_label("Choose two").check()
-    page.get_by_label("three: earlier").focus()
+    earlier = page.get_by_label("three: earlier")
+    earlier.focus()
     page.keyboard.press("Enter")
-    page.wait_for_function("document.querySelectorAll('.queue a')[1].innerText === 'three'")
-    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "three: earlier"
+    expect(page.locator(".queue a")).to_have_text(["one", "three", "two"])
+    expect(earlier).to_be_focused()
     page.keyboard.press("Enter")
-    page.wait_for_function("document.querySelectorAll('.queue a')[0].innerText === 'three'")
+    expect(page.locator(".queue a")).to_have_text(["three", "one", "two"])
     assert names() == ["three", "one", "two"]
-    assert page.get_by_label("Choose two").is_checked()  # what was ticked stays ticked
+    expect(page.get_by_label("Choose two")).to_be_checked()  # what was ticked stays ticked
