@@ -45,6 +45,8 @@ def request_cancel(*, actor: User, job: Job) -> Job:
         )
     if not job.is_active:
         raise Refusal(_("This has already ended; there is nothing left to cancel."), status=409)
+    if not job.can_be_cancelled:
+        raise Refusal(_("This cannot be cancelled: it carries out what is decided already."), status=409)
     job.cancel_requested = True
     if job.state == Job.State.WAITING:
         job.state = Job.State.CANCELLED

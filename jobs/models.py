@@ -57,5 +57,9 @@ class Job(models.Model):
         return self.state == self.State.WAITING and timezone.now() - self.created_at > LONG_WAIT
 
     @property
+    def can_be_cancelled(self) -> bool:
+        return registry.declared(self.what).can_be_cancelled
+
+    @property
     def title(self) -> str:
         return registry.declared(self.what).title

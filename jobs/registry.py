@@ -20,20 +20,26 @@ class Declared:
     title: str
     right: str  # who may see and cancel it besides the person who began it,
     place: Callable[[dict], Model | None]  # on the whole site or in this place, found from its arguments
+    can_be_cancelled: bool  # False: what it brings about holds already, and is only not carried out everywhere
 
 
 _declared: dict[str, Declared] = {}
 
 
 def job(
-    name: str, *, title: str, right: str, place: Callable[[dict], Model | None] = lambda arguments: None
+    name: str,
+    *,
+    title: str,
+    right: str,
+    place: Callable[[dict], Model | None] = lambda arguments: None,
+    can_be_cancelled: bool = True,
 ) -> Callable:
     """Declare a job function. `title` is a lazy translation, `right` one of people.permissions.Right, `place` where it is needed at least."""
 
     def declare(function: Callable[..., dict | None]) -> Callable[..., dict | None]:
         if name in _declared and _declared[name].function.__module__ != function.__module__:
             raise ValueError(f"Two jobs are named {name!r}.")
-        _declared[name] = Declared(function, title, right, place)
+        _declared[name] = Declared(function, title, right, place, can_be_cancelled)
         return function
 
     return declare

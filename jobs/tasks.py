@@ -57,11 +57,14 @@ class Progress:
         if now - self._last_write < self.SECONDS_BETWEEN_WRITES and done < total:
             return
         self._last_write = now
-        owned = Job.objects.filter(pk=self.job.pk, task_id=self.job.task_id)
-        if not owned.update(done=done, total=total, note=note[:200], heartbeat_at=timezone.now()):
-            raise Lost
+        self.write(done, total=total, note=note[:200], heartbeat_at=timezone.now())
         if self.cancelled:
             raise Cancelled
+
+    def write(self, done: int, **more: object) -> None:
+        """Only that. Inside the transaction of a step, `job.done` is where to go on if this worker dies, and a worker that lost the job writes nothing."""
+        if not Job.objects.filter(pk=self.job.pk, task_id=self.job.task_id).update(done=done, **more):
+            raise Lost
 
 
 @task(takes_context=True)

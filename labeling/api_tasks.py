@@ -1,7 +1,5 @@
 """REST: which tasks go to whom and when. Overlap, priorities, lanes, batches, scores, known answers, people's desks."""
 
-from collections.abc import Callable
-
 from django.contrib.auth.models import Group
 from django.db import transaction
 from django.shortcuts import get_object_or_404
@@ -15,10 +13,10 @@ from rest_framework.views import APIView
 
 from labeling import actions, places
 from labeling.actions.assigning import at_most
-from labeling.actions.queue import one_transaction
+from labeling.actions.many import Changed
 from labeling.batch_queries import batch_progress
 from labeling.models import Batch, Desk, GoldAnswer, Project, Task
-from labeling.task_queries import Fits, tasks_of
+from labeling.task_queries import Fits, stranded, tasks_of
 from people.api import PROBLEMS, valid
 from people.errors import Refusal
 from people.models import User
@@ -85,7 +83,11 @@ class ChangeTasksSerializer(serializers.Serializer):
     everybody = serializers.BooleanField(required=False, help_text="true: they are assigned to nobody any more.")
 
 
-CHANGED = {"type": "object", "properties": {"tasks": {"type": "integer"}}}
+CHANGED = {
+    "type": "object",
+    "properties": {"tasks": {"type": "integer"}, "jobs": {"type": "array", "items": {"type": "string"}}},
+}
+CHANGES = {200: CHANGED, 202: CHANGED, 400: PROBLEMS, 409: PROBLEMS}  # 202: more than one step; the jobs do it
 
 
 class Tasks(OfProject, ListAPIView):
@@ -101,44 +103,36 @@ class Tasks(OfProject, ListAPIView):
         """The tasks of a project in the order they were made."""
         return super().get(request, slug)
 
-    @extend_schema(request=ChangeTasksSerializer, responses={200: CHANGED, 400: PROBLEMS})
+    @extend_schema(request=ChangeTasksSerializer, responses=CHANGES)
     def patch(self, request, slug):
-        """Change many tasks in one go: all of it, or nothing. They join the queue anew."""
+        """Change many tasks in one go: all of it, or nothing. They join the queue anew. Above 5,000 tasks it is done by `jobs`, in steps."""
         project = get_object_or_404(Project, slug=slug)
         given = valid(ChangeTasksSerializer, request)
-        verbs = _changes(project, given)
+        changes = _changes(project, given)
         if ("tasks" in given) == ("filter" in given):
             raise Refusal(_("Say which tasks: by “tasks” or by “filter”."))
-        if not verbs:
+        if not changes:
             raise Refusal(_("Nothing is to be changed."))
         if "tasks" in given:
             tasks = given["tasks"]
         else:
             tasks = list(tasks_of(project, Fits.of(given["filter"])).values_list("pk", flat=True))
-        return Response({"tasks": _change(actor=request.user, project=project, tasks=tasks, verbs=verbs)})
+        return _changed(actions.change_tasks(actor=request.user, project=project, tasks=tasks, **changes))
 
 
-@one_transaction
-def _change(*, actor: User, project: Project, tasks: list[int], verbs: list[tuple[Callable, dict]]) -> int:
-    counts = [verb(actor=actor, project=project, tasks=tasks, **arguments) for verb, arguments in verbs]
-    return counts[0]
+def _changed(changed: Changed) -> Response:
+    jobs = [str(job.pk) for job in changed.jobs]
+    return Response({"tasks": changed.tasks} | ({"jobs": jobs} if jobs else {}), status=202 if jobs else 200)
 
 
-def _changes(project: Project, given: dict) -> list[tuple[Callable, dict]]:
-    """The verbs that are meant; a Refusal names every batch, person or group that is not there."""
-    verbs, problems = [], []
-    for name, verb in (
-        ("priority", actions.set_priority),
-        ("overlap", actions.set_overlap),
-        ("sensitive", actions.set_sensitive),
-    ):
-        if name in given:
-            verbs.append((verb, {name: given[name]}))
+def _changes(project: Project, given: dict) -> dict[str, object]:
+    """What `change_tasks` takes; a Refusal names every batch, person or group that is not there."""
+    changes = {name: given[name] for name in ("priority", "overlap", "sensitive") if name in given}
+    problems = []
     if "batch" in given:
-        batch = project.batches.filter(pk=given["batch"]).first()
-        if given["batch"] is not None and batch is None:
+        changes["batch"] = project.batches.filter(pk=given["batch"]).first()
+        if given["batch"] is not None and changes["batch"] is None:
             problems.append(_("There is no batch %(batch)s in this project.") % {"batch": given["batch"]})
-        verbs.append((actions.put_in_batch, {"batch": batch}))
     to = [name for name in ("person", "group", "everybody") if given.get(name)]
     if len(to) > 1:
         problems.append(_("Assign tasks to a person, a group or everybody, not to several of these."))
@@ -148,10 +142,27 @@ def _changes(project: Project, given: dict) -> list[tuple[Callable, dict]]:
             problems.append(_("There is nobody with the name “%(name)s”.") % {"name": given["person"]})
         if to == ["group"] and not (found := Group.objects.filter(name=given["group"]).first()):
             problems.append(_("There is no group “%(name)s”.") % {"name": given["group"]})
-        verbs.append((actions.assign_tasks, {"to": found}))
+        changes["to"] = found
     if problems:
         raise Refusal(problems)
-    return verbs
+    return changes
+
+
+class StrandedSerializer(serializers.Serializer):
+    """Give them away with `PATCH tasks/`: the filter is `owner` (and `sensitive`: "yes", where they were declined)."""
+
+    owner = serializers.CharField(help_text='"u12" a person, "g3" a group.')
+    name = serializers.CharField()
+    tasks = serializers.IntegerField()
+    declined = serializers.BooleanField(help_text="They are sensitive, and nobody there takes such.")
+
+
+class StrandedTasks(OfProject):
+    @extend_schema(responses=StrandedSerializer(many=True))
+    def get(self, request, slug):
+        """Tasks that wait for a person or a group who cannot take them."""
+        project = get_object_or_404(Project, slug=slug)
+        return Response(StrandedSerializer(stranded(project), many=True).data)
 
 
 class ScoreSerializer(serializers.Serializer):
@@ -163,7 +174,7 @@ class Scores(OfProject):
     @extend_schema(
         request=ScoreSerializer(many=True),
         parameters=[OpenApiParameter("seed", int, description="Of the random share; without it, one is drawn.")],
-        responses={200: CHANGED, 400: PROBLEMS},
+        responses=CHANGES,
     )
     def post(self, request, slug):
         """Give tasks a score, thousands in one go, and put the queue in their order. A score of null is taken away."""
@@ -171,10 +182,11 @@ class Scores(OfProject):
         seed = request.query_params.get("seed", "")
         if seed and not seed.isdecimal():
             raise Refusal(_("The seed must be a whole number."))
-        count = actions.set_scores(
-            actor=request.user, project=project, scores=_scores(request.data), seed=int(seed) if seed else None
+        return _changed(
+            actions.set_scores(
+                actor=request.user, project=project, scores=_scores(request.data), seed=int(seed) if seed else None
+            )
         )
-        return Response({"tasks": count})
 
 
 def _scores(given: object) -> dict[int, float | None]:
@@ -207,16 +219,16 @@ class OrderSerializer(serializers.Serializer):
 
 
 class Order(OfProject):
-    @extend_schema(request=OrderSerializer, responses={200: CHANGED, 400: PROBLEMS})
+    @extend_schema(request=OrderSerializer, responses=CHANGES)
     def post(self, request, slug):
         """Put the queue in the order of scores, or back in that of arrival. `tasks`: how many wait in it."""
         project = get_object_or_404(Project, slug=slug)
         given = valid(OrderSerializer, request)
         if given["by"] == "score":
-            waiting = actions.order_by_score(actor=request.user, project=project, seed=given.get("seed"))
+            ordered = actions.order_by_score(actor=request.user, project=project, seed=given.get("seed"))
         else:
-            waiting = actions.order_by_arrival(actor=request.user, project=project)
-        return Response({"tasks": waiting})
+            ordered = actions.order_by_arrival(actor=request.user, project=project)
+        return _changed(ordered)
 
 
 # Known answers

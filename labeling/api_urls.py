@@ -19,6 +19,7 @@ urlpatterns = [
     path("projects/<slug:slug>/history/<uuid:pk>/", api_history.HistoryTurn.as_view(), name="api-history-turn"),
     path("projects/<slug:slug>/warning/", api_ranking.Warned.as_view(), name="api-warning"),
     path("projects/<slug:slug>/tasks/", api_tasks.Tasks.as_view(), name="api-tasks"),
+    path("projects/<slug:slug>/stranded/", api_tasks.StrandedTasks.as_view(), name="api-stranded"),
     path("projects/<slug:slug>/tasks/<int:task>/claim/", api_ranking.ClaimThis.as_view(), name="api-claim-task"),
     path("projects/<slug:slug>/tasks/<int:task>/answer/", api_tasks.KnownAnswer.as_view(), name="api-known-answer"),
     path("projects/<slug:slug>/scores/", api_tasks.Scores.as_view(), name="api-scores"),

@@ -1,11 +1,14 @@
-"""The short jobs of labeling: importing a file, sampling outputs, storing a large data set."""
+"""The short jobs of labeling: importing a file, sampling outputs, storing a large data set, changing many tasks, ordering a long queue."""
 
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs.registry import job
 from labeling import uploads
+from labeling.actions import many
 from labeling.actions.datasets import upload_dataset
+from labeling.actions.ordering import put_in_order, put_in_steps
 from labeling.datasets.files import Reading
 from labeling.importing.load import import_prompts
 from labeling.models import Project
@@ -65,3 +68,39 @@ def store_dataset(progress, *, name: str, upload: str, reading: dict, skip_bad: 
         "message": _("The data set is stored.") if new else _("These very rows were stored before."),
         "url": dataset.get_absolute_url(),
     }
+
+
+@job("change-tasks", title=gettext_lazy("Change many tasks"), right=Right.MANAGE_PROJECTS, place=_project)
+def change_tasks(progress, *, project: int, change: str, values: dict, tasks: list[int]) -> dict:
+    notes = {
+        "priority": _("Priority"),
+        "overlap": _("People per task"),
+        "assign": _("Give to"),
+        "sensitive": _("Sensitive"),
+        "batch": _("Batch"),
+    }
+    project = Project.objects.get(pk=project)
+    many.change_in_steps(progress, project, change, values, tasks, notes[change])
+    return {"message": _("The tasks are changed."), "url": reverse("project-tasks", args=[project.slug])}
+
+
+@job(
+    "tidy-tasks",
+    title=gettext_lazy("Bring many tasks in line"),
+    right=Right.MANAGE_PROJECTS,
+    place=_project,
+    can_be_cancelled=False,
+)
+def tidy_tasks(progress, *, project: int, change: str, values: dict) -> dict:
+    project = Project.objects.get(pk=project)
+    many.tidy_in_steps(progress, project, change, values)
+    if change == "batch":  # which may have come back
+        put_in_order(project)
+    return {"message": _("The tasks are in line again."), "url": reverse("project-tasks", args=[project.slug])}
+
+
+@job("order-queue", title=gettext_lazy("Put the queue in order"), right=Right.MANAGE_PROJECTS, place=_project)
+def order_queue(progress, *, project: int, seed: int | None, scores: list) -> dict:
+    project = Project.objects.get(pk=project)
+    put_in_steps(project, seed, dict(map(tuple, scores)), progress.set)
+    return {"message": _("The queue is in order."), "url": reverse("project-order", args=[project.slug])}

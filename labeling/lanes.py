@@ -23,6 +23,14 @@ def owner_of(lane: str) -> str:
     return lane.removesuffix(SENSITIVE)
 
 
+def whose(owner: str) -> User | Group | None:
+    """The person or group of a lane without its mark; None for everybody's, or if they are gone."""
+    kind, pk = owner[:1], owner[1:]
+    if kind not in {"u", "g"} or not pk.isdecimal():
+        return None
+    return (User if kind == "u" else Group).objects.filter(pk=int(pk)).first()
+
+
 def takes_sensitive(desk: Desk, project: Project) -> bool:
     """Nobody gets a sensitive task before they have read the warning."""
     return desk.takes_sensitive and (desk.warned_at is not None or not project.content_warning)

@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import lru_cache
-from typing import Any
 
 from django.contrib.auth.models import Group
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
@@ -154,11 +153,44 @@ def owners(project: Project) -> dict[str, str]:
 
 
 def name_of_owner(owner: str) -> str:
-    kind, pk = owner[:1], owner[1:]
-    found: Any = (User if kind == "u" else Group).objects.filter(pk=int(pk) if pk.isdecimal() else 0).first()
+    found = lanes.whose(owner)
     if found is None:
         return _("somebody who is gone")
-    return _("group %(name)s") % {"name": found.name} if kind == "g" else str(found)
+    return _("group %(name)s") % {"name": found.name} if isinstance(found, Group) else str(found)
+
+
+@dataclass(frozen=True)
+class Stranded:
+    """Tasks that wait for somebody who cannot take them, until that changes or they are given to others."""
+
+    owner: str  # a lane without its mark
+    name: str
+    tasks: int
+    declined: bool  # there are people, but none of them takes sensitive tasks, which these are
+
+    @property
+    def is_group(self) -> bool:
+        return self.owner.startswith("g")
+
+
+def stranded(project: Project) -> list[Stranded]:
+    """Nothing is looked up where all tasks are everybody's."""
+    found: dict[tuple[str, bool], int] = {}
+    for lane in project.lanes:
+        owner = lanes.owner_of(lane)
+        if not owner:
+            continue
+        takers = who_takes_part(project).filter(**{"pk" if owner[0] == "u" else "groups": owner[1:]})
+        declined = False
+        if lane != owner:
+            willing = takers.exclude(Exists(project.desks.filter(annotator=OuterRef("pk"), takes_sensitive=False)))
+            declined = takers.exists() and not willing.exists()
+        if declined or not takers.exists():
+            waiting = project.tasks.filter(lane=lane, state__in=[Task.State.OPEN, Task.State.HELD], free_slots__gt=0)
+            found[owner, declined] = found.get((owner, declined), 0) + waiting.count()
+    return [
+        Stranded(owner, name_of_owner(owner), count, declined) for (owner, declined), count in found.items() if count
+    ]
 
 
 # One task

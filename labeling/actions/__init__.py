@@ -1,7 +1,7 @@
 """The verbs of labeling: each takes the acting user, is one transaction, and writes one audit row.
 
 collecting   a person's turn at a task: claim, submit, revise, skip, flag, undo (how turns come and go: turns; what is said: saying)
-assigning    who gets which tasks, how many people, how soon: lanes, overlap, priorities
+assigning    who gets which tasks, how many people, how soon: lanes, overlap, priorities, batches (many at once, in steps: many)
 ordering     scores of tasks, and the queue in their order
 batches      rounds of tasks: made, renamed, paused, resumed
 gold         tasks with a known answer
@@ -15,9 +15,9 @@ comments     questions about a task, their answers, remarks of reviewers
 background   begin an import, a sampling or the storing of a large data set as a job
 """
 
-from .assigning import assign_tasks, set_overlap, set_priority, set_sensitive
+from .assigning import assign_tasks, change_tasks, put_in_batch, set_overlap, set_priority, set_sensitive
 from .background import start_import, start_sampling, start_upload
-from .batches import create_batch, pause_batch, put_in_batch, rename_batch, resume_batch
+from .batches import create_batch, pause_batch, rename_batch, resume_batch
 from .collecting import (
     UNDO_SECONDS,
     Outcome,
@@ -59,6 +59,7 @@ __all__ = [
     "ask_for_one_more",
     "assign_tasks",
     "change_project",
+    "change_tasks",
     "claim_task",
     "claim_this_task",
     "close_task",

@@ -1,13 +1,11 @@
 """Rounds of tasks: made, renamed, paused and resumed together."""
 
-from collections.abc import Iterable
-
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from labeling.actions.assigning import chosen_tasks, named
-from labeling.actions.ordering import put_in_order
-from labeling.actions.queue import in_queue_order, one_transaction, rejoin
+from labeling.actions.many import Changed, tidy
+from labeling.actions.ordering import have_put_in_order
+from labeling.actions.queue import one_transaction
 from labeling.models import Batch, Project
 from people.errors import Refusal
 from people.models import User, audit
@@ -31,42 +29,33 @@ def rename_batch(*, actor: User, batch: Batch, name: str) -> Batch:
     return batch
 
 
-@one_transaction
-def pause_batch(*, actor: User, batch: Batch) -> int:
-    """Its tasks leave the queue; who holds one of them goes on with it. Returns how many tasks it has."""
-    return _set_paused(actor, batch, True)
+def pause_batch(*, actor: User, batch: Batch) -> Changed:
+    """Its tasks leave the queue; who holds one of them goes on with it. Says how many tasks it has."""
+    return _set_paused(actor=actor, batch=batch, paused=True)
+
+
+def resume_batch(*, actor: User, batch: Batch) -> Changed:
+    """Its tasks join the queue again. Says how many tasks it has."""
+    changed = _set_paused(actor=actor, batch=batch, paused=False)
+    if not changed.jobs:
+        have_put_in_order(batch.project, actor)
+    return changed
 
 
 @one_transaction
-def resume_batch(*, actor: User, batch: Batch) -> int:
-    """Its tasks join the queue again. Returns how many tasks it has."""
-    return _set_paused(actor, batch, False)
-
-
-@one_transaction
-def put_in_batch(*, actor: User, project: Project, tasks: Iterable[int], batch: Batch | None) -> int:
-    """Tasks belong to this batch now, or with None to none; each belongs to one. Returns how many there are."""
-    check(actor, Right.MANAGE_PROJECTS, place=project)
-    if batch is not None and batch.project_id != project.pk:
-        raise Refusal(_("This batch belongs to another project."))
-    chosen = chosen_tasks(project, tasks)
-    rejoin(project, chosen, batch=batch)
-    audit(actor, "tasks.batch", project, batch=batch.name if batch else None, **named(chosen))
-    return len(chosen)
-
-
-def _set_paused(actor: User, batch: Batch, paused: bool) -> int:
+def _set_paused(*, actor: User, batch: Batch, paused: bool) -> Changed:
     check(actor, Right.MANAGE_PROJECTS, place=batch.project)
     batch = Batch.objects.select_for_update(of=("self",)).select_related("project").get(pk=batch.pk)
-    project, tasks = batch.project, in_queue_order(batch.project, batch.tasks.values_list("pk", flat=True))
+    count, job = batch.tasks.count(), None
     if batch.paused != paused:
         batch.paused = paused
         batch.save(update_fields=["paused"])
-        rejoin(project, tasks)
-        if not paused:
-            put_in_order(project)
-        audit(actor, "batch.pause" if paused else "batch.resume", batch, project=project.pk, tasks=len(tasks))
-    return len(tasks)
+        _moved, job = tidy(batch.project, "batch", actor=actor, batch=batch.pk)
+        audit(
+            actor, "batch.pause" if paused else "batch.resume", batch, project=batch.project_id, tasks=count,
+            **({"job": str(job.pk)} if job else {}),
+        )  # fmt: skip
+    return Changed(count, (job,) if job else ())
 
 
 def batch_named(project: Project, name: str, actor: User | None) -> Batch | None:

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from django.utils.translation import gettext as _
 
-from labeling.actions.assigning import chosen_tasks, named
+from labeling.actions.assigning import chosen_tasks
+from labeling.actions.many import named
 from labeling.actions.queue import give_up_free_slots, know_again, one_transaction, rejoin, settle
 from labeling.constraints import ConstraintError, Constraints
 from labeling.models import GREATEST_PRIORITY, GoldAnswer, Project, Task

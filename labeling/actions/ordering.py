@@ -7,72 +7,128 @@ short ones. Each leaves the queue whole, and no place that is given lies behind 
 import math
 import random
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
+from jobs.actions import enqueue
+from jobs.models import Job
 from labeling import statements
 from labeling.actions.assigning import at_most
-from labeling.actions.queue import chunks, mix, one_transaction, queue_places
+from labeling.actions.many import Changed
+from labeling.actions.queue import chunks, few, mix, one_transaction, queue_places, steps
 from labeling.models import Project, Task
+from labeling.queries import subject_of
 from people import sql
 from people.errors import Refusal
 from people.models import User, audit
 from people.permissions import Right, check
 
-A_STEP = 5000  # tasks written in one transaction
+NO_SCORES: Mapping[int, float | None] = MappingProxyType({})
 
 
-def set_scores(*, actor: User, project: Project, scores: Mapping[int, float | None], seed: int | None = None) -> int:
-    """Write scores of tasks (by id; None takes one away) and put the queue in their order. Returns how many tasks were given one.
+def set_scores(
+    *, actor: User, project: Project, scores: Mapping[int, float | None], seed: int | None = None
+) -> Changed:
+    """Write scores of tasks (by id; None takes one away) and put the queue in their order. Says how many tasks were given one.
 
     Of the places in the queue, `random_percent` of the project are drawn at random: rankings from those say how the rest is, without the
     taste of the score (Task.chosen). `seed` makes the draw again as it was; the audit row holds the one that was used.
     """
     check(actor, Right.MANAGE_PROJECTS, place=project)
     _check_scores(project, scores)
-    for step in chunks(scores, A_STEP):
-        _write_scores(scores={pk: scores[pk] for pk in step})
-    seed, waiting = _by_score(project, seed)
-    audit(actor, "tasks.scores", project, count=len(scores), waiting=waiting, seed=seed, random=project.random_percent)
-    return len(scores)
+    begun = _order(
+        actor=actor, project=project, verb="tasks.scores", seed=_seed(seed), scores=scores, count=len(scores)
+    )
+    return Changed(len(scores), begun.jobs)
 
 
-def order_by_score(*, actor: User, project: Project, seed: int | None = None) -> int:
-    """Put the queue in the order of the scores that tasks have. Returns how many tasks wait in it."""
+def order_by_score(*, actor: User, project: Project, seed: int | None = None) -> Changed:
+    """Put the queue in the order of the scores that tasks have. Says how many tasks wait in it."""
     check(actor, Right.MANAGE_PROJECTS, place=project)
-    seed, waiting = _by_score(project, seed)
-    audit(actor, "queue.by_score", project, waiting=waiting, seed=seed, random=project.random_percent)
-    return waiting
+    return _order(actor=actor, project=project, verb="queue.by_score", seed=_seed(seed))
 
 
-def order_by_arrival(*, actor: User, project: Project) -> int:
-    """Put the queue back in the order in which tasks were made; scores stay. Returns how many tasks wait in it."""
+def order_by_arrival(*, actor: User, project: Project) -> Changed:
+    """Put the queue back in the order in which tasks were made; scores stay. Says how many tasks wait in it."""
     check(actor, Right.MANAGE_PROJECTS, place=project)
-    _set_active(project, False)
-    waiting = _waiting(project)
-    _place(project, [(pk, chosen if begun else "") for pk, _score, begun, chosen in waiting])
-    audit(actor, "queue.by_arrival", project, waiting=len(waiting))
-    return len(waiting)
+    return _order(actor=actor, project=project, verb="queue.by_arrival", seed=None)
+
+
+@one_transaction
+def _order(
+    *,
+    actor: User,
+    project: Project,
+    verb: str,
+    seed: int | None,
+    scores: Mapping[int, float | None] = NO_SCORES,
+    **said: object,
+) -> Changed:
+    """Now, or by a job. `seed` None: by arrival."""
+    waiting = _waiting(project).count()
+    if seed is not None:
+        said |= {"seed": seed, "random": project.random_percent}
+    job = _begin(actor, project, seed, waiting, scores)
+    if job:
+        said["job"] = str(job.pk)
+    audit(actor, verb, project, waiting=waiting, **said)
+    return Changed(waiting, (job,) if job else ())
+
+
+def _begin(
+    actor: User, project: Project, seed: int | None, waiting: int, scores: Mapping[int, float | None] = NO_SCORES
+) -> Job | None:
+    if few(range(waiting)) and few(scores):
+        put_in_steps(project, seed, scores)
+        return None
+    arguments = {"project": project.pk, "seed": seed, "scores": list(scores.items())}
+    return enqueue(actor=actor, what="order-queue", arguments=arguments, subject=subject_of(project))
+
+
+def put_in_steps(
+    project: Project,
+    seed: int | None,
+    scores: Mapping[int, float | None] = NO_SCORES,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
+    """Write scores, then the places. Begun anew it comes to the same, so nothing has to be remembered in between."""
+    done, total = 0, len(scores) + _waiting(project).count()
+    for some in steps(scores):
+        progress(done, total)
+        _write_scores(scores={pk: scores[pk] for pk in some})
+        done += len(some)
+    _set_active(project, seed is not None)
+    found = _waiting(project).order_by("pk").values_list("pk", "score", "overlap", "free_slots", "chosen")
+    waiting = list(found)
+    order = [(pk, "") for pk, *_rest in waiting]
+    if seed is not None:
+        order = mix([(pk, score) for pk, score, *_rest in waiting], project.random_percent, random.Random(seed))
+    # A task that somebody has ranked or holds keeps its mark: it says how they came to it.
+    marks = {pk: chosen for pk, _score, overlap, free, chosen in waiting if free < overlap and chosen}
+    for part in steps(order):
+        progress(done, total)
+        _write_places(project=project, order=[(pk, marks.get(pk, chosen)) for pk, chosen in part])
+        done += len(part)
+
+
+def _seed(given: int | None) -> int:
+    return secrets.randbits(32) if given is None else given
 
 
 def put_in_order(project: Project) -> None:
-    """For verbs that bring tasks: where those belong if the queue goes by scores."""
+    """For jobs that bring tasks, behind their last transaction: where those belong if the queue goes by scores."""
     if Project.objects.filter(pk=project.pk, active_order=True).exists():
-        _by_score(project, None)
+        put_in_steps(project, _seed(None))
 
 
-def _by_score(project: Project, seed: int | None) -> tuple[int, int]:
-    """The seed that was used, and how many tasks wait."""
-    seed = secrets.randbits(32) if seed is None else seed
-    _set_active(project, True)
-    waiting = _waiting(project)
-    # A task that somebody has ranked or holds keeps its mark: it says how they came to it.
-    marks = {pk: chosen for pk, _score, begun, chosen in waiting if begun and chosen}
-    order = mix([(pk, score) for pk, score, _begun, _chosen in waiting], project.random_percent, random.Random(seed))
-    _place(project, [(pk, marks.get(pk, chosen)) for pk, chosen in order])
-    return seed, len(waiting)
+def have_put_in_order(project: Project, actor: User) -> None:
+    """The same for verbs: now, or by a job."""
+    if Project.objects.filter(pk=project.pk, active_order=True).exists():
+        _begin(actor, project, _seed(None), _waiting(project).count())
 
 
 @transaction.atomic
@@ -84,17 +140,8 @@ def _set_active(project: Project, active: bool) -> None:
     project.active_order = active
 
 
-def _waiting(project: Project) -> list[tuple[int, float | None, bool, str]]:
-    """(task, score, has somebody got it already, how it was chosen) of all that wait, in the order in which they were made."""
-    found = project.tasks.filter(position__isnull=False).order_by("pk")
-    rows = found.values_list("pk", "score", "overlap", "free_slots", "chosen")
-    return [(pk, score, free < overlap, chosen) for pk, score, overlap, free, chosen in rows]
-
-
-def _place(project: Project, order: Sequence[tuple[int, str]]) -> None:
-    """New places at the tail, in this order."""
-    for start in range(0, len(order), A_STEP):
-        _write_places(project=project, order=order[start : start + A_STEP])
+def _waiting(project: Project) -> QuerySet[Task]:
+    return project.tasks.filter(position__isnull=False)
 
 
 @one_transaction

@@ -2,13 +2,13 @@
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from functools import wraps
 from itertools import count, islice
 from typing import TypeVar
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import Case, F, Value, When
+from django.db.models import Case, F, QuerySet, Value, When
 
 from labeling import statements
 from labeling.lanes import EVERYBODY
@@ -20,6 +20,9 @@ from people import sql
 FLAGS_THAT_CLOSE = 2
 ATTEMPTS = 6  # at what a deadlock gave up
 AT_ONCE = 1000  # rows a statement: far below what a database takes as parameters
+# While a transaction writes, nobody else can submit (SQLite). So many tasks are changed at once; more of them in steps, each of them short.
+FEW = 5000
+A_STEP = 2000
 
 T = TypeVar("T")
 NORMAL = Task.Kind.NORMAL
@@ -249,7 +252,21 @@ def _know(
         project.save(update_fields=changed)
 
 
-def chunks(ids: Iterable[int], size: int = AT_ONCE) -> Iterator[list[int]]:
+def few(tasks: Sized) -> bool:
+    """So few that one transaction changes them all."""
+    return len(tasks) <= FEW
+
+
+def step_of(tasks: Sequence[T] | QuerySet[Task]) -> list[T]:
+    """The first of them."""
+    return list(tasks[:A_STEP])
+
+
+def steps(tasks: Iterable[T]) -> Iterator[list[T]]:
+    return chunks(tasks, A_STEP)
+
+
+def chunks(ids: Iterable[T], size: int = AT_ONCE) -> Iterator[list[T]]:
     remaining = iter(ids)
     while chunk := list(islice(remaining, size)):
         yield chunk

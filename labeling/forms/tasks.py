@@ -2,12 +2,13 @@
 
 from django import forms
 from django.contrib.auth.models import Group
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db import transaction
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from labeling import actions
-from labeling.actions.assigning import NAMED_AT_MOST, had_by
+from labeling.actions.many import NAMED_AT_MOST, Changed, had_by
 from labeling.lanes import lane_of
 from labeling.models import Batch, Project, Task
 from labeling.project_settings import SETTINGS
@@ -60,16 +61,21 @@ class ChangeForm(forms.Form):
         }
         if do not in verbs:
             raise Refusal(_("Choose what to do with these tasks."))
-        return verbs[do]({"actor": actor, "project": self.project, "tasks": tasks})
+        changed, said = verbs[do]({"actor": actor, "project": self.project, "tasks": tasks})
+        if not changed.jobs:
+            return said
+        return _("%(n)s tasks are being changed, step by step. You can leave this page; it goes on.") % {
+            "n": intcomma(changed.tasks)
+        }
 
-    def _assign(self, which: dict) -> str:
+    def _assign(self, which: dict) -> tuple[Changed, str]:
         to = self.cleaned_data["to"]
         whom = None if not to else (User if to[0] == "u" else Group).objects.get(pk=to[1:])
         had = had_by(whom, which["tasks"]) if isinstance(whom, User) else []
-        count = actions.assign_tasks(**which, to=whom)
+        changed = actions.assign_tasks(**which, to=whom)
         name = dict(self.fields["to"].choices)[to]
-        said = ngettext("%(n)d task is for %(name)s now.", "%(n)d tasks are for %(name)s now.", count) % {
-            "n": count,
+        said = ngettext("%(n)d task is for %(name)s now.", "%(n)d tasks are for %(name)s now.", changed.tasks) % {
+            "n": changed.tasks,
             "name": name,
         }
         if had:
@@ -81,49 +87,55 @@ class ChangeForm(forms.Form):
                 "name": name,
                 "tasks": ", ".join(map(str, had[:NAMED_AT_MOST])) + (" …" if len(had) > NAMED_AT_MOST else ""),
             }
-        return said
+        return changed, said
 
-    def _priority(self, which: dict) -> str:
+    def _priority(self, which: dict) -> tuple[Changed, str]:
         priority = self._number("priority")
-        count = actions.set_priority(**which, priority=priority)
-        return ngettext(
-            "%(n)d task has priority %(priority)d now.", "%(n)d tasks have priority %(priority)d now.", count
-        ) % {"n": count, "priority": priority}
+        changed = actions.set_priority(**which, priority=priority)
+        return changed, ngettext(
+            "%(n)d task has priority %(priority)d now.", "%(n)d tasks have priority %(priority)d now.", changed.tasks
+        ) % {"n": changed.tasks, "priority": priority}
 
-    def _overlap(self, which: dict) -> str:
+    def _overlap(self, which: dict) -> tuple[Changed, str]:
         overlap = self._number("overlap")
-        count = actions.set_overlap(**which, overlap=overlap)
-        return ngettext(
+        changed = actions.set_overlap(**which, overlap=overlap)
+        return changed, ngettext(
             "%(n)d task goes to so many people now: %(people)d. Rankings that are there already stay.",
             "%(n)d tasks go to so many people each now: %(people)d. Rankings that are there already stay.",
-            count,
-        ) % {"n": count, "people": overlap}
+            changed.tasks,
+        ) % {"n": changed.tasks, "people": overlap}
 
-    def _batch(self, which: dict) -> str:
+    def _batch(self, which: dict) -> tuple[Changed, str]:
         chosen, name = self.cleaned_data["batch"], self.cleaned_data["new_batch"].strip()
         if chosen and name:
             raise Refusal(_("Choose a batch or name a new one, not both."))
         if name:
             with transaction.atomic():
                 batch = actions.create_batch(actor=which["actor"], project=self.project, name=name)
-                count = actions.put_in_batch(**which, batch=batch)
+                changed = actions.put_in_batch(**which, batch=batch)
         else:
             batch = Batch.objects.get(pk=chosen, project=self.project) if chosen else None
-            count = actions.put_in_batch(**which, batch=batch)
+            changed = actions.put_in_batch(**which, batch=batch)
+        count = changed.tasks
         if batch is None:
-            return ngettext("%(n)d task is in no batch now.", "%(n)d tasks are in no batch now.", count) % {"n": count}
-        return ngettext(
-            "%(n)d task is in the batch “%(batch)s” now.", "%(n)d tasks are in the batch “%(batch)s” now.", count
-        ) % {"n": count, "batch": batch.name}
+            said = ngettext("%(n)d task is in no batch now.", "%(n)d tasks are in no batch now.", count) % {"n": count}
+        else:
+            said = ngettext(
+                "%(n)d task is in the batch “%(batch)s” now.", "%(n)d tasks are in the batch “%(batch)s” now.", count
+            ) % {"n": count, "batch": batch.name}
+        return changed, said
 
-    def _sensitive(self, which: dict) -> str:
+    def _sensitive(self, which: dict) -> tuple[Changed, str]:
         sensitive = self.cleaned_data["sensitive"] == "yes"
-        count = actions.set_sensitive(**which, sensitive=sensitive)
+        changed = actions.set_sensitive(**which, sensitive=sensitive)
+        count = changed.tasks
         if sensitive:
-            return ngettext(
+            said = ngettext(
                 "%(n)d task is marked as sensitive now.", "%(n)d tasks are marked as sensitive now.", count
-            ) % {"n": count}
-        return ngettext("%(n)d task is not sensitive now.", "%(n)d tasks are not sensitive now.", count) % {"n": count}
+            )
+        else:
+            said = ngettext("%(n)d task is not sensitive now.", "%(n)d tasks are not sensitive now.", count)
+        return changed, said % {"n": count}
 
     def _number(self, name: str) -> int:
         value = self.cleaned_data[name]

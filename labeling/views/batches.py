@@ -8,6 +8,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from labeling import actions, batch_queries, places
 from labeling.models import Project
+from labeling.project_queries import changes_under_way
 from people.permissions import Right, requires
 
 
@@ -21,6 +22,7 @@ def batches(request: HttpRequest, slug: str) -> HttpResponse:
         "part": "batches",
         "any": project.batches.exists(),
         "rows": batch_queries.batch_progress(project),
+        "jobs": changes_under_way(project),
     }
     return render(request, "labeling/batches.html", context)
 
@@ -46,13 +48,15 @@ def change(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         actions.rename_batch(actor=request.user, batch=batch, name=request.POST.get("name", ""))
         messages.success(request, _("The batch has a new name."))
     elif do == "pause":
-        count = actions.pause_batch(actor=request.user, batch=batch)
-        messages.success(
-            request,
-            _("“%(name)s” is paused: nobody gets one of its tasks (%(n)d). Rankings under way are still kept.")
-            % {"name": batch.name, "n": count},
-        )
+        changed = actions.pause_batch(actor=request.user, batch=batch)
+        said = _("“%(name)s” is paused: nobody gets one of its tasks (%(n)d). Rankings under way are still kept.")
+        if changed.jobs:
+            said = _("“%(name)s” is paused: its tasks (%(n)d) leave the queue step by step. You can leave this page.")
+        messages.success(request, said % {"name": batch.name, "n": changed.tasks})
     elif do == "resume":
-        actions.resume_batch(actor=request.user, batch=batch)
-        messages.success(request, _("“%(name)s” goes on; its tasks are in the queue again.") % {"name": batch.name})
+        changed = actions.resume_batch(actor=request.user, batch=batch)
+        said = _("“%(name)s” goes on; its tasks are in the queue again.")
+        if changed.jobs:
+            said = _("“%(name)s” goes on: its tasks (%(n)d) join the queue step by step. You can leave this page.")
+        messages.success(request, said % {"name": batch.name, "n": changed.tasks})
     return redirect("project-batches", slug)

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from labeling import actions, people_queries, places
+from labeling import actions, people_queries, places, task_queries
 from labeling.models import Desk, Project
 from labeling.trail import place_name
 from labeling.views.lists import page_of
@@ -60,6 +60,7 @@ def _page(request: HttpRequest, project: Project) -> dict[str, object]:
         "offered": offered[:OFFERED],
         "more": offered.count() > OFFERED,
         "rows": [(each.invitation, [], each.invitation.accepted_by.all()[:20]) for each in links],
+        "stranded": task_queries.stranded(project),
         "now": timezone.now(),
         "sign_in_address": request.build_absolute_uri("/"),
     }

@@ -8,10 +8,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods
 
-from labeling import actions, places, scores, uploads
+from labeling import actions, export, places, scores, uploads
+from labeling.actions.many import Changed
 from labeling.forms.filling import ImportForm
 from labeling.forms.tasks import OrderForm
 from labeling.models import Project, Task
+from labeling.project_queries import changes_under_way
 from people.downloads import json_lines_file
 from people.errors import Refusal
 from people.permissions import Right, requires
@@ -29,28 +31,24 @@ def order(request: HttpRequest, slug: str) -> HttpResponse:
     problems: list[str] = []
     try:
         if do == "score":
-            waiting = actions.order_by_score(actor=request.user, project=project)
-            messages.success(
-                request, _("Tasks with the highest score come first now. In the queue: %(n)d.") % {"n": waiting}
-            )
+            ordered = actions.order_by_score(actor=request.user, project=project)
+            _say(request, ordered, _("Tasks with the highest score come first now. In the queue: %(n)d."))
         elif do == "arrival":
-            waiting = actions.order_by_arrival(actor=request.user, project=project)
-            messages.success(
-                request, _("Tasks come in the order in which they arrived. In the queue: %(n)d.") % {"n": waiting}
-            )
+            ordered = actions.order_by_arrival(actor=request.user, project=project)
+            _say(request, ordered, _("Tasks come in the order in which they arrived. In the queue: %(n)d."))
         elif do == "share" and form.is_valid():
             changed = actions.change_project(actor=request.user, project=project, **form.cleaned_data)
             if changed.active_order:  # the share that is there was drawn with the old one
                 actions.order_by_score(actor=request.user, project=changed)
             messages.success(request, _("The random share is saved."))
         elif do == "scores" and upload.is_valid():
-            count = _take_scores(request, project, upload)
+            scored = _take_scores(request, project, upload)
             said = ngettext(
                 "%(n)d score was taken; the highest come first now.",
                 "%(n)d scores were taken; the highest come first now.",
-                count,
+                scored.tasks,
             )
-            messages.success(request, said % {"n": count})
+            _say(request, scored, said)
         if do and not form.errors and not upload.errors:
             return redirect("project-order", slug)
     except Refusal as refusal:
@@ -72,11 +70,18 @@ def order(request: HttpRequest, slug: str) -> HttpResponse:
         "example": EXAMPLE,
         "figures": figures,
         "problems": problems,
+        "jobs": changes_under_way(project),
     }
     return render(request, "labeling/order.html", context, status=400 if do else 200)
 
 
-def _take_scores(request: HttpRequest, project: Project, form: ImportForm) -> int:
+def _say(request: HttpRequest, changed: Changed, said: str) -> None:
+    if changed.jobs:
+        said = _("The queue is being put in order, step by step. You can leave this page; it goes on.")
+    messages.success(request, said % {"n": changed.tasks})
+
+
+def _take_scores(request: HttpRequest, project: Project, form: ImportForm) -> Changed:
     kept = uploads.keep(request.user, *form.content())
     try:
         found = scores.read_scores(project, kept.path, kept.name)
@@ -90,4 +95,4 @@ def _take_scores(request: HttpRequest, project: Project, form: ImportForm) -> in
 def to_score(request: HttpRequest, slug: str) -> HttpResponse:
     """The tasks that wait, as JSON lines, for a model that scores them elsewhere."""
     project = get_object_or_404(Project, slug=slug)
-    return json_lines_file(scores.tasks_to_score(project), f"{project.slug}-tasks")
+    return json_lines_file(export.export_to_score(actor=request.user, project=project), f"{project.slug}-tasks")

@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from jobs.models import Job
-from labeling import batch_queries, hooks, people_queries, places, project_queries, queries
+from labeling import batch_queries, hooks, people_queries, places, project_queries, queries, task_queries
 from labeling.models import Project
 from labeling.views.lists import filter_of, page_of, search_of
 from people.permissions import ANYWHERE, Right, requires
@@ -46,6 +46,7 @@ def project(request: HttpRequest, slug: str) -> HttpResponse:
         "throughput": project_queries.throughput(project, wanted=counts["wanted"], ranked=counts["rankings"]),
         "people": people_queries.people_in(project),
         "attention": project_queries.attention(project),
+        "stranded": task_queries.stranded(project),
         "batches": batch_queries.batch_progress(project) if project.batches.exists() else [],
         "jobs": Job.objects.filter(
             subject=queries.subject_of(project), state__in=[Job.State.WAITING, Job.State.RUNNING]

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_GET, require_POST
 from labeling import actions, known_queries, lanes, places, queries, task_queries
 from labeling.forms.tasks import ChangeForm, KnownForm
 from labeling.models import Assignment, GoldAnswer, Project, Split, Task
+from labeling.project_queries import changes_under_way
 from labeling.quality import Quality
 from labeling.views.known import looked_at
 from labeling.views.lists import Filter, filter_of, page_of, search_of
@@ -47,6 +48,8 @@ def tasks(request: HttpRequest, slug: str) -> HttpResponse:
         "filters": [*filters, sort],
         "matching": page.paginator.count,
         "change": ChangeForm(project=project),
+        "jobs": changes_under_way(project),
+        "stranded": task_queries.stranded(project),
     }
     return render(request, "labeling/tasks.html", context)
 

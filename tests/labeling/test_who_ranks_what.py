@@ -48,7 +48,7 @@ def test_more_people_are_asked_about_finished_tasks_and_fewer_about_others(ana, 
     project = factories.project(tasks=4, overlap=1)
     first, second, third, fourth = ids(project)
     rank_all(ana, project, most=2)
-    assert actions.set_overlap(actor=admin, project=project, tasks=[first, third], overlap=3) == 2
+    assert actions.set_overlap(actor=admin, project=project, tasks=[first, third], overlap=3).tasks == 2
     check_slots(project)
     assert list(project.tasks.order_by("pk").values_list("overlap", "state")) == [
         (3, "open"), (1, "complete"), (3, "open"), (1, "open"),
@@ -244,7 +244,7 @@ def test_tasks_are_assigned_to_people_who_take_part_alone(ana, admin):
     with pytest.raises(Refusal, match="does not take part"):
         actions.assign_tasks(actor=admin, project=project, tasks=ids(project), to=ana)
     actions.add_members(actor=admin, project=project, users=[ana])
-    assert actions.assign_tasks(actor=admin, project=project, tasks=ids(project), to=ana) == 1
+    assert actions.assign_tasks(actor=admin, project=project, tasks=ids(project), to=ana).tasks == 1
 
 
 def test_tasks_of_who_leaves_the_project_go_back_to_everybody(ana, ben, admin):
@@ -340,7 +340,7 @@ def test_a_paused_batch_waits_and_what_is_held_of_it_is_finished(admin):
     held = factories.claim(ana, project)  # the third: those of the batch have joined anew
     factories.submit(ben, actions.claim_this_task(actor=ben, task=Task.objects.get(pk=first)))
     mine = actions.claim_this_task(actor=ana, task=Task.objects.get(pk=first))
-    assert actions.pause_batch(actor=admin, batch=batch) == 2
+    assert actions.pause_batch(actor=admin, batch=batch).tasks == 2
     check_slots(project)
     assert dict(project.tasks.values_list("pk", "state"))[second] == State.HELD
     assert factories.submit(ana, mine).assignment.state == Assignment.State.SUBMITTED
@@ -418,7 +418,7 @@ def test_tasks_with_the_highest_score_come_first_and_back_to_arrival(ana, ben, a
     project = factories.project(tasks=5, random_percent=0, overlap=2)
     first, second, third, fourth, fifth = ids(project)
     scores = {first: 0.1, second: 0.9, third: 0.5, fourth: None}
-    assert actions.set_scores(actor=admin, project=project, scores=scores) == 4
+    assert actions.set_scores(actor=admin, project=project, scores=scores).tasks == 4
     check_slots(project)
     assert rank_all(ana, project, most=3) == [second, third, first]
     assert dict(project.tasks.values_list("pk", "chosen")) == {

@@ -5,6 +5,7 @@ from pathlib import Path
 from django.core.management.base import BaseCommand, CommandError
 
 from labeling import actions
+from labeling.actions.many import Changed
 from labeling.management.commands.import_prompts import acting
 from labeling.models import Project
 from labeling.scores import read_scores, tasks_to_score
@@ -42,14 +43,18 @@ class Command(BaseCommand):
             raise CommandError(f"There is no file {file}.")
         try:
             if arrival:
-                waiting = actions.order_by_arrival(actor=acting(actor), project=found)
-                self.stdout.write(f"{waiting} tasks wait in the order in which they were made.")
+                ordered = actions.order_by_arrival(actor=acting(actor), project=found)
+                self._say(ordered, "wait in the order in which they were made")
             elif file is not None:
                 scores = read_scores(found, file)
-                count = actions.set_scores(actor=acting(actor), project=found, scores=scores, seed=seed)
-                self.stdout.write(f"{count} tasks have a score; the queue stands in its order.")
+                scored = actions.set_scores(actor=acting(actor), project=found, scores=scores, seed=seed)
+                self._say(scored, "have a score; the queue stands in its order")
             else:
                 for line in tasks_to_score(found):
                     self.stdout.write(line, ending="")
         except Refusal as refusal:
             raise CommandError("\n".join(map(str, refusal.problems))) from None
+
+    def _say(self, changed: Changed, what: str) -> None:
+        by_job = " as soon as the worker has done it" if changed.jobs else ""
+        self.stdout.write(f"{changed.tasks} tasks {what}{by_job}.")
