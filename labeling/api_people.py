@@ -9,7 +9,7 @@ from rest_framework.views import APIView
 
 from labeling import actions, people_queries, places
 from labeling.models import Project
-from labeling.trail import place_name
+from labeling.places import place_name
 from labeling.views.hours import as_file, asked_for
 from people.api import PROBLEMS, people_named, valid
 from people.endpoints import (

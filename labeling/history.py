@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from django.db.models import QuerySet
 
@@ -130,18 +129,9 @@ def _revision(assignment: Assignment, ranking: Ranking, asked: list[questions.Qu
         at=ranking.created_at,
         notation=as_shown(assignment, ranking),
         comment=ranking.comment,
-        about_outputs={letter: answered(asked, values) for letter, values in answers.get("outputs", {}).items()},
-        about_task=answered(asked, answers.get("task", {})),
+        about_outputs={
+            letter: questions.in_words(asked, values) for letter, values in answers.get("outputs", {}).items()
+        },
+        about_task=questions.in_words(asked, answers.get("task", {})),
         current=ranking.current,
     )
-
-
-def answered(asked: list[questions.Question], values: dict[str, Any]) -> list[tuple[str, str]]:
-    """(title, what was answered). A question that is asked no more stands under its key."""
-    titles = {question.key: question.title for question in asked}
-    order = [*(key for key in titles if key in values), *(key for key in values if key not in titles)]
-    return [
-        (titles.get(key, key), ", ".join(value) if isinstance(value, list) else str(value))
-        for key in order
-        for value in [values[key]]
-    ]

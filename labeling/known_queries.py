@@ -82,8 +82,7 @@ def gold_health(project: Project) -> GoldHealth | None:
 
 def order_said(task: Task) -> WeakOrder | None:
     """The consensus of a task's rankings."""
-    said = Ranking.objects.filter(current=True, assignment__task=task, assignment__state=Assignment.State.SUBMITTED)
-    orders = [WeakOrder.parse(each, items=task.size) for each in said.values_list("notation", flat=True)]
+    orders = _orders_of(task)
     return consensus(orders).order if orders else None
 
 
@@ -106,8 +105,12 @@ def in_letters(constraints: Iterable[Constraint]) -> list[tuple[str, str, str]]:
     return [(LETTERS[one.better], one.sign, LETTERS[one.worse]) for one in constraints]
 
 
+def _orders_of(task: Task) -> list[WeakOrder]:
+    said = Ranking.objects.filter(current=True, assignment__task=task, assignment__state=Assignment.State.SUBMITTED)
+    return [WeakOrder.parse(each, items=task.size) for each in said.values_list("notation", flat=True)]
+
+
 def kept_by_rankings(task: Task, constraints: Constraints) -> tuple[int, int]:
     """How many of a task's rankings keep all of the constraints, and how many there are."""
-    said = Ranking.objects.filter(current=True, assignment__task=task, assignment__state=Assignment.State.SUBMITTED)
-    orders = [WeakOrder.parse(each, items=task.size) for each in said.values_list("notation", flat=True)]
+    orders = _orders_of(task)
     return sum(constraints.kept(order) == 1 for order in orders), len(orders)

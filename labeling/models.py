@@ -98,6 +98,10 @@ class Project(models.Model):
     def get_absolute_url(self) -> str:
         return reverse("project", args=[self.slug])
 
+    def name_of(self, person: User) -> str:
+        """Without the project's own, where an import made them."""
+        return str(person).removeprefix(f"{self.slug}/")
+
 
 class Membership(models.Model):
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="memberships")

@@ -37,8 +37,7 @@ class Place:
 
     @property
     def name(self) -> str:
-        """Without the project, where an import made it."""
-        return str(self.user).removeprefix(f"{self.project.slug}/")
+        return self.project.name_of(self.user)
 
     @property
     def role_name(self) -> str:

@@ -20,6 +20,11 @@ def roles_of(user: User) -> Collection[str]:
 register_roles(Project, role_of=role_of, roles_of=roles_of)
 
 
+def place_name(project: int) -> str:
+    """By this the entries of the trail and the jobs of a project are found; `project` is its key."""
+    return f"labeling.project:{project}"
+
+
 def project(slug: str, **_rest: object) -> Project | None:
     """`/projects/<slug>/…`"""
     return Project.objects.filter(slug=slug).first()

@@ -38,7 +38,7 @@ def annotators(found: Quality) -> list[Annotator]:
         rows.append(
             Annotator(
                 pk=user.pk,
-                name=str(user).removeprefix(f"{found.project.slug}/"),
+                name=found.project.name_of(user),
                 simulated=user.is_simulated,
                 rankings=data["summary"]["rankings"],
                 tau_x=data["summary"]["tau_x"],

@@ -10,6 +10,7 @@ from django.utils import timezone
 from labeling import questions, statements
 from labeling.lanes import cursor_key, lanes_for
 from labeling.models import Assignment, Batch, Desk, Membership, Project, Ranking, Task
+from labeling.places import place_name
 from labeling.ranking import LETTERS, WeakOrder
 from people.models import Role, User
 from people.permissions import Right, can
@@ -133,7 +134,7 @@ def may_rank_task(user: User, task: Task) -> bool:
 
 def subject_of(project: Project) -> str:
     """By this the jobs about a project are found."""
-    return f"labeling.project:{project.pk}"
+    return place_name(project.pk)
 
 
 # A person's turn

@@ -278,6 +278,14 @@ def to_letters(stored: Answers, shown: Sequence[int]) -> dict[str, Any]:
     return {**stored, "outputs": dict(sorted(outputs.items()))} if outputs else dict(stored)
 
 
+def in_words(questions: Sequence[Question], values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(title, what was answered) of the values about one output, or about the task. A question that is asked no more stands under its key, last."""
+    titles = {question.key: question.title for question in questions}
+    order = [*(key for key in titles if key in values), *(key for key in values if key not in titles)]
+    said = [(titles.get(key, key), values[key]) for key in order]
+    return [(title, ", ".join(value) if isinstance(value, list) else str(value)) for title, value in said]
+
+
 def _well_formed(answers: object) -> bool:
     if not isinstance(answers, dict) or set(answers) - {"task", "outputs"}:
         return False

@@ -9,7 +9,6 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.db.models.fields.json import KeyTransform
 
 from labeling import questions, statements
-from labeling.history import answered
 from labeling.models import Adjudication, Assignment, Comment, Project, Ranking, Task
 from labeling.quality import MOST_SLICES, Quality
 from labeling.ranking import LETTERS, WeakOrder
@@ -197,17 +196,16 @@ def review_of(task: Task) -> Review:
 def _said(ranking: Ranking, task: Task, asked: list[questions.Question], completions: list[int]) -> Said:
     order = WeakOrder.parse(ranking.notation, items=task.size)
     ranks = order.ranks()
-    name = str(ranking.assignment.annotator).removeprefix(f"{task.project.slug}/")
     answers = questions.to_letters(ranking.answers, completions)
     return Said(
         ranking,
         ranking.assignment,
         order,
         ["" if rank is None else str(rank) for rank in ranks],
-        name,
+        task.project.name_of(ranking.assignment.annotator),
         answers,
-        {letter: answered(asked, values) for letter, values in answers.get("outputs", {}).items()},
-        answered(asked, answers.get("task", {})),
+        {letter: questions.in_words(asked, values) for letter, values in answers.get("outputs", {}).items()},
+        questions.in_words(asked, answers.get("task", {})),
     )
 
 

@@ -1,13 +1,13 @@
 """Scores of tasks in files: read from one with all its problems, and written for whoever makes scores elsewhere."""
 
 import json
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
 from django.utils.translation import gettext as _
 
 from labeling.files import BadRow, Problem, refuse, rows
+from labeling.importing.columns import number_in
 from labeling.models import Project
 from people.errors import Refusal
 
@@ -30,7 +30,7 @@ def read_scores(project: Project, path: Path, name: str | None = None) -> dict[i
             for pk in _tasks_of(row, tasks, by_prompt):
                 if pk in found:
                     raise BadRow(_("task %(task)s stands there twice.") % {"task": pk})
-                found[pk] = _score_of(row)
+                found[pk] = number_in(row, "score")
         except BadRow as error:
             problems.append(Problem(line, str(error)))
     if problems:
@@ -52,19 +52,6 @@ def _tasks_of(row: dict, tasks: set[int], by_prompt: dict[str, list[int]]) -> li
     if str(row["id"]) not in by_prompt:
         raise BadRow(_("“id”: no task has a prompt with the id %(id)s.") % {"id": row["id"]})
     return by_prompt[str(row["id"])]
-
-
-def _score_of(row: dict) -> float | None:
-    given = row.get("score")
-    if given is None or given == "":
-        return None
-    try:
-        score = float(given) if not isinstance(given, bool | list | dict) else math.nan
-    except (ValueError, OverflowError):
-        score = math.nan
-    if not math.isfinite(score):
-        raise BadRow(_("“score” must be a number, not “%(given)s”.") % {"given": given})
-    return score
 
 
 def tasks_to_score(project: Project) -> Iterator[str]:

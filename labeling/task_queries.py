@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
-from labeling import lanes
+from labeling import lanes, questions
 from labeling.models import Assignment, Completion, Project, Ranking, Task, TaskItem
 from labeling.ranking import LETTERS, WeakOrder
 from labeling.statistics import contested
@@ -218,13 +218,8 @@ def outputs_of(task: Task) -> list[TaskOutput]:
 
 
 def answers_said(ranking: Ranking, outputs: list[TaskOutput]) -> list[tuple[str, str, str]]:
-    """(letter of the output or "", question, answer) of all that a ranking answers. A question that is asked no more is told by its key."""
-    titles = {question["key"]: question["title"] for question in ranking.assignment.project.questions}
-    letters = {str(output.completion.pk): output.letter for output in outputs}
-    parts = [("", ranking.answers.get("task", {}))]
-    parts += sorted((letters.get(pk, "?"), values) for pk, values in ranking.answers.get("outputs", {}).items())
-    return [
-        (letter, titles.get(key, key), ", ".join(map(str, value)) if isinstance(value, list) else str(value))
-        for letter, values in parts
-        for key, value in values.items()
-    ]
+    """(letter of the output or "", question, answer) of all that a ranking answers."""
+    asked = questions.read(ranking.assignment.project.questions)
+    answers = questions.to_letters(ranking.answers, [output.completion.pk for output in outputs])
+    about = [("", answers.get("task", {})), *answers.get("outputs", {}).items()]
+    return [(letter, *said) for letter, values in about for said in questions.in_words(asked, values)]

@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from jobs.models import Job
 from labeling.models import Project, ProjectInvitation, Task
+from labeling.places import place_name
 from labeling.project_settings import SETTINGS
 from people import trail
 from people.models import Invitation
@@ -122,8 +123,3 @@ def place_of(obj: Model) -> str:
         return place_name(opened.project_id) if opened else ""
     task = getattr(obj, "task", None) or getattr(getattr(obj, "assignment", None), "task", None)
     return place_name(task.project_id) if isinstance(task, Task) else ""
-
-
-def place_name(project: int) -> str:
-    """As queries.subject_of, by its key."""
-    return f"labeling.project:{project}"

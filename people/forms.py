@@ -6,6 +6,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.utils.translation import gettext_lazy as _
 
 from . import queries, trail
+from .actions.invitations import MOST_DAYS, MOST_USES
 from .models import Role
 
 
@@ -51,11 +52,11 @@ class InviteForm(forms.Form):
     uses = forms.IntegerField(
         label=_("For how many people"),
         min_value=1,
-        max_value=500,
+        max_value=MOST_USES,
         initial=1,
         help_text=_("Each makes an account of their own."),
     )
-    days = forms.IntegerField(label=_("Days that it holds"), min_value=1, max_value=90, initial=7)
+    days = forms.IntegerField(label=_("Days that it holds"), min_value=1, max_value=MOST_DAYS, initial=7)
     note = forms.CharField(
         label=_("Note"), max_length=200, required=False, help_text=_("For whom it is meant. Only admins see it.")
     )

@@ -73,7 +73,7 @@ class Problems:
 def placing_of(row: dict, problems: Problems) -> Placing:
     placing = Placing(
         priority=problems.attempt(_whole, row, "priority", LEAST_PRIORITY, GREATEST_PRIORITY, otherwise=None),
-        score=problems.attempt(_number, row, "score", otherwise=None),
+        score=problems.attempt(number_in, row, "score", otherwise=None),
         overlap=problems.attempt(_whole, row, "overlap", 1, MOST_PEOPLE, otherwise=None),
         batch=problems.attempt(_name, row, "batch", Batch._meta.get_field("name").max_length, otherwise=None),
         assignee=problems.attempt(_name, row, "assignee", 150, otherwise=None),
@@ -191,13 +191,13 @@ def _can_be_kept(name: object, value: object) -> bool:
 
 
 def seconds_of(given: dict) -> float | None:
-    seconds = _number(given, "seconds")
+    seconds = number_in(given, "seconds")
     if seconds is not None and seconds < 0:
         raise BadRow(_("“%(key)s” must be 0 or more.") % {"key": "seconds"})
     return seconds
 
 
-def _number(row: dict, key: str) -> float | None:
+def number_in(row: dict, key: str) -> float | None:
     given = row.get(key)
     if given is None or given == "":
         return None
@@ -211,7 +211,7 @@ def _number(row: dict, key: str) -> float | None:
 
 
 def _whole(row: dict, key: str, least: int, most: int) -> int | None:
-    number = _number(row, key)
+    number = number_in(row, key)
     if number is None:
         return None
     if number != int(number) or not least <= number <= most:

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from labeling import actions, people_queries, places, task_queries
 from labeling.models import Desk, Project
-from labeling.trail import place_name
+from labeling.places import place_name
 from labeling.views.lists import page_of
 from people.actions import add_person
 from people.errors import Refusal
