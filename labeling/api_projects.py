@@ -7,7 +7,6 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
-from rest_framework.parsers import JSONParser
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -16,7 +15,7 @@ from labeling.actions import copying
 from labeling.actions.projects import check_names
 from labeling.models import Project
 from labeling.project_settings import SETTINGS
-from people.api import PROBLEMS, valid
+from people.api import PROBLEMS, JSONParser, valid
 from people.errors import Refusal
 from people.permissions import ANYWHERE, HasRight, Right
 

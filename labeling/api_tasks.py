@@ -7,7 +7,6 @@ from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView
-from rest_framework.parsers import JSONParser
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -17,7 +16,7 @@ from labeling.actions.many import Changed
 from labeling.batch_queries import batch_progress
 from labeling.models import Batch, Desk, GoldAnswer, Project, Task
 from labeling.task_queries import Fits, stranded, tasks_of
-from people.api import PROBLEMS, valid
+from people.api import PROBLEMS, JSONParser, valid
 from people.errors import Refusal
 from people.models import User
 from people.permissions import HasRight, Right

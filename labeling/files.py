@@ -15,6 +15,7 @@ from pathlib import Path
 from django.utils.translation import gettext as _
 
 from labeling.identity import HELDOUT, TRAIN
+from people import texts
 from people.errors import Refusal
 
 _SUFFIXES = {
@@ -26,7 +27,6 @@ _SUFFIXES = {
     ".parquet": "parquet",
 }
 MOST_SHOWN = 50
-_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def text_of(row: dict, key: str, *, required: bool = True) -> str:
 
 
 def check_storable(text: str, key: str) -> None:
-    if _NO_TEXT.search(text):
+    if not texts.is_storable(text):
         raise BadRow(_("“%(key)s” holds characters that are no text (NUL or half a surrogate pair).") % {"key": key})
 
 

@@ -1,12 +1,15 @@
-"""REST pieces that every app shares: how a Refusal comes back, a request that is checked, people by their names."""
+"""REST pieces that every app shares: how JSON is read, how a Refusal comes back, a request that is checked, people by their names."""
+
+from io import BytesIO
 
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiResponse
-from rest_framework import serializers
+from rest_framework import parsers, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
 
+from . import texts
 from .errors import Refusal
 from .models import User
 
@@ -14,6 +17,17 @@ PROBLEMS = OpenApiResponse(
     {"type": "object", "properties": {"problems": {"type": "array", "items": {"type": "string"}}}},
     description="What is wrong, all of it, in words; nothing was changed.",
 )
+
+
+class JSONParser(parsers.JSONParser):
+    def parse(self, stream, media_type=None, parser_context=None):
+        body = stream.read()
+        data = super().parse(BytesIO(body), media_type, parser_context)
+        if (
+            b"\\u" in body
+        ):  # nothing else in JSON stands for what is no text, and a hundred thousand rows take a while to walk
+            texts.check(data)
+        return data
 
 
 def exception_handler(exc: Exception, context: dict) -> Response | None:

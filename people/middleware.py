@@ -1,10 +1,11 @@
-"""A Refusal that no view caught becomes a page, a fragment or JSON, in plain words."""
+"""What is no text comes no further; a Refusal that no view caught becomes a page, a fragment or JSON, in plain words."""
 
 from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 
+from . import texts
 from .errors import Refusal
 
 
@@ -14,6 +15,16 @@ class RefusalMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self.get_response(request)
+
+    def process_view(self, request: HttpRequest, view: Callable, _args: tuple, named: dict) -> HttpResponse | None:
+        """Addresses and forms. What programs send is read by REST itself (people.api), when it knows who they are."""
+        is_rest = getattr(view, "csrf_exempt", False)
+        try:
+            for sent in (named, dict(request.GET.lists()), {} if is_rest else dict(request.POST.lists())):
+                texts.check(sent)
+        except Refusal as refusal:
+            return self.process_exception(request, refusal)
+        return None
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, Refusal):

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from labeling.models import Project
 from labeling.project_settings import AT_ONCE, SETTINGS, bounds
+from people import texts
 from people.errors import Refusal
 
 MOST_BYTES = 20 * 2**20
@@ -171,6 +172,8 @@ class FileForm(forms.Form):
         if file.size > MOST_BYTES:
             raise Refusal(_("A settings file has at most %(n)d MB.") % {"n": MOST_BYTES // 2**20})
         try:
-            return json.loads(file.read().decode("utf-8-sig"))
+            content = json.loads(file.read().decode("utf-8-sig"))
         except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
             raise Refusal(_("“%(name)s” is no JSON: %(error)s.") % {"name": file.name, "error": error}) from None
+        texts.check(content)
+        return content

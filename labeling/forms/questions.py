@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 
 from labeling.project_settings import asks_otherwise
 from labeling.questions import OUTPUT, PRESETS, WITH_OPTIONS
+from people import texts
 
 Draft = list[dict[str, Any]]
 TEXTS = ("key", "scope", "kind", "title", "hint", "low_label", "high_label")
@@ -60,6 +61,8 @@ def edited(draft: Draft, do: str, data: Mapping[str, str]) -> tuple[Draft, list[
             return draft, [_("This is no JSON: %(error)s.") % {"error": error}]
         if not isinstance(given, list) or not all(isinstance(each, dict) for each in given):
             return draft, [_("Expected a list of questions: [{…}, …].")]
+        if not texts.is_storable(given):
+            return draft, [texts.no_text()]
         draft = given
     elif at is not None and verb == "remove":
         del draft[at]
