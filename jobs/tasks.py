@@ -61,6 +61,13 @@ class Progress:
         if self.cancelled:
             raise Cancelled
 
+    def begin(self) -> bool:
+        """Inside the transaction that says what is begun: False if another worker has said so."""
+        if self.job.done:
+            return False
+        self.write(1)
+        return True
+
     def write(self, done: int, **more: object) -> None:
         """Only that. Inside the transaction of a step, `job.done` is where to go on if this worker dies, and a worker that lost the job writes nothing."""
         if not Job.objects.filter(pk=self.job.pk, task_id=self.job.task_id).update(done=done, **more):

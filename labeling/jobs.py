@@ -33,6 +33,7 @@ def import_file(progress, *, project: int, upload: str, skip_bad: bool, batch: s
         skip_bad=skip_bad,
         batch=batch,
         progress=lambda *at: progress.set(*at),
+        is_first=progress.begin,
     )
     uploads.discard(file)
     return {

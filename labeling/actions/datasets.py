@@ -10,6 +10,7 @@ from django.db.models import ProtectedError
 from django.utils.translation import gettext as _
 
 from labeling import hooks, quality
+from labeling.actions.queue import steps
 from labeling.datasets import files, snapshot, store
 from labeling.files import Problem, refuse
 from labeling.identity import HELDOUT, TRAIN
@@ -111,7 +112,6 @@ def may_delete(user: User, dataset: Dataset) -> bool:
     )
 
 
-@transaction.atomic
 def _register(
     actor: User,
     name: str,
@@ -123,14 +123,28 @@ def _register(
     decided: Sequence[int] = (),
     **noted: str,
 ) -> tuple[Dataset, bool]:
-    """The row of a folder that is in place; `held` are the rankings in it, `decided` what reviewers decided."""
+    """The row of a folder that is in place; `held` are the rankings in it, `decided` what reviewers decided.
+
+    Which rankings it holds is written in steps. Until the last one, as long as one misses, the snapshot seems older than it is; frozen again, it is the
+    same one and becomes whole.
+    """
+    dataset, new = _row(actor, name, kind, made, verb, project, noted)
+    through = Dataset.rankings.through
+    if new or through.objects.filter(dataset=dataset).count() < len(held):
+        for step in steps(held):
+            links = [through(dataset_id=dataset.pk, ranking_id=ranking) for ranking in step]
+            through.objects.bulk_create(links, ignore_conflicts=True)
+        dataset.adjudications.add(*decided)
+    return dataset, new
+
+
+@transaction.atomic
+def _row(
+    actor: User, name: str, kind: str, made: dict, verb: str, project: Project | None, noted: dict[str, str]
+) -> tuple[Dataset, bool]:
     defaults = made | {"name": name.strip(), "kind": kind, "project": project, "created_by": actor}
     dataset, new = Dataset.objects.get_or_create(digest=made["digest"], defaults=defaults)
     if new:
-        through = Dataset.rankings.through
-        links = (through(dataset_id=dataset.pk, ranking_id=ranking) for ranking in held)
-        through.objects.bulk_create(links, batch_size=5000)
-        dataset.adjudications.add(*decided)
         splits = {split: made["splits"].get(split, 0) for split in (TRAIN, HELDOUT)}
         audit(actor, verb, dataset, name=dataset.name, digest=dataset.digest, rows=dataset.rows, **splits, **noted)
     return dataset, new

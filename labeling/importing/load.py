@@ -71,11 +71,13 @@ def import_prompts(
     skip_bad: bool = False,
     batch: str = "",
     progress: Callable[[int, int], None] = lambda done, total: None,
+    is_first: Callable[[], bool] = lambda: True,
 ) -> Report:
     """Bring prompts, completions and rankings into a project; the report says what was met and done.
 
     `batch`: new tasks whose row names no batch belong to this one, which is made if it is not there. Rows that cannot be read are a Refusal
-    that lists them, and nothing is imported, unless `skip_bad` leaves them out.
+    that lists them, and nothing is imported, unless `skip_bad` leaves them out. `is_first`, asked with the audit row, says whether this import is
+    begun for the first time.
     """
     check(actor, Right.MANAGE_PROJECTS, place=project)
     check_length(batch)
@@ -87,7 +89,10 @@ def import_prompts(
     report = Report()
     reading = _Reading(project, report)
     annotators: dict[str, User] = {}
-    audit(actor, "project.import", project, file=name or path.name, sha256=_sha256(path), **found.as_json())
+    sha256 = _sha256(path)
+    with transaction.atomic():
+        if is_first():
+            audit(actor, "project.import", project, file=name or path.name, sha256=sha256, **found.as_json())
     fitting = Fitting(project, batch)
     for items in _batches(path, name, fitting, report):
         judged = reading.take(items)

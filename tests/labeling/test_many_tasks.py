@@ -13,9 +13,11 @@ from jobs.actions import reap, request_cancel
 from jobs.models import Job
 from jobs.tasks import Lost, Progress
 from jobs.worker import run_all_waiting
-from labeling import actions
+from labeling import actions, uploads
 from labeling.actions import many, queue
+from labeling.importing.load import import_prompts
 from labeling.models import Project, Task
+from labeling.project_queries import lacks
 from people.actions import deactivate
 from people.errors import Refusal
 from people.models import AuditEntry
@@ -40,13 +42,16 @@ def project(admin):
     return factories.project(actor=admin, tasks=TASKS, overlap=2)
 
 
-def dies_after_one_step(job: Job) -> Progress:
-    """A worker takes the job, does one step of it, and is not heard of again. What it would go on with."""
+def begun_by_a_worker_that_died(job: Job) -> Progress:
+    """A minute ago; what it would go on with if it lived."""
     then = timezone.now() - timedelta(seconds=60)
     DBTaskResult.objects.filter(pk=job.task_id).update(status=TaskResultStatus.RUNNING, started_at=then)
     Job.objects.filter(pk=job.pk).update(state=Job.State.RUNNING, heartbeat_at=then, attempts=1)
-    worker = Progress(Job.objects.get(pk=job.pk))
-    given = job.arguments
+    return Progress(Job.objects.get(pk=job.pk))
+
+
+def dies_after_one_step(job: Job) -> Progress:
+    worker, given = begun_by_a_worker_that_died(job), job.arguments
     worker.job.done = many._step(
         progress=worker, project=Project.objects.get(pk=given["project"]), change=given["change"], values=given["values"],
         part=given["tasks"][:A_STEP], done=0,
@@ -232,3 +237,30 @@ def test_over_rest_the_jobs_are_told_and_on_the_pages_they_are_shown(project, ad
         follow=True,
     ).content.decode()
     assert f"{TASKS} tasks are being changed" in said
+
+
+def test_an_import_that_is_taken_up_again_is_in_the_trail_once(project, admin):
+    rows = "".join(f'{{"prompt": "New {n}", "completions": ["a {n}", "b {n}"]}}\n' for n in range(5))
+    upload = uploads.keep(admin, "rows.jsonl", [rows.encode()])
+    job = actions.start_import(actor=admin, project=project, upload=upload)
+    worker = begun_by_a_worker_that_died(job)
+    import_prompts(
+        actor=admin, project=project, path=upload.path, is_first=worker.begin
+    )  # and dies before it can say so
+    assert reap(dead_after=30) == 1
+    run_all_waiting()
+    job.refresh_from_db()
+    assert (job.state, job.result["report"]["tasks_known"]) == (Job.State.DONE, 5)
+    assert len(written("project.import")) == 1
+    check_slots(project)
+
+
+def test_a_snapshot_that_was_not_registered_to_its_end_becomes_whole_when_it_is_frozen_again(project, admin, ana):
+    rank_all(ana, project)
+    dataset, new = actions.freeze_snapshot(actor=admin, project=project)
+    assert (new, dataset.rankings.count()) == (True, TASKS)
+    dataset.rankings.through.objects.filter(pk__in=dataset.rankings.through.objects.values("pk")[A_STEP:]).delete()
+    assert lacks(dataset, project)
+    again, new = actions.freeze_snapshot(actor=admin, project=project)
+    assert (again, new, dataset.rankings.count(), lacks(dataset, project)) == (dataset, False, TASKS, False)
+    assert len(written("dataset.freeze")) == 1
