@@ -172,7 +172,9 @@ class ScoreSerializer(serializers.Serializer):
 class Scores(OfProject):
     @extend_schema(
         request=ScoreSerializer(many=True),
-        parameters=[OpenApiParameter("seed", int, description="Of the random share; without it, one is drawn.")],
+        parameters=[
+            OpenApiParameter("seed", int, description="Of the order of the random share; without it, one is drawn.")
+        ],
         responses=CHANGES,
     )
     def post(self, request, slug):
@@ -214,7 +216,9 @@ def _scores(given: object) -> dict[int, float | None]:
 
 class OrderSerializer(serializers.Serializer):
     by = serializers.ChoiceField(["score", "arrival"])
-    seed = serializers.IntegerField(required=False, min_value=0, help_text="Of the random share, by score.")
+    seed = serializers.IntegerField(
+        required=False, min_value=0, help_text="Of the order of the random share, by score."
+    )
 
 
 class Order(OfProject):

@@ -19,5 +19,14 @@ def digest_of(content: object) -> str:
 def split_of(digest: str, heldout_percent: int) -> str:
     """The split of a prompt, by its digest alone: the same prompt falls into the same split in every project and data set
     with this percentage, and what is held out at 10 % is held out at 20 % too."""
-    bucket = int(hashlib.sha256(f"split {digest}".encode()).hexdigest()[:12], 16) % 10_000
-    return HELDOUT if bucket < heldout_percent * 100 else TRAIN
+    return HELDOUT if _falls_into("split", digest, heldout_percent) else TRAIN
+
+
+def in_random_share(task_key: str, percent: int) -> bool:
+    """Is a task one of the share that scores have no say about? By its key alone, whatever its score and however often the queue is put in order; one
+    of a share is one of every greater share too."""
+    return _falls_into("random share", task_key, percent)
+
+
+def _falls_into(purpose: str, digest: str, percent: int) -> bool:
+    return int(hashlib.sha256(f"{purpose} {digest}".encode()).hexdigest()[:12], 16) % 10_000 < percent * 100

@@ -20,6 +20,7 @@ from labeling import statements
 from labeling.actions.assigning import at_most
 from labeling.actions.many import Changed
 from labeling.actions.queue import chunks, few, mix, one_transaction, queue_places, steps
+from labeling.identity import in_random_share
 from labeling.models import Project, Task
 from labeling.queries import subject_of
 from people import sql
@@ -35,8 +36,8 @@ def set_scores(
 ) -> Changed:
     """Write scores of tasks (by id; None takes one away) and put the queue in their order. Says how many tasks were given one.
 
-    Of the places in the queue, `random_percent` of the project are drawn at random: rankings from those say how the rest is, without the
-    taste of the score (Task.chosen). `seed` makes the draw again as it was; the audit row holds the one that was used.
+    `random_percent` of the tasks come whatever their scores (Task.chosen): rankings from those say how the rest is, without the taste of the score.
+    `seed` makes their order again as it was; the audit row holds the one that was used.
     """
     check(actor, Right.MANAGE_PROJECTS, place=project)
     _check_scores(project, scores)
@@ -102,16 +103,21 @@ def put_in_steps(
         _write_scores(scores={pk: scores[pk] for pk in some})
         done += len(some)
     _set_active(project, seed is not None)
-    found = _waiting(project).order_by("pk").values_list("pk", "score", "overlap", "free_slots", "chosen")
+    found = _waiting(project).order_by("pk").values_list("pk", "score", "key", "chosen", "overlap", "free_slots")
     waiting = list(found)
     order = [(pk, "") for pk, *_rest in waiting]
     if seed is not None:
-        order = mix([(pk, score) for pk, score, *_rest in waiting], project.random_percent, random.Random(seed))
-    # A task that somebody has ranked or holds keeps its mark: it says how they came to it.
-    marks = {pk: chosen for pk, _score, overlap, free, chosen in waiting if free < overlap and chosen}
+        share = project.random_percent
+        order = mix(
+            [
+                (pk, score, chosen == Task.Chosen.RANDOM if free < overlap else in_random_share(key, share))
+                for pk, score, key, chosen, overlap, free in waiting
+            ],
+            random.Random(seed),
+        )
     for part in steps(order):
         progress(done, total)
-        _write_places(project=project, order=[(pk, marks.get(pk, chosen)) for pk, chosen in part])
+        _write_places(project=project, order=part)
         done += len(part)
 
 
@@ -150,7 +156,9 @@ def _write_places(*, project: Project, order: Sequence[tuple[int, str]]) -> None
     places = {pk: (position, chosen) for position, (pk, chosen) in enumerate(order, start)}
     for chunk in chunks(places):
         sql.execute(
-            f"UPDATE {statements.TASK} SET position = v.column2, chosen = v.column3"
+            # A task that somebody has ranked or holds keeps its mark, or goes without one: it says how they came to it.
+            f"UPDATE {statements.TASK} SET position = v.column2,"
+            " chosen = CASE WHEN free_slots < overlap THEN chosen ELSE v.column3 END"
             f" FROM (VALUES {', '.join(['(%s, %s, %s)'] * len(chunk))}) AS v"
             # Somebody may have taken its last slot meanwhile.
             f" WHERE {statements.TASK}.id = v.column1 AND {statements.TASK}.position IS NOT NULL",

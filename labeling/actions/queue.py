@@ -185,25 +185,22 @@ def rejoin(project: Project, tasks: Sequence[int], **values: object) -> None:
     know_again(project)
 
 
-def mix(tasks: Sequence[tuple[T, float | None]], random_percent: int, draw: random.Random) -> list[tuple[T, str]]:
-    """Active order: each (task, its score or None) with how it came to its place (Task.chosen), best first.
+def mix(tasks: Sequence[tuple[T, float | None, bool]], draw: random.Random) -> list[tuple[T, str]]:
+    """Active order: each (task, its score or None, is it of the random share) with how it came to its place (Task.chosen).
 
-    Each place is drawn, with the given chance, from all tasks that are left; else it goes to the highest score left. So those at random are a
-    fair sample of all. Tasks without a score stand behind, as they stood.
+    Those of the share come in an order that is drawn, evenly among the others; which they are must not hang on any score (identity.in_random_share).
+    So at any time those of them that have had their turn are a fair sample. Were they drawn from what the best scores leave over, high scores would
+    hardly be among them. The others come by score, those without one behind, as they stood.
     """
-    by_score = sorted(range(len(tasks)), key=lambda i: (tasks[i][1] is None, -(tasks[i][1] or 0.0)))
-    at_random = list(range(len(tasks)))
-    draw.shuffle(at_random)
-    best, drawn = iter(by_score), iter(at_random)
-    gone: set[int] = set()
-    order: list[tuple[T, str]] = []
-    for _place in tasks:
-        is_random = draw.random() * 100 < random_percent
-        chosen = next(i for i in (drawn if is_random else best) if i not in gone)
-        gone.add(chosen)
-        how = Task.Chosen.RANDOM if is_random else "" if tasks[chosen][1] is None else Task.Chosen.SCORE
-        order.append((tasks[chosen][0], how))
-    return order
+    drawn = [(task, Task.Chosen.RANDOM.value) for task, _score, at_random in tasks if at_random]
+    draw.shuffle(drawn)
+    others = [(task, score) for task, score, at_random in tasks if not at_random]
+    others.sort(key=lambda each: (each[1] is None, -(each[1] or 0.0)))
+    by_score = [(task, "" if score is None else Task.Chosen.SCORE.value) for task, score in others]
+    is_drawn = [True] * len(drawn) + [False] * len(by_score)
+    draw.shuffle(is_drawn)
+    in_turn, in_order = iter(drawn), iter(by_score)
+    return [next(in_turn if each else in_order) for each in is_drawn]
 
 
 def know_more(project: Project, tasks: Iterable[Task]) -> None:

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from labeling.actions.queue import know_more, mix, queue_places
 from labeling.constraints import Constraints
-from labeling.identity import digest_of, split_of
+from labeling.identity import digest_of, in_random_share, split_of
 from labeling.models import Batch, Completion, GoldAnswer, Project, Prompt, Task, TaskItem
 from labeling.ranking import MAX_ITEMS
 from people.models import User
@@ -192,7 +192,8 @@ def _join(project: Project, tasks: Sequence[Task]) -> None:
     start = queue_places(project.pk, len(tasks))
     waiting = [task for task in tasks if task.state == Task.State.OPEN and task.free_slots]
     if project.active_order:
-        ordered = mix([(task, task.score) for task in waiting], project.random_percent, random.Random())
+        share = project.random_percent
+        ordered = mix([(task, task.score, in_random_share(task.key, share)) for task in waiting], random.Random())
     else:
         ordered = [(task, "") for task in waiting]
     for position, (task, chosen) in enumerate(ordered, start):

@@ -15,6 +15,7 @@ from labeling import actions, queries
 from labeling.actions.queue import mix
 from labeling.actions.tasks import Place, add_tasks
 from labeling.batch_queries import batch_progress
+from labeling.identity import in_random_share
 from labeling.importing.load import import_prompts
 from labeling.models import Assignment, Project, Ranking, Task
 from people.actions import change_role, deactivate
@@ -398,9 +399,9 @@ def test_a_batch_has_a_name_of_its_own(admin, ana):
 # Active order
 
 
-def test_the_mix_goes_by_score_and_draws_its_share_from_all_that_are_left():
-    tasks = [(n, float(n)) for n in range(1000)]
-    order = mix(tasks, 20, random.Random(1))
+def test_the_mix_goes_by_score_with_a_share_of_all_between():
+    tasks = [(n, float(n), in_random_share(f"task {n}", 20)) for n in range(1000)]
+    order = mix(tasks, random.Random(1))
     assert sorted(task for task, _how in order) == list(range(1000))
     by_score = [task for task, how in order if how == "score"]
     at_random = [task for task, how in order if how == "random"]
@@ -408,10 +409,12 @@ def test_the_mix_goes_by_score_and_draws_its_share_from_all_that_are_left():
     assert 150 <= len(at_random) <= 250
     early = [task for task, how in order[:300] if how == "random"]
     assert 350 < sum(early) / len(early) < 650  # of all, not of the best
-    assert mix(tasks, 20, random.Random(1)) == order
-    assert [task for task, _how in mix(tasks, 0, random.Random(1))] == list(range(999, -1, -1))
-    assert {how for _task, how in mix(tasks, 100, random.Random(1))} == {"random"}
-    assert mix([(1, None), (2, None), (3, 0.0)], 0, random.Random(1)) == [(3, "score"), (1, ""), (2, "")]
+    assert mix(tasks, random.Random(1)) == order
+    none, all_of_them = ([(n, float(n), at_random) for n in range(1000)] for at_random in (False, True))
+    assert [task for task, _how in mix(none, random.Random(1))] == list(range(999, -1, -1))
+    assert {how for _task, how in mix(all_of_them, random.Random(1))} == {"random"}
+    without = [(1, None, False), (2, None, False), (3, 0.0, False)]
+    assert mix(without, random.Random(1)) == [(3, "score"), (1, ""), (2, "")]
 
 
 def test_tasks_with_the_highest_score_come_first_and_back_to_arrival(ana, ben, admin):

@@ -27,7 +27,7 @@ class Command(BaseCommand):
             help="rows with “task” or “id”, and “score”; without it, the tasks are written",
         )
         parser.add_argument(
-            "--seed", type=int, help="of the share at random (default: drawn, and kept in the audit trail)"
+            "--seed", type=int, help="of the order of the random share (default: drawn, and kept in the audit trail)"
         )
         parser.add_argument("--arrival", action="store_true", help="back to the order in which tasks were made")
         parser.add_argument("--actor", help="in whose name (default: the first active admin)")
