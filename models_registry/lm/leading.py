@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import DynamicCache, PreTrainedModel
 
+from . import apart
 from .problems import Problem, Unfit, _
 
 PEFT_TYPES = {"PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING"}  # in a folder, P-tuning's are soft prompts like any
@@ -187,7 +188,7 @@ def _lead(trunk: PreTrainedModel, args: tuple, kwargs: dict[str, Any]) -> tuple[
     names = _arguments(cast(Hashable, type(trunk)))
     given = dict(zip(names, args, strict=False)) | kwargs
     mask, past = given.get("attention_mask"), given.get("past_key_values")
-    if trunk.config._attn_implementation == "texts_apart" or (
+    if trunk.config._attn_implementation == apart.NAME or (
         mask is not None and (not isinstance(mask, Tensor) or mask.ndim != 2)
     ):
         raise NotImplementedError("virtual tokens lead each text of its own, not several in one row")

@@ -1,19 +1,28 @@
 """Scoring the completions of one prompt together: the prompt is computed once.
 
-A group becomes one row `[prompt | c1 | … | cK]`. A block mask keeps completions from seeing each other, and positions restart after the
-prompt, so each completion is computed as if it alone followed the prompt. Whether an architecture can take this is found out
-with numbers (`probe`): a sliding window or a recurrent layer goes wrong without an error. `separate_scores` gives the same
-numbers by one row per completion.
+A group becomes `[prompt | c1 | … | cK]`. Completions do not see each other, and positions restart after the prompt, so each completion is
+computed as if it alone followed the prompt. Three ways, the same numbers:
+
+- `flat`: all groups in one row, our own attention (apart.prompts_shared): nothing is padded, nothing is masked away.
+- `masked`: a row a group, padded to the longest, the model's own attention under a block mask.
+- `separate`: a row a completion.
+
+Which of them an architecture can take is found out with numbers (`probe`): a sliding window or a recurrent layer goes wrong without an error.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
+from .apart import Shared, prompts_shared
 from .heads import last_real, score_head
+
+Way = Literal["flat", "masked", "separate"]
 
 
 @dataclass(frozen=True)
@@ -44,19 +53,38 @@ class Group:
 
 @dataclass(frozen=True)
 class Rows:
-    """A batch for the trunk: ids and positions (B, T); mask (B, T) or (B, 1, T, T), bool; `ends` (N, 2): row and column of each
-    completion's last real token, group by group."""
+    """A batch for the trunk: ids and positions (B, T); mask (B, T) or (B, 1, T, T), bool, or in place of it the layout of the one flat row;
+    `ends` (N, 2): row and column of each completion's last real token, group by group."""
 
     ids: Tensor
     positions: Tensor
-    mask: Tensor
+    mask: Tensor | None
     ends: Tensor
+    shared: Shared = ()
 
     def to(self, device: torch.device | str) -> "Rows":
-        return Rows(self.ids.to(device), self.positions.to(device), self.mask.to(device), self.ends.to(device))
+        mask = None if self.mask is None else self.mask.to(device)
+        return Rows(self.ids.to(device), self.positions.to(device), mask, self.ends.to(device), self.shared)
 
 
-def pack(groups: Sequence[Group]) -> Rows:
+def flat(groups: Sequence[Group]) -> Rows:
+    """All groups in one row, one after the other."""
+    ids: list[int] = []
+    positions: list[int] = []
+    ends: list[tuple[int, int]] = []
+    for group in groups:
+        ids += group.prompt
+        positions += range(len(group.prompt))
+        last = len(ids) - 1  # an empty completion is read at the prompt's last token
+        for completion in group.completions:
+            ids += completion
+            positions += range(len(group.prompt), len(group.prompt) + len(completion))
+            ends.append((0, len(ids) - 1 if completion else last))
+    shared = [(len(group.prompt), [len(completion) for completion in group.completions]) for group in groups]
+    return Rows(torch.tensor(ids)[None], torch.tensor(positions)[None], None, torch.tensor(ends), shared)
+
+
+def masked(groups: Sequence[Group]) -> Rows:
     """One row per group, padded on the right."""
     length = max(group.packed_length for group in groups)
     ids = torch.zeros(len(groups), length, dtype=torch.long)
@@ -98,52 +126,60 @@ def pooled(model: PreTrainedModel, rows: Rows) -> Tensor:
     """Hidden state at the last real token of every completion: (N, hidden)."""
     rows = rows.to(model.device)
     mask = rows.mask
-    if mask.ndim == 4 and model.config._attn_implementation == "eager":  # it adds the mask to the logits
+    if (
+        mask is not None and mask.ndim == 4 and model.config._attn_implementation == "eager"
+    ):  # it adds the mask to the logits
         dtype = model.dtype
         mask = torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, torch.finfo(dtype).min)
-    hidden = model.base_model(
-        input_ids=rows.ids, attention_mask=mask, position_ids=rows.positions, use_cache=False
-    ).last_hidden_state
+    with prompts_shared(model, rows.shared) if rows.shared else nullcontext():
+        hidden = model.base_model(
+            input_ids=rows.ids, attention_mask=mask, position_ids=rows.positions, use_cache=False
+        ).last_hidden_state
     return hidden[rows.ends[:, 0], rows.ends[:, 1]]
 
 
-def packed_scores(model: PreTrainedModel, groups: Sequence[Group]) -> Tensor:
-    """Raw scores of all completions, group by group: (N,). The prompt of a group is computed once."""
-    return score_head(model)(pooled(model, pack(groups))).squeeze(-1).float()
+ROWS: dict[Way, Callable[[Sequence[Group]], Rows]] = {"flat": flat, "masked": masked, "separate": separate}
 
 
-def separate_scores(model: PreTrainedModel, groups: Sequence[Group]) -> Tensor:
-    """The same numbers by one row per completion: (N,)."""
-    return score_head(model)(pooled(model, separate(groups))).squeeze(-1).float()
+def scores(model: PreTrainedModel, groups: Sequence[Group], way: Way = "separate") -> Tensor:
+    """Raw scores of all completions, group by group: (N,). The ways differ in what they cost; `probe` knows which are right."""
+    return score_head(model)(pooled(model, ROWS[way](groups))).squeeze(-1).float()
 
 
 @dataclass(frozen=True)
 class Probe:
-    """`difference`: the largest difference between packed and separate hidden states, relative to the largest separate one; None if
-    the model refused the block mask. `reason` is the error it then gave."""
+    """`way`: the fastest whose hidden states are those of `separate`; `difference`: the largest, relative to the largest separate one, of that
+    way, or where only `separate` is right, of the last that was tried, None if the model refused it; `reason`: the error it then gave."""
 
+    way: Way
     difference: float | None
     tolerance: float
     reason: str = ""
 
     @property
-    def agrees(self) -> bool:
-        return self.difference is not None and self.difference <= self.tolerance
+    def shares(self) -> bool:
+        """Whether a prompt can be computed once for all its completions."""
+        return self.way != "separate"
 
 
 @torch.no_grad()
 def probe(model: PreTrainedModel, groups: Sequence[Group], *, tolerance: float = 1e-4) -> Probe:
-    """Compare packed with separate on the two groups with the longest texts, in the model's own precision (run it in fp32).
+    """Compare the ways on the two groups with the longest texts, in the model's own precision (run it in fp32).
 
     It looks at hidden states, so that a head of small weights cannot hide an error. Dropout must be off.
     """
     longest = sorted(groups, key=lambda group: group.longest, reverse=True)[:2]
     expected = pooled(model, separate(longest))
-    try:
-        found = pooled(model, pack(longest))
-    except Exception as error:  # whatever an architecture that does not know block masks happens to raise
-        return Probe(None, tolerance, f"{type(error).__name__}: {error}")
-    difference = (found - expected).abs().max() / expected.abs().max()
-    return Probe(
-        float(difference) if difference.isfinite() else None, tolerance, "" if difference.isfinite() else "NaN"
-    )
+    difference, reason = None, ""
+    ways: tuple[Way, ...] = ("flat", "masked")
+    for way in ways:
+        try:
+            found = pooled(model, ROWS[way](longest))
+        except Exception as error:  # whatever an architecture that does not know such rows happens to raise
+            difference, reason = None, f"{type(error).__name__}: {error}"
+            continue
+        apart = (found - expected).abs().max() / expected.abs().max()
+        difference, reason = (float(apart), "") if apart.isfinite() else (None, "NaN")
+        if difference is not None and difference <= tolerance:
+            return Probe(way, difference, tolerance)
+    return Probe("separate", difference, tolerance, reason)

@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from .chain import Loaded
 from .generate import positions
 from .heads import read_scale, score_head
-from .packed import Group, pooled, separate, separate_scores
+from .packed import Group, pooled, scores, separate
 from .text import Prompt, encode_documents, encode_judged, encode_pairs
 
 
@@ -143,7 +143,7 @@ def rewards(loaded: Loaded, pairs: Sequence[tuple[Prompt, str]], *, batch_size: 
     scale = read_scale(loaded.folders[-1])
     found = [0.0] * len(groups)
     for places in by_length([group.longest for group in groups], batch_size):
-        values = scale.apply(separate_scores(loaded.model, [groups[i] for i in places]))
+        values = scale.apply(scores(loaded.model, [groups[i] for i in places]))
         for i, value in zip(places, values.tolist(), strict=True):
             found[i] = value
     return found

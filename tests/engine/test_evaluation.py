@@ -10,6 +10,7 @@ import pytest
 from models_registry.lm import hard_prompt
 from models_registry.lm.chain import load
 from models_registry.lm.hard_prompt import Example, HardPrompt
+from models_registry.lm.packed import Probe
 from models_registry.lm.score import documents_loss, logprobs, rewards
 from models_registry.lm.text import encode_documents
 from tests.lm import tiny
@@ -366,11 +367,7 @@ def test_packed_and_separate_scoring_of_rankings_agree(reward_model, monkeypatch
     rows = numbered("rankings", rankings.rows(6))
     loaded = load([reward_model])
     packed = evaluate(loaded, rows)
-    monkeypatch.setattr("training.engine.evaluation.preference.probe", lambda *_args: _Never())
+    monkeypatch.setattr("training.engine.evaluation.preference.probe", lambda *_args: Probe("separate", None, 0.0))
     separate = evaluate(loaded, rows)
     for a, b in zip(packed.examples, separate.examples, strict=True):
         assert a["scores"] == pytest.approx(b["scores"], abs=1e-4)
-
-
-class _Never:
-    agrees = False

@@ -8,7 +8,7 @@ import torch
 from peft import LoraConfig, get_peft_model
 
 from models_registry.lm.heads import Scale, last_real, read_scale, score_head, to_reward, write_scale
-from models_registry.lm.packed import Group, packed_scores, probe, separate_scores
+from models_registry.lm.packed import Group, probe, scores
 
 from .tiny import VOCABULARY, causal_lm
 
@@ -36,22 +36,22 @@ def reward_model(request):
     return to_reward(causal_lm(request.param), seed=3)
 
 
-@pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_packed_scores_and_gradients_equal_separate_ones(reward_model, attention):
+@pytest.mark.parametrize(("way", "attention"), [("flat", "sdpa"), ("masked", "sdpa"), ("masked", "eager")])
+def test_shared_scores_and_gradients_equal_separate_ones(reward_model, way, attention):
     reward_model.set_attn_implementation(attention)
     groups = some_groups()
     completions = sum(len(group.completions) for group in groups)
     direction = torch.randn(completions, generator=torch.Generator().manual_seed(5))
     gradients = []
-    scores = []
-    for scorer in (packed_scores, separate_scores):
+    found = []
+    for each in (way, "separate"):
         reward_model.zero_grad()
-        found = scorer(reward_model, groups)
-        (found * direction).sum().backward()
-        scores.append(found.detach())
+        values = scores(reward_model, groups, each)
+        (values * direction).sum().backward()
+        found.append(values.detach())
         gradients.append({name: p.grad.clone() for name, p in reward_model.named_parameters()})
-    assert scores[0].std() > 0.1
-    assert torch.allclose(scores[0], scores[1], atol=1e-5, rtol=1e-5)
+    assert found[0].std() > 0.1
+    assert torch.allclose(found[0], found[1], atol=1e-5, rtol=1e-5)
     for name, gradient in gradients[0].items():
         scale = max(1.0, float(gradients[1][name].abs().max()))
         assert float((gradient - gradients[1][name]).abs().max()) <= 1e-5 * scale, name
@@ -60,9 +60,9 @@ def test_packed_scores_and_gradients_equal_separate_ones(reward_model, attention
 def test_a_group_scores_as_it_would_alone(reward_model):
     """Neither its neighbours in the batch nor its own other completions change a completion's score."""
     groups = some_groups()
-    together = packed_scores(reward_model, groups)
+    together = scores(reward_model, groups, "flat")
     alone = [
-        separate_scores(reward_model, [Group(group.prompt, [completion])])
+        scores(reward_model, [Group(group.prompt, [completion])])
         for group in groups
         for completion in group.completions
     ]
@@ -78,22 +78,43 @@ def test_scores_are_those_of_transformers_at_the_last_real_token(reward_model):
         for group in groups
         for completion in group.completions
     ]
-    assert packed_scores(reward_model, groups).tolist() == pytest.approx(expected, abs=1e-5)
+    assert scores(reward_model, groups, "flat").tolist() == pytest.approx(expected, abs=1e-5)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_the_probe_accepts_what_agrees(shape):
     found = probe(to_reward(causal_lm(shape), seed=0), some_groups())
-    assert found.agrees
+    assert found.way == "flat"
     assert found.difference < 1e-5
+
+
+def test_a_model_that_wants_a_mask_gets_one():
+    model = to_reward(causal_lm("llama"), seed=0)
+    forward = model.base_model.forward
+
+    def wants_a_mask(*args, attention_mask, **kwargs):
+        return forward(*args, attention_mask=attention_mask.clone(), **kwargs)
+
+    model.base_model.forward = wants_a_mask
+    assert probe(model, some_groups()).way == "masked"
+
+
+def test_scored_without_gradients_first_the_same_rows_can_be_learned_from(reward_model):
+    """Nothing that was made in inference mode is used again."""
+    groups = some_groups()
+    with torch.inference_mode():
+        first = scores(reward_model, groups, "flat")
+    second = scores(reward_model, groups, "flat")
+    second.sum().backward()
+    assert torch.allclose(first, second.detach(), atol=1e-6)
 
 
 def test_the_probe_finds_a_sliding_window_where_it_matters_and_only_there():
     model = to_reward(causal_lm("mistral"), seed=0)  # a window of 8 tokens
     long = probe(model, some_groups(prompt=(10, 15)))
-    assert not long.agrees
+    assert not long.shares
     assert long.difference > 1e-3
-    assert probe(model, some_groups(prompt=(1, 3), completion=(1, 4))[:3]).agrees
+    assert probe(model, some_groups(prompt=(1, 3), completion=(1, 4))[:3]).shares
 
 
 def test_the_probe_reports_a_model_that_refuses_the_mask():
@@ -107,7 +128,7 @@ def test_the_probe_reports_a_model_that_refuses_the_mask():
 
     model.base_model.forward = only_flat_masks
     found = probe(model, some_groups())
-    assert not found.agrees
+    assert not found.shares
     assert found.difference is None
     assert "attention_mask must be (batch, T)" in found.reason
 
@@ -127,7 +148,7 @@ def test_a_reward_model_survives_saving_and_loading(tmp_path, reward_model):
     reward_model.save_pretrained(tmp_path)
     write_scale(tmp_path, Scale(mean=0.5, std=2.0))
     loaded = type(reward_model).from_pretrained(tmp_path).eval()
-    assert torch.allclose(packed_scores(loaded, groups), packed_scores(reward_model, groups), atol=1e-6)
+    assert torch.allclose(scores(loaded, groups, "flat"), scores(reward_model, groups, "flat"), atol=1e-6)
     assert read_scale(tmp_path).apply(torch.tensor([0.5, 2.5])).tolist() == [0.0, 1.0]
     assert json.loads((tmp_path / "config.json").read_text())["architectures"] == [type(reward_model).__name__]
 
@@ -139,13 +160,13 @@ def test_a_folder_without_a_scale_leaves_scores_as_they_are(tmp_path):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_scoring_goes_through_an_adapter_and_its_own_head(shape):
     model = to_reward(causal_lm(shape), seed=0)
-    plain = packed_scores(model, some_groups()).detach()
+    plain = scores(model, some_groups(), "flat").detach()
     targets = ["c_attn"] if shape == "gpt2" else ["q_proj", "v_proj"]
     get_peft_model(
         model, LoraConfig(task_type="SEQ_CLS", r=2, target_modules=targets, fan_in_fan_out=shape == "gpt2")
     ).eval()
-    assert torch.allclose(packed_scores(model, some_groups()), plain, atol=1e-6)  # LoRA starts without effect
-    packed_scores(model, some_groups()).sum().backward()
+    assert torch.allclose(scores(model, some_groups(), "flat"), plain, atol=1e-6)  # LoRA starts without effect
+    scores(model, some_groups(), "flat").sum().backward()
     moving = {name for name, p in model.named_parameters() if p.grad is not None and p.grad.abs().sum() > 0}
     assert any("lora_B" in name for name in moving)
     assert any("score.modules_to_save" in name for name in moving)

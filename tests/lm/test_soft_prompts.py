@@ -10,7 +10,7 @@ from models_registry.lm import leading
 from models_registry.lm.chain import add_adapter, load, use, using
 from models_registry.lm.generate import generate, generate_ids, stream
 from models_registry.lm.heads import into_reward
-from models_registry.lm.packed import Group, packed_scores, probe, separate_scores
+from models_registry.lm.packed import Group, probe, scores
 from models_registry.lm.score import completion_logprobs, padded
 from models_registry.lm.soft_prompts import commonest, rows, start
 from models_registry.lm.text import encode_pairs
@@ -229,16 +229,16 @@ def test_several_texts_in_one_row_are_refused_and_the_callers_go_the_other_way(t
     assert packing.probe(loaded.model, 16).together
     into_reward(loaded, seed=0)
     groups = [Group([1, 5, 6], [[7, 8], [9]])]
-    assert probe(loaded.model, groups).agrees
+    assert probe(loaded.model, groups).shares
     apply(loaded, tune)
     shake(loaded)
     found = probe(loaded.model, groups)
-    assert not found.agrees
+    assert not found.shares
     assert "virtual tokens" in found.reason
     with pytest.raises(NotImplementedError):
-        packed_scores(loaded.model, groups)
-    each = [separate_scores(loaded.model, [Group([1, 5, 6], [c])]) for c in ([7, 8], [9])]
-    torch.testing.assert_close(separate_scores(loaded.model, groups), torch.cat(each), rtol=0, atol=1e-5)
+        scores(loaded.model, groups, "flat")
+    each = [scores(loaded.model, [Group([1, 5, 6], [c])]) for c in ([7, 8], [9])]
+    torch.testing.assert_close(scores(loaded.model, groups), torch.cat(each), rtol=0, atol=1e-5)
     language = load([folders["llama"]], trainable=tune)
     way = packing.probe(language.model, 16)
     assert not way.together

@@ -14,7 +14,7 @@ from labeling.ranking import WeakOrder
 from models_registry.lm.chain import Loaded
 from models_registry.lm.generate import generate
 from models_registry.lm.heads import read_scale
-from models_registry.lm.packed import Group, packed_scores, probe, separate_scores
+from models_registry.lm.packed import Group, Way, probe, scores
 from models_registry.lm.score import rewards
 from models_registry.lm.text import encode_pairs, encode_prompt
 
@@ -64,7 +64,7 @@ class ByReward:
         self.loaded, self.options = loaded, options
         self.scale = read_scale(loaded.folders[-1])
         self.cut = 0
-        self._packs: bool | None = None
+        self._way: Way | None = None  # found out at the first rows
         self.fitted_on = 0
         self.threshold = self.scale.tie_threshold
         if self.threshold is None:
@@ -92,26 +92,27 @@ class ByReward:
         return [(None, []) if ranking is None else (ranking.order, next(values)) for ranking in rankings]
 
     def _scores(self, groups: Sequence[Group]) -> list[list[float]]:
-        if groups and self._packs is None:
-            self._packs = not self.loaded.leads and probe(self.loaded.model, groups).agrees
-        score = packed_scores if self._packs else separate_scores
+        if groups and self._way is None:
+            self._way = probe(self.loaded.model, groups).way
         found: list[list[float]] = [[] for _group in groups]
         order = sorted(range(len(groups)), key=lambda i: groups[i].packed_length)
         for begin in range(0, len(order), self.options.batch_size):
             places = order[begin : begin + self.options.batch_size]
-            values = self.scale.apply(score(self.loaded.model, [groups[i] for i in places])).tolist()
+            values = self.scale.apply(
+                scores(self.loaded.model, [groups[i] for i in places], self._way or "separate")
+            ).tolist()
             for i in places:
                 found[i], values = values[: len(groups[i].completions)], values[len(groups[i].completions) :]
         return found
 
     def __call__(self, rows: Sequence[RankingRow]) -> list[dict[str, Any]]:
         found = []
-        for row, (order, scores) in zip(rows, self._scored(rows), strict=True):
-            example: dict[str, Any] = {"cluster": cluster_of(row.prompt), "scores": scores}
+        for row, (order, values) in zip(rows, self._scored(rows), strict=True):
+            example: dict[str, Any] = {"cluster": cluster_of(row.prompt), "scores": values}
             if order is not None:
-                example |= pairs_right(order, scores)
+                example |= pairs_right(order, values)
                 if self.threshold is not None:
-                    example |= agreement(order, scores, self.threshold)
+                    example |= agreement(order, values, self.threshold)
             found.append(example)
         return found
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from models_registry.lm.chain import Loaded, load
 from models_registry.lm.heads import Scale, into_reward, write_scale
-from models_registry.lm.packed import Group, packed_scores, probe, separate_scores
+from models_registry.lm.packed import Group, Way, probe, scores
 from models_registry.lm.tuning.apply import save
 
 from ... import loop
@@ -55,8 +55,8 @@ def run(ctx: Context) -> None:
     if loaded.head == "lm":
         into_reward(loaded, seed=ctx.seed)
     moving = Moving(ctx, loaded, (ids for r in train for ids in (r.group.prompt, *r.group.completions)))
-    share = config.share_prompt and can_share(ctx, loaded, train + heldout)
-    scores_of = partial(packed_scores if share else separate_scores, loaded.model)
+    way = way_of(ctx, loaded, train + heldout) if config.share_prompt else "separate"
+    scores_of = partial(scores, loaded.model, way=way)
 
     preference = preference_of(config)
     usable = [r for r in train if teaches(r, preference, config)]
@@ -108,7 +108,7 @@ def run(ctx: Context) -> None:
         "train_rankings": len(train),
         "best_step": best.step,
         "steps": steps,
-        "prompt_shared": share,
+        "prompt_shared": way != "separate",
         "score_mean": scale.mean,
         "score_std": scale.std,
         **moving.report(),
@@ -122,11 +122,11 @@ def run(ctx: Context) -> None:
     ctx.finish(metrics)
 
 
-def can_share(ctx: Context, loaded: Loaded, rankings: Sequence[Ranking]) -> bool:
-    """Whether the model keeps the outputs of a packed prompt apart; measured on the longest rankings, in fp32, and told."""
+def way_of(ctx: Context, loaded: Loaded, rankings: Sequence[Ranking]) -> Way:
+    """How the outputs of a prompt go through the model; whether they can share it is measured on the longest rankings, in fp32, and told."""
     with loop.evaluating(loaded.model):
         found = probe(loaded.model, [ranking.group for ranking in rankings])
-    if found.agrees:
+    if found.shares:
         text = _(
             "Each prompt is computed once for all its outputs. Checked on the longest rankings: the difference is %(difference).1e."
         )
@@ -138,7 +138,7 @@ def can_share(ctx: Context, loaded: Loaded, rankings: Sequence[Ranking]) -> bool
     else:
         text = _("This model cannot let outputs share a prompt (%(reason)s), so each output goes through the model by itself: slower, and the same result.")  # fmt: skip
         ctx.note(Message("prompt-not-sharable", text, {"reason": found.reason}), "warning")
-    return found.agrees
+    return found.way
 
 
 def preference_of(config: Config) -> Preference:
