@@ -203,14 +203,34 @@ class Exports(APIView):
     required_place = places.of_dataset
 
 
-class DatasetRows(Exports):
+class _Lines(Exports):
+    """A JSON object a line, of one split or both."""
+
+    export = staticmethod(export.export_rows)
+    called: tuple[str, ...] = ()  # in the name of the file
+
     @extend_schema(parameters=[SPLIT], responses=JSON_LINES)
     def get(self, request, pk):
-        """The rows, one JSON object a line."""
         dataset = get_object_or_404(Dataset, pk=pk)
         split = request.query_params.get("split")
-        lines = export.export_rows(actor=request.user, dataset=dataset, split=split)
-        return json_lines_file(lines, export.file_name(dataset, split))
+        lines = self.export(actor=request.user, dataset=dataset, split=split)
+        return json_lines_file(lines, export.file_name(dataset, *self.called, split))
+
+
+class DatasetRows(_Lines):
+    """The rows, one JSON object a line."""
+
+
+class DatasetAcceptable(_Lines):
+    """Each output above or below the acceptability line, for KTO."""
+
+    export, called = staticmethod(export.export_acceptable), ("acceptable",)
+
+
+class DatasetConsensus(_Lines):
+    """One row a task: the consensus of its rankings as a weak order, contested pairs, and how many rankings there are."""
+
+    export, called = staticmethod(export.export_consensus), ("consensus",)
 
 
 class DatasetPairs(Exports):
@@ -230,26 +250,6 @@ class DatasetPairs(Exports):
         margin = asked.get("margin", "").lower() in ("1", "true", "yes")
         lines = export.export_pairs(actor=request.user, dataset=dataset, ties=ties, margin=margin, split=split)
         return json_lines_file(lines, export.file_name(dataset, f"pairs-{ties}", split))
-
-
-class DatasetAcceptable(Exports):
-    @extend_schema(parameters=[SPLIT], responses=JSON_LINES)
-    def get(self, request, pk):
-        """Each output above or below the acceptability line, for KTO."""
-        dataset = get_object_or_404(Dataset, pk=pk)
-        split = request.query_params.get("split")
-        lines = export.export_acceptable(actor=request.user, dataset=dataset, split=split)
-        return json_lines_file(lines, export.file_name(dataset, "acceptable", split))
-
-
-class DatasetConsensus(Exports):
-    @extend_schema(parameters=[SPLIT], responses=JSON_LINES)
-    def get(self, request, pk):
-        """One row a task: the consensus of its rankings as a weak order, contested pairs, and how many rankings there are."""
-        dataset = get_object_or_404(Dataset, pk=pk)
-        split = request.query_params.get("split")
-        lines = export.export_consensus(actor=request.user, dataset=dataset, split=split)
-        return json_lines_file(lines, export.file_name(dataset, "consensus", split))
 
 
 class ProjectTurns(Exports):

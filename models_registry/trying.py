@@ -11,7 +11,7 @@ from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
-from people.errors import Refusal
+from people.errors import Refusal, wrong_with
 from people.permissions import Right, requires
 
 from . import serving_client
@@ -121,10 +121,7 @@ def answer(request: HttpRequest, name: str, number: int) -> HttpResponse:
     version = the_version(name, number)
     form = _form(version, request.POST)
     if not form.is_valid():
-        problems = [
-            f"{form.fields[field].label}: {error}" for field, errors in form.errors.items() for error in errors
-        ]
-        return JsonResponse({"problems": problems}, status=400)
+        return JsonResponse({"problems": wrong_with(form, labels=True)}, status=400)
     answers = {TryForm: _written, ScoreForm: _scored, ClassifyForm: _classified}[type(form)]
     response = StreamingHttpResponse(_lines(answers(version, form.cleaned_data)), content_type="application/x-ndjson")
     response["Cache-Control"] = "no-store"

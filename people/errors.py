@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+from django.forms import BaseForm
+
 
 class Refusal(Exception):
     """The request cannot be carried out; nothing was changed.
@@ -14,3 +16,12 @@ class Refusal(Exception):
         self.problems: Sequence[str] = [problems] if isinstance(problems, str) else list(problems)
         self.status = status
         super().__init__("; ".join(str(p) for p in self.problems))
+
+
+def wrong_with(form: BaseForm, *, labels: bool = False) -> list[str]:
+    """All that is wrong with a form; with `labels` each says in which field, for where no field is seen beside it."""
+    return [
+        f"{form.fields[name].label}: {problem}" if labels and name in form.fields else problem
+        for name, problems in form.errors.items()
+        for problem in problems
+    ]

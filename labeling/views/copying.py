@@ -12,7 +12,7 @@ from labeling import export, places
 from labeling.actions import copying
 from labeling.forms.projects import CopyForm, FileForm
 from labeling.models import Project, Task
-from people.errors import Refusal
+from people.errors import Refusal, wrong_with
 from people.permissions import Right, requires
 
 
@@ -70,7 +70,7 @@ def new_from_file(request: HttpRequest) -> HttpResponse:
     """A new project as a settings file says."""
     form = FileForm(request.POST, request.FILES)
     if not form.is_valid():
-        raise Refusal([problem for found in form.errors.values() for problem in found])
+        raise Refusal(wrong_with(form))
     project = copying.create_from_file(actor=request.user, content=form.content(), name=request.POST.get("name", ""))
     messages.success(request, _("The project is there. Next: give it prompts."))
     return redirect(project)

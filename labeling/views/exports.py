@@ -15,7 +15,7 @@ from labeling.datasets.snapshot import Options
 from labeling.forms.datasets import ExportForm, FreezeForm
 from labeling.models import Dataset, Project
 from labeling.views.lists import page_of
-from people.errors import Refusal
+from people.errors import Refusal, wrong_with
 from people.permissions import Right, requires
 
 
@@ -71,7 +71,7 @@ def export(request: HttpRequest, pk: int) -> HttpResponse:
     dataset = get_object_or_404(Dataset.objects.select_related("project"), pk=pk, kind=Dataset.Kind.RANKINGS)
     form = ExportForm(request.GET, rows=_row_counts(dataset))
     if not form.is_valid():
-        raise Refusal([problem for problems in form.errors.values() for problem in problems])
+        raise Refusal(wrong_with(form))
     endpoint = {
         "rankings": "api-dataset-rows",
         "pairs": "api-dataset-pairs",

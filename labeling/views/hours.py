@@ -15,7 +15,7 @@ from labeling.models import Project
 from labeling.people_queries import Day
 from labeling.views.lists import page_of
 from people.downloads import download
-from people.errors import Refusal
+from people.errors import Refusal, wrong_with
 from people.models import User
 from people.permissions import ANYWHERE, Right, requires, signed_in
 
@@ -44,11 +44,16 @@ class PeriodForm(forms.Form):
         return given
 
 
-def asked_for(request: HttpRequest, project: Project | None = None) -> tuple[PeriodForm, list[Day]]:
-    """The days that the address asks for, in the projects whose hours the asker may see."""
+def _period(request: HttpRequest) -> PeriodForm:
     form = PeriodForm(request.GET)
     if not form.is_valid():
-        raise Refusal([problem for problems in form.errors.values() for problem in problems])
+        raise Refusal(wrong_with(form))
+    return form
+
+
+def asked_for(request: HttpRequest, project: Project | None = None) -> tuple[PeriodForm, list[Day]]:
+    """The days that the address asks for, in the projects whose hours the asker may see."""
+    form = _period(request)
     given = form.cleaned_data
     projects = [project] if project else list(places.projects_with(request.user, Right.SEE_HOURS))
     if given["project"]:
@@ -89,9 +94,7 @@ def project_hours(request: HttpRequest, slug: str) -> HttpResponse:
 @never_cache
 def own_hours(request: HttpRequest) -> HttpResponse:
     """One's own: nobody has to ask an admin what they have done."""
-    form = PeriodForm(request.GET)
-    if not form.is_valid():
-        raise Refusal([problem for problems in form.errors.values() for problem in problems])
+    form = _period(request)
     given = form.cleaned_data
     days = people_queries.hours(
         projects=Project.objects.filter(assignments__annotator=request.user).distinct(),

@@ -11,7 +11,7 @@ from labeling.constraints import ConstraintError, Constraints
 from labeling.forms.tasks import KnownForm
 from labeling.models import Desk, Project, Task
 from labeling.views.lists import posted
-from people.errors import Refusal
+from people.errors import Refusal, wrong_with
 from people.permissions import Right, requires
 
 Kind = Task.Kind
@@ -73,7 +73,7 @@ def say(request: HttpRequest, slug: str, pk: int) -> HttpResponse:
         )
     form = KnownForm(*posted(request))
     if not form.is_valid():
-        raise Refusal([problem for found in form.errors.values() for problem in found])
+        raise Refusal(wrong_with(form))
     actions.set_gold(actor=request.user, task=task, **form.cleaned_data)
     messages.success(request, _("The answer is kept. The task is in the list of known answers now."))
     return redirect("project-task", slug, pk)

@@ -15,7 +15,7 @@ from labeling.project_queries import changes_under_way
 from labeling.quality import Quality
 from labeling.views.known import looked_at
 from labeling.views.lists import Filter, filter_of, page_of, search_of
-from people.errors import Refusal
+from people.errors import Refusal, wrong_with
 from people.permissions import Right, can, requires
 
 
@@ -66,9 +66,7 @@ def change(request: HttpRequest, slug: str) -> HttpResponse:
         chosen = [int(pk) for pk in request.POST.getlist("tasks") if pk.isdecimal()]
     form = ChangeForm(request.POST, project=project)
     if not form.is_valid():
-        raise Refusal(
-            [f"{form.fields[name].label}: {problem}" for name, found in form.errors.items() for problem in found]
-        )
+        raise Refusal(wrong_with(form, labels=True))
     messages.success(request, form.carry_out(request.POST.get("do", ""), actor=request.user, tasks=chosen))
     address = reverse("project-tasks", args=[project.slug])
     return redirect(f"{address}?{request.GET.urlencode()}" if request.GET else address)

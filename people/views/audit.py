@@ -29,8 +29,7 @@ def trail_file(request: HttpRequest) -> HttpResponse:
 
 def about(request: HttpRequest, place: str = "") -> dict:
     """What a page of the trail shows. `place`: the trail of one project."""
-    form = AuditForm(request.GET, place=place)
-    asked = form.asked() if form.is_valid() else queries.Asked(place=place)
+    form, asked = _asked(request, place)
     found = queries.asked_for(asked)
     part = queries.slice_of(found, before=_key(request, "before"), after=_key(request, "after"))
     query = request.GET.copy()
@@ -41,11 +40,15 @@ def about(request: HttpRequest, place: str = "") -> dict:
 
 def as_file(request: HttpRequest, place: str = "", of: Model | None = None) -> HttpResponse:
     """All entries asked for, as many as there are: written as they are read. `of`: the project that is the place."""
-    form = AuditForm(request.GET, place=place)
-    asked = form.asked() if form.is_valid() else queries.Asked(place=place)
+    _form, asked = _asked(request, place)
     actions.note_audit_export(actor=request.user, asked=asked, place=of)
     kind = "json" if request.GET.get("as") == "json" else "csv"
     return download(queries.rows(queries.asked_for(asked)), COLUMNS, "audit", kind)
+
+
+def _asked(request: HttpRequest, place: str) -> tuple[AuditForm, queries.Asked]:
+    form = AuditForm(request.GET, place=place)
+    return form, form.asked() if form.is_valid() else queries.Asked(place=place)
 
 
 def _key(request: HttpRequest, name: str) -> int | None:
