@@ -94,7 +94,7 @@ def show(request: HttpRequest, project: Project, assignment: Assignment | None, 
         "revising": revising,
         "texts": board_texts(),
         "modules": PRELOADED + ON_DEMAND,
-        "preloaded": PRELOADED,
+        "preloaded": PRELOADED + (("questions",) if project.questions else ()),
         "flags": Assignment.Flag.choices,
         "skip_reasons": [
             _("I do not know enough about the subject"),

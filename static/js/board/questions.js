@@ -130,5 +130,3 @@ board.addEventListener("click", (event) => {
 });
 board.addEventListener("board:edit", showAnswered);
 board.addEventListener("board:task", showAnswered);
-showAnswered();
-board.dataset.asks = "1"; // from now on by keys too

@@ -198,10 +198,9 @@ setInterval(() => {
   alive = false;
 }, EXTEND_MS);
 
-board.addEventListener("board:task", async ({ detail: task }) => {
-  if (task?.dataset.asks) now.questions ??= await import("./questions.js");
-});
 sweepDrafts();
 showPace();
+// Before the task is taken up: a Q that came too early would leave its digits to the ranking.
+if (document.querySelector("#task[data-asks]")) now.questions = await import("./questions.js").catch(() => null);
 bind();
 performance.mark("board:ready");
