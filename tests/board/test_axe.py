@@ -43,15 +43,22 @@ def violations(page, options: dict) -> list[str]:
     ]
 
 
+def resize(page, size: dict[str, int]) -> None:
+    """What the page does by itself about its new size is done too."""
+    page.set_viewport_size(size)
+    page.wait_for_function("width => innerWidth === width", arg=size["width"])
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def look_at(page, what: str, colours: bool = True) -> list[str]:
     """What is wrong with the page as it is now: wide and light, then on the narrowest phone, where it is dark.
 
     Contrast takes longest, so where the same things were looked at before it is left out.
     """
-    page.set_viewport_size(WIDE)
+    resize(page, WIDE)
     page.emulate_media(color_scheme="light", reduced_motion="reduce")
     wrong = violations(page, ALL_RULES if colours else ALL_BUT_CONTRAST)
-    page.set_viewport_size(NARROWEST)
+    resize(page, NARROWEST)
     if colours:
         page.emulate_media(color_scheme="dark", reduced_motion="reduce")
         wrong += [f"dark: {each}" for each in violations(page, ONLY_CONTRAST)]
@@ -182,7 +189,6 @@ def test_questions_practice_warnings_pauses_and_history(open_page, admin):
     wrong = look_at(page, "content warning", colours=False)
     page.click("button[value=take]")
     page.wait_for_selector(".card[data-focused]")
-    page.wait_for_selector("#board[data-asks]")
     page.evaluate(
         "document.querySelectorAll('details.question-fold, details.note').forEach(each => (each.open = true))"
     )

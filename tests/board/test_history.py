@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from playwright.sync_api import expect
 
 from labeling import actions
 from labeling.actions.tasks import Known, NewTask, Place, add_tasks
@@ -11,6 +12,7 @@ from labeling.models import Ranking
 from labeling.questions import PRESETS
 from people.errors import Refusal
 from tests import factories
+from tests.board.test_ranking import shows
 
 pytestmark = pytest.mark.django_db
 
@@ -190,10 +192,9 @@ def test_a_revision_starts_from_what_was_said_and_keeps_it(open_page, annotator)
     page.click("tbody a")
     page.click("text=Revise")
     page.wait_for_selector(".card[data-focused]")
-    assert page.input_value("#notation") == "A > B = C > D"
-    assert page.input_value("[name=comment]") == "first thought"
-    assert page.locator("[data-do=skip], [data-do=flag]").count() == 0
-    page.wait_for_selector("#board[data-asks]")
+    shows(page, "A > B = C > D")
+    expect(page.locator("[name=comment]")).to_have_value("first thought")
+    expect(page.locator("[data-do=skip], [data-do=flag]")).to_have_count(0)
     page.keyboard.press("d")
     page.keyboard.press("1")
     page.keyboard.press("d")
@@ -201,10 +202,10 @@ def test_a_revision_starts_from_what_was_said_and_keeps_it(open_page, annotator)
         page.keyboard.press(key)
     page.wait_for_selector("text=Stored: A = D > B = C")
     panels = page.locator("article:has(h2)")
-    assert [line.strip() for line in panels.locator("h2").all_inner_texts()] == ["A = D > B = C", "A > B = C > D"]
-    assert "D · Overall quality\n7" in panels.nth(0).inner_text()
-    assert "D · Overall quality\n4" in panels.nth(1).inner_text()
-    assert "replaced" in panels.nth(1).inner_text()
+    expect(panels.locator("h2")).to_have_text(["A = D > B = C", "A > B = C > D"])
+    expect(panels.nth(0)).to_contain_text("D · Overall quality\n7", use_inner_text=True)
+    expect(panels.nth(1)).to_contain_text("D · Overall quality\n4", use_inner_text=True)
+    expect(panels.nth(1)).to_contain_text("replaced")
     rankings = Ranking.objects.filter(assignment=first).order_by("revision")
     assert [(ranking.revision, ranking.current, ranking.comment) for ranking in rankings] == [
         (1, False, "first thought"),

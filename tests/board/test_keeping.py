@@ -1,11 +1,17 @@
 """Nothing that an annotator did gets lost: drafts, failed saves, two tabs, undo."""
 
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
 import pytest
 from django.contrib.sessions.models import Session
+from playwright.sync_api import expect
 
 from labeling.models import Ranking
 from tests import factories
-from tests.board.test_ranking import WANTED, open_board, present, stored, wait_for_next
+from tests.board.test_ranking import WANTED, open_board, present, reload, says, shows, stored, wait_for_next
+from tests.conftest import PATIENCE
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -25,10 +31,18 @@ def rank(page) -> None:
         page.keyboard.press(key)
 
 
-def next_submit(page, answer) -> None:
-    """`answer` takes the next save; those after it go to the server.
+def until(page, holds: Callable[[], object]) -> None:
+    """Wait for what the browser reports to this side; reports come in while the page is asked something."""
+    last = time.monotonic() + PATIENCE / 1000
+    while not holds():
+        assert time.monotonic() < last
+        page.evaluate("new Promise(requestAnimationFrame)")
 
-    Chromium begins to intercept a moment after it has said so, and a save in that moment would go through: a probe waits for it.
+
+def next_request(page, verb: str, answer) -> None:
+    """`answer` takes the next request of this verb; those after it go to the server.
+
+    Chromium begins to intercept a moment after it has said so, and a request in that moment would go through: probes wait for it.
     """
     waiting, seen = [answer], []
 
@@ -41,18 +55,30 @@ def next_submit(page, answer) -> None:
         else:
             route.continue_()
 
-    page.route("**/submit/", take)
-    for _attempt in range(50):
-        page.evaluate("fetch('/probe/submit/').catch(() => null)")
-        if seen:
-            return
-    raise AssertionError("the browser never began to intercept")
+    def begun() -> list:
+        page.evaluate("verb => fetch(`/probe/${verb}/`).catch(() => null)", verb)
+        return seen
+
+    page.route(f"**/{verb}/", take)
+    until(page, begun)
+
+
+def go_offline(page) -> None:
+    page.context.set_offline(True)
+    page.wait_for_function("() => fetch('/probe/').then(() => false, () => true)")
+
+
+def stop_the_clock(page) -> None:
+    """Load the page anew; its time passes only by `page.clock` from here on, so do its timers and frames."""
+    page.clock.install()
+    page.clock.pause_at(datetime.now() + timedelta(minutes=1))
+    reload(page)
 
 
 def test_a_reload_keeps_the_draft_and_forgets_it_after_the_submit(page, annotator):
     rank(page)
-    page.reload()
-    assert page.input_value("#notation") == WANTED
+    reload(page)
+    shows(page, WANTED)
     before = present(page)
     page.keyboard.press("Enter")
     wait_for_next(page, before)
@@ -63,11 +89,12 @@ def test_a_reload_keeps_the_draft_and_forgets_it_after_the_submit(page, annotato
 def test_with_the_connection_lost_the_ranking_stays_and_is_saved_once_when_it_is_back(page, annotator):
     before = present(page)
     rank(page)
-    page.context.set_offline(True)
+    go_offline(page)
     page.keyboard.press("Enter")
     page.wait_for_selector("#problem .btn")
-    assert "Not saved" in page.inner_text("#problem")
-    assert (present(page), page.input_value("#notation")) == (before, WANTED)
+    says(page, "Not saved")
+    shows(page, WANTED)
+    assert present(page) == before
     page.context.set_offline(False)
     wait_for_next(page, before)
     assert stored(annotator) == [WANTED]
@@ -77,17 +104,17 @@ def test_with_the_connection_lost_the_ranking_stays_and_is_saved_once_when_it_is
 def test_a_ranking_changed_since_its_save_failed_is_not_sent_by_itself(page, annotator):
     before = present(page)
     rank(page)
-    page.context.set_offline(True)
+    go_offline(page)
     page.keyboard.press("Enter")
     page.wait_for_selector("#problem .btn")
     page.keyboard.press("a")
     page.keyboard.press("2")
-    assert "Not saved" in page.inner_text("#problem")  # still so
+    says(page, "Not saved")  # still so
     sent = []
     page.on("request", lambda request: sent.append(request.url))
+    page.evaluate("addEventListener('online', () => fetch('/probe/after/'))")  # after what the board does then
     page.context.set_offline(False)
-    page.wait_for_function("navigator.onLine")
-    page.wait_for_timeout(200)
+    until(page, lambda: any("/probe/after/" in url for url in sent))
     assert not [url for url in sent if "/submit/" in url]
     page.click("#problem .btn")
     wait_for_next(page, before)
@@ -97,32 +124,32 @@ def test_a_ranking_changed_since_its_save_failed_is_not_sent_by_itself(page, ann
 def test_a_reload_after_a_failed_save_says_that_it_is_not_stored(page, annotator):
     before = present(page)
     rank(page)
-    next_submit(page, lambda route: route.abort())
+    next_request(page, "submit", lambda route: route.abort())
     page.keyboard.press("Enter")
     page.wait_for_selector("#problem .btn")
     page.reload()
     page.wait_for_selector("#problem p")
-    assert page.inner_text("#problem").strip() == "This ranking was not stored yet; submit it again."
-    assert page.input_value("#notation") == WANTED
+    expect(page.locator("#problem")).to_have_text("This ranking was not stored yet; submit it again.")
+    shows(page, WANTED)
     page.keyboard.press("Enter")
     wait_for_next(page, before)
     assert stored(annotator) == [WANTED]
-    assert page.inner_text("#problem") == ""
+    expect(page.locator("#problem")).to_have_text("")
 
 
 def test_what_was_wrong_with_the_order_is_gone_once_it_is_mended(page):
     for key in ["3", "2", "1"]:
         page.keyboard.press(key)
     page.keyboard.press("Enter")
-    assert page.inner_text("#problem").strip() == "Not ranked yet: D."
+    expect(page.locator("#problem")).to_have_text("Not ranked yet: D.")
     page.keyboard.press("2")
-    assert page.inner_text("#problem") == ""
+    expect(page.locator("#problem")).to_have_text("")
 
     page.fill("#notation", "A > > B")
     page.press("#notation", "Enter")
-    assert "cannot be read yet" in page.inner_text("#problem")
+    says(page, "cannot be read yet")
     page.fill("#notation", WANTED)  # the order that the board has already
-    assert page.inner_text("#problem") == ""
+    expect(page.locator("#problem")).to_have_text("")
 
 
 def test_an_answer_that_was_lost_on_the_way_back_is_not_stored_twice(page, annotator):
@@ -134,7 +161,7 @@ def test_an_answer_that_was_lost_on_the_way_back_is_not_stored_twice(page, annot
         route.fetch()
         route.abort()
 
-    next_submit(page, lose)
+    next_request(page, "submit", lose)
     page.keyboard.press("Enter")
     page.wait_for_selector("#problem .btn")
     assert stored(annotator) == [WANTED]
@@ -146,10 +173,10 @@ def test_an_answer_that_was_lost_on_the_way_back_is_not_stored_twice(page, annot
 def test_a_server_error_moves_nothing_on(page, annotator):
     before = present(page)
     rank(page)
-    next_submit(page, lambda route: route.fulfill(status=500, body="<h1>oh</h1>"))
+    next_request(page, "submit", lambda route: route.fulfill(status=500, body="<h1>oh</h1>"))
     page.keyboard.press("Enter")
     page.wait_for_selector("#problem .btn")
-    assert "the server met an error" in page.inner_text("#problem")
+    says(page, "the server met an error")
     page.keyboard.press("Enter")
     wait_for_next(page, before)
     assert stored(annotator) == [WANTED]
@@ -161,7 +188,7 @@ def test_a_session_that_expired_keeps_the_ranking_until_one_has_signed_in_again(
     Session.objects.all().delete()
     page.keyboard.press("Enter")
     page.wait_for_selector("#problem a")
-    assert "signed out" in page.inner_text("#problem")
+    says(page, "signed out")
     with page.context.expect_page() as opened:
         page.click("#problem a")
     other = opened.value
@@ -180,18 +207,19 @@ def test_nothing_can_be_written_that_the_answer_on_its_way_would_sweep_away(page
     page.keyboard.press("n")
     page.keyboard.type("heard")
     held = []
-    next_submit(page, held.append)
+    next_request(page, "submit", held.append)
     page.keyboard.press("Control+Enter")
     page.wait_for_selector("#board[aria-busy]")
     page.keyboard.type(" and lost")
     page.locator(".ranks label").first.click()
-    assert page.input_value("[name=comment]") == "heard"
-    assert page.input_value("#notation") == WANTED
+    expect(page.locator("[name=comment]")).to_have_value("heard")
+    shows(page, WANTED)
+    until(page, lambda: held)
     held[0].continue_()
     wait_for_next(page, before)
     assert stored(annotator) == [WANTED]
     assert Ranking.objects.get().comment == "heard"
-    assert page.input_value("[name=comment]") == ""
+    expect(page.locator("[name=comment]")).to_have_value("")
 
 
 def test_two_tabs_with_the_same_task_store_one_ranking_and_lose_none(page, annotator):
@@ -208,8 +236,8 @@ def test_two_tabs_with_the_same_task_store_one_ranking_and_lose_none(page, annot
 
     second.keyboard.press("Enter")
     second.wait_for_selector("#problem .btn")
-    assert WANTED in second.inner_text("#problem")  # says what is stored …
-    assert second.input_value("#notation") == "A > B > C > D"  # … and keeps what is not
+    says(second, WANTED)  # says what is stored …
+    shows(second, "A > B > C > D")  # … and keeps what is not
     assert stored(annotator) == [WANTED]
     second.click("#problem .btn >> nth=0")
     wait_for_next(second, before)
@@ -225,7 +253,7 @@ def test_the_last_submit_can_be_called_back_with_its_ranking(page, annotator):
     wait_for_next(page, before)
     page.keyboard.press("z")
     page.wait_for_selector(f"#task[data-assignment='{before}']")
-    assert page.input_value("#notation") == WANTED
+    shows(page, WANTED)
     assert stored(annotator) == []
     page.keyboard.press("a")
     page.keyboard.press("2")
@@ -237,46 +265,44 @@ def test_the_last_submit_can_be_called_back_with_its_ranking(page, annotator):
 def test_calling_back_a_submit_takes_the_waiting_figure_back_too(open_page, annotator):
     page = open_board(open_page, annotator, factories.project(tasks=4, overlap=2))
     before = present(page)
-    assert "3 waiting" in page.inner_text("#progress")
+    says(page, "3 waiting", place="#progress")
     rank(page)
     page.keyboard.press("Enter")
     wait_for_next(page, before)
-    assert "2 waiting" in page.inner_text("#progress")
+    says(page, "2 waiting", place="#progress")
     page.keyboard.press("z")
     page.wait_for_selector(f"#task[data-assignment='{before}']")
-    assert "3 waiting" in page.inner_text("#progress")
+    says(page, "3 waiting", place="#progress")
 
 
 def test_undo_first_takes_back_the_steps_of_the_present_task(page, annotator):
     rank(page)
     page.keyboard.press("z")
-    assert page.input_value("#notation") == "C > B > A"
+    shows(page, "C > B > A")
     page.click("[data-do=undo]")
-    assert page.input_value("#notation") == "B > A"
+    shows(page, "B > A")
 
 
 def test_ten_seconds_later_the_submit_stands(open_page, annotator):
     page = open_board(open_page, annotator, factories.project(tasks=2))
-    page.clock.install()
-    page.reload()
-    page.wait_for_selector(".card[data-focused]")
+    stop_the_clock(page)
     before = present(page)
     rank(page)
     page.keyboard.press("Enter")
     wait_for_next(page, before)
-    assert page.is_visible("#toast button")
-    page.clock.fast_forward(10_500)
-    assert not page.is_visible("#toast")
+    expect(page.locator("#toast button")).to_be_visible()
+    page.clock.fast_forward(9_500)
+    expect(page.locator("#toast button")).to_be_visible()
+    page.clock.fast_forward(1_000)
+    expect(page.locator("#toast")).to_be_hidden()
     page.keyboard.press("z")
-    assert page.text_content("#announce") == "There is nothing to undo"
+    expect(page.locator("#announce")).to_have_text("There is nothing to undo")
     assert stored(annotator) == [WANTED]
 
 
 def test_active_time_is_measured_without_the_time_away(open_page, annotator):
     page = open_board(open_page, annotator, factories.project(tasks=2))
-    page.clock.install()
-    page.reload()
-    page.wait_for_selector(".card[data-focused]")
+    stop_the_clock(page)
     before = present(page)
     page.clock.run_for(20_000)
     page.keyboard.press("3")
@@ -286,7 +312,7 @@ def test_active_time_is_measured_without_the_time_away(open_page, annotator):
     page.clock.run_for(5_000)
     page.keyboard.press("Enter")
     wait_for_next(page, before)
-    assert Ranking.objects.get().seconds == pytest.approx(20 + 60 + 5, abs=3)
+    assert Ranking.objects.get().seconds == 20 + 60 + 5
 
 
 def test_the_task_that_goes_back_to_the_queue_keeps_its_draft(open_page, annotator):
@@ -303,4 +329,5 @@ def test_the_task_that_goes_back_to_the_queue_keeps_its_draft(open_page, annotat
     assert present(page) == first
     page.keyboard.press("Enter")
     wait_for_next(page, first)
-    assert (present(page), page.input_value("#notation")) == (second, "A = B")
+    shows(page, "A = B")
+    assert present(page) == second

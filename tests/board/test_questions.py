@@ -1,6 +1,9 @@
 """Questions beside the ranking: as data, and as people answer them at the board, hands on the keyboard."""
 
+import re
+
 import pytest
+from playwright.sync_api import expect
 
 from labeling import actions, questions
 from labeling.models import Assignment, Ranking
@@ -8,8 +11,8 @@ from labeling.queries import answers_as_shown
 from labeling.questions import PRESETS
 from people.errors import Refusal
 from tests import factories
-from tests.board.test_keeping import next_submit, rank
-from tests.board.test_ranking import open_board, present, stored, wait_for_next
+from tests.board.test_keeping import next_request
+from tests.board.test_ranking import open_board, present, says, shows, stored, wait_for_next
 from tests.conftest import PHONE
 
 QUALITY = PRESETS["quality"].definition()
@@ -34,10 +37,13 @@ def answers(annotator) -> dict:
     return answers_as_shown(assignment, assignment.rankings.get(current=True))
 
 
-def chosen(page, letter: str, key: str = "quality") -> list[str]:
-    return page.eval_on_selector_all(
-        f"[name='answer.{letter}.{key}']:checked", "fields => fields.map(field => field.value)"
-    )
+def chosen(page, key: str = "quality", **by_letter: list[str]) -> None:
+    """For each output named, just these are chosen on the page."""
+    for letter, values in by_letter.items():
+        fields = page.locator(f"[name='answer.{letter}.{key}']:checked")
+        expect(fields).to_have_count(len(values))
+        for place, value in enumerate(values):
+            expect(fields.nth(place)).to_have_value(value)
 
 
 # As data
@@ -159,30 +165,30 @@ def test_digits_answer_where_q_leads_and_rank_where_escape_leads_back(open_page,
     page = open_board(open_page, annotator, factories.project(tasks=2, questions=ALL))
     page.evaluate("document.querySelector('button[data-layout=focus]').click()")  # which hides those of the others
     before = present(page)
-    page.wait_for_selector("#board[data-asks]")
-    rank(page)
+    for key in ["3", "2", "1", "2"]:
+        page.wait_for_selector(".card[data-focused]:not([data-unread])")  # a frame has shown it
+        page.keyboard.press(key)
     page.keyboard.press("a")
     for key in ["q", "6", "5", "7", "Escape"]:
         page.keyboard.press(key)
-    assert page.input_value("#notation") == "C > B = D > A"  # none of these ranked
-    assert [chosen(page, letter) for letter in "ABCD"] == [["6"], ["5"], ["7"], []]
-    assert page.evaluate("document.activeElement.dataset.item") == "3"
+    shows(page, "C > B = D > A")  # none of these ranked
+    chosen(page, A=["6"], B=["5"], C=["7"], D=[])
+    expect(page.locator(".card[data-item='3']")).to_be_focused()
 
     page.keyboard.press("Enter")
-    said = page.inner_text("#problem")
-    assert "Not answered yet for D: Overall quality" in said
-    assert "Not answered yet: Sure?" in said
-    assert page.evaluate("document.activeElement.name") == "answer.D.quality"  # and that is where one is now
+    says(page, "Not answered yet for D: Overall quality", "Not answered yet: Sure?")
+    here = page.locator(":focus")
+    expect(here).to_have_attribute("name", "answer.D.quality")  # and that is where one is now
     page.keyboard.press("3")  # goes on to the next that waits: the one about the task
-    assert page.evaluate("document.activeElement.name") == "answer.task.sure"
+    expect(here).to_have_attribute("name", "answer.task.sure")
     page.keyboard.press("1")
-    assert page.inner_text("#problem") == ""
-    assert page.text_content("#announce") == "All questions are answered."
+    expect(page.locator("#problem")).to_have_text("")
+    expect(page.locator("#announce")).to_have_text("All questions are answered.")
 
     page.keyboard.press("a")
     for key in ["q", "q", "1", "3", "q"]:  # the folded one opens when it is reached; digits tick
         page.keyboard.press(key)
-    assert chosen(page, "A", "flaws") == ["made up", "too long"]
+    chosen(page, "flaws", A=["made up", "too long"])
     page.keyboard.press("n")
     page.keyboard.type("a 1st note")
     page.keyboard.press("Control+Enter")
@@ -207,29 +213,28 @@ def test_answers_survive_a_lost_save_a_reload_and_undo(open_page, annotator):
         open_page, annotator, factories.project(tasks=2, outputs=2, questions=[*QUALITY, *FLAWS, *IDEAL])
     )
     before = present(page)
-    page.wait_for_selector("#board[data-asks]")
     for key in ["1", "2", "a", "q", "4", "5"]:
         page.keyboard.press(key)
     page.click("text=What would the ideal answer be?")
     page.fill("[name='answer.task.ideal']", "Shorter.")
-    next_submit(page, lambda route: route.abort())
+    next_request(page, "submit", lambda route: route.abort())
     page.click("[data-do=submit]")
     page.wait_for_selector("#problem .btn")
     page.reload()
     page.wait_for_selector("#problem p")
-    assert [chosen(page, letter) for letter in "AB"] == [["4"], ["5"]]
-    assert page.input_value("[name='answer.task.ideal']") == "Shorter."
-    assert page.is_visible("[name='answer.task.ideal']")  # what says something is not folded
+    chosen(page, A=["4"], B=["5"])
+    expect(page.locator("[name='answer.task.ideal']")).to_have_value("Shorter.")
+    expect(page.locator("[name='answer.task.ideal']")).to_be_visible()  # what says something is not folded
     page.click("[data-do=submit]")
     wait_for_next(page, before)
     said = answers(annotator)
     assert said == {"outputs": {"A": {"quality": 4}, "B": {"quality": 5}}, "task": {"ideal": "Shorter."}}
-    assert [chosen(page, letter) for letter in "AB"] == [[], []]  # the next task begins empty
+    chosen(page, A=[], B=[])  # the next task begins empty
 
     page.keyboard.press("z")
     page.wait_for_selector(f"#task[data-assignment='{before}']")
-    assert [chosen(page, letter) for letter in "AB"] == [["4"], ["5"]]
-    assert page.input_value("[name='answer.task.ideal']") == "Shorter."
+    chosen(page, A=["4"], B=["5"])
+    expect(page.locator("[name='answer.task.ideal']")).to_have_value("Shorter.")
 
 
 @pytest.mark.browser
@@ -246,7 +251,7 @@ def test_questions_by_touch_at_360_pixels_and_a_rewrite_begins_with_its_output(o
         page.locator(f".card[data-item='{place}'] .ranks label").nth(place).tap()
         page.locator(f"[name='answer.{letter}.quality'][value='{place + 3}']").tap()
         page.locator(f".card[data-item='{place}'] [data-begin]").tap()
-        assert page.input_value(f"[name='answer.{letter}.better']").startswith("Answer ")
+        expect(page.locator(f"[name='answer.{letter}.better']")).to_have_value(re.compile("^Answer "))
     page.tap("[data-do=submit]")
     wait_for_next(page, before)
     said = answers(annotator)["outputs"]
@@ -261,4 +266,4 @@ def test_a_board_without_questions_loads_nothing_for_them(open_page, annotator):
     loaded = page.evaluate("performance.getEntriesByType('resource').map(each => each.name)")
     assert not [name for name in loaded if "questions" in name]
     page.keyboard.press("q")
-    assert page.evaluate("document.activeElement.dataset.item") == "0"
+    expect(page.locator(".card[data-item='0']")).to_be_focused()

@@ -1,13 +1,16 @@
 """Help with reading: what models wrote is rendered and can do nothing; layouts, size, differences, find; all of it by keyboard, and kept."""
 
+import re
 from html.parser import HTMLParser
 
 import pytest
+from playwright.sync_api import expect
 
 from labeling import reading
 from labeling.actions.tasks import NewTask, add_tasks
 from tests import factories
-from tests.board.test_ranking import open_board
+from tests.board.test_keeping import stop_the_clock
+from tests.board.test_ranking import open_board, present, reload, says, shows, wait_for_next
 from tests.conftest import PHONE
 
 CODE = "```python\nprint('<b>')\n```"
@@ -174,28 +177,33 @@ class TestOnTheBoard:
     ):
         project = project_of("Why?", f"**Because** of\n\n{CODE}", "plain")
         page = open_board(open_page, annotator, project)
-        assert page.locator(".card strong").inner_text() == "Because"
+        expect(page.locator(".card strong")).to_have_text("Because", use_inner_text=True)
         page.keyboard.press("p")
-        assert "**Because** of" in page.locator(".card", has_text="Because").inner_text()
-        page.reload()
-        page.wait_for_selector(".card[data-focused]")
-        assert page.locator(".card strong").is_hidden()
-        assert page.text_content("#announce") == ""
+        expect(page.locator(".card", has_text="Because")).to_contain_text("**Because** of", use_inner_text=True)
+        reload(page)
+        expect(page.locator(".card strong")).to_be_hidden()
+        expect(page.locator("#announce")).to_have_text("")
         other = factories.user()
         page.context.clear_cookies()
         again = open_board(open_page, other, factories.project(tasks=1, outputs=2))
-        assert again.get_attribute("#board", "data-view") == "rendered"
+        expect(again.locator("#board")).to_have_attribute("data-view", "rendered")
 
     def test_code_is_copied_and_a_link_asks_before_it_opens(self, open_page, annotator):
         project = project_of("Why?", f"See [this](https://example.org/a?b=1).\n\n{CODE}", "plain")
         page = open_board(open_page, annotator, project, permissions=["clipboard-read", "clipboard-write"])
+        stop_the_clock(page)  # it says so for a second and a half
         page.click(".copy-code")
-        page.wait_for_function("document.querySelector('.copy-code').textContent === 'Copied'")
+        expect(page.locator(".copy-code")).to_have_text("Copied")
         assert page.evaluate("navigator.clipboard.readText()") == "print('<b>')\n"
+        page.context.route("https://example.org/**", lambda route: route.fulfill(body="outside"))
         page.click(".outside")
-        assert "https://example.org/a?b=1" in page.inner_text("#confirm")
+        says(page, "https://example.org/a?b=1", place="#confirm")
         page.click("#confirm [value=no]")
-        assert len(page.context.pages) == 1
+        page.click(".outside")
+        with page.context.expect_page() as opened:
+            page.click("#confirm [value=yes]")
+        assert page.context.pages == [page, opened.value]  # none for the no
+        opened.value.wait_for_url("https://example.org/a?b=1")
 
     def test_differences_follow_the_focus_and_ranking_goes_on(self, open_page, annotator):
         page = open_board(
@@ -209,24 +217,26 @@ class TestOnTheBoard:
         page.wait_for_selector("#compare-bar:not([hidden])")
         assert {"compare.js", "diff.js"} <= set(requested)  # brought when first used
         page.keyboard.press(other.lower())
-        assert page.locator("del").all_inner_texts() == ["is"]
-        assert page.locator("ins").all_inner_texts() == ["was"]
+        expect(page.locator("del")).to_have_text(["is"])
+        expect(page.locator("ins")).to_have_text(["was"])
         decorated = "getComputedStyle(document.querySelector('ins')).textDecorationLine"
         assert page.evaluate(decorated) == "underline"  # not by colour alone
         page.keyboard.press("2")  # ranks the other one; the focus goes to the next unranked, which is compared now
-        assert page.input_value("#notation") == other
+        shows(page, other)
         page.keyboard.press(third.lower())
-        assert page.locator("ins").all_inner_texts() == ["Rome"]
+        expect(page.locator("ins")).to_have_text(["Rome"])
         page.click("button[data-way=inline]")
-        assert page.locator(".card:visible").count() == 1
-        assert page.locator("del.struck").inner_text() == "Paris"
+        expect(page.locator(".card:visible")).to_have_count(1)
+        expect(page.locator("del.struck")).to_have_text("Paris")
         page.select_option("#compare-other", label=other)
-        assert page.locator("ins").all_inner_texts() == ["was"]
+        expect(page.locator("ins")).to_have_text(["was"])
         page.keyboard.press("Escape")
-        assert page.locator(".card:visible").count() == 3
-        assert page.locator("#board ins, #board del").count() == 0
+        expect(page.locator(".card:visible")).to_have_count(3)
+        expect(page.locator("#board ins, #board del")).to_have_count(0)
         page.keyboard.press("1")
-        assert page.input_value("#notation").startswith(other)  # it stayed chosen when the comparison was closed
+        expect(page.locator("#notation")).to_have_value(
+            re.compile(f"^{other}")
+        )  # it stayed chosen when the comparison was closed
 
     def test_find_counts_goes_round_and_opens_what_is_folded(self, open_page, annotator):
         page = open_board(
@@ -235,20 +245,21 @@ class TestOnTheBoard:
         page.keyboard.press("/")
         page.wait_for_selector("#find-bar:not([hidden])")
         page.keyboard.type("needle")
-        assert page.inner_text("#find-bar output") == "1 of 3"
+        figure = page.locator("#find-bar output")
+        expect(figure).to_have_text("1 of 3")
         assert page.evaluate("CSS.highlights.get('found').size") == 3
         for expected in ("2 of 3", "3 of 3", "1 of 3"):
             page.keyboard.press("Enter")
-            assert page.inner_text("#find-bar output") == expected
+            expect(figure).to_have_text(expected)
         page.keyboard.press("Shift+Enter")
-        assert page.inner_text("#find-bar output") == "3 of 3"
+        expect(figure).to_have_text("3 of 3")
         page.keyboard.press("Enter")
         page.keyboard.press("Enter")
-        assert page.locator(".card[data-unread]").count() == 0  # one of the two was folded
+        expect(page.locator(".card[data-unread]")).to_have_count(0)  # one of the two was folded
         page.fill("#find-text", "haystack")
-        assert page.inner_text("#find-bar output") == "nothing found"
+        expect(figure).to_have_text("nothing found")
         page.keyboard.press("Escape")
-        assert page.evaluate("document.activeElement.matches('.card')")
+        expect(page.locator(".card:focus")).to_be_focused()
         assert page.evaluate("CSS.highlights.get('found').size") == 0
 
     def test_the_text_grows_by_key_and_stays_so(self, open_page, annotator):
@@ -258,8 +269,7 @@ class TestOnTheBoard:
         page.keyboard.press("+")
         page.keyboard.press("+")
         assert page.evaluate(size) == pytest.approx(before * 1.3)
-        page.reload()
-        page.wait_for_selector(".card[data-focused]")
+        reload(page)
         assert page.evaluate(size) == pytest.approx(before * 1.3)
         page.keyboard.press("-")
         assert page.evaluate(size) == pytest.approx(before * 1.15)
@@ -272,7 +282,7 @@ class TestOnTheBoard:
             page.keyboard.press("l")
         heights = {round(page.locator(".card").nth(n).bounding_box()["height"]) for n in range(3)}
         assert len(heights) == 1
-        assert page.locator(".card[data-unread]").count() == 1
+        expect(page.locator(".card[data-unread]")).to_have_count(1)
         page.locator(".card[data-unread] .reading").evaluate("e => e.scrollTo(0, e.scrollHeight)")
         page.wait_for_selector(".card[data-unread]", state="detached")
 
@@ -285,7 +295,7 @@ class TestOnTheBoard:
             if letter.upper() != long:
                 page.wait_for_selector(f"#letter-{letter.upper()} >> xpath=ancestor::*[@data-read]")
         page.keyboard.press(long.lower())
-        assert page.locator(".card[data-unread]").count() == 1
+        expect(page.locator(".card[data-unread]")).to_have_count(1)
         for _ in range(40):
             page.keyboard.press("r")
         page.wait_for_selector(".card[data-unread]", state="detached")
@@ -293,14 +303,14 @@ class TestOnTheBoard:
     def test_what_is_ranked_before_it_was_read_says_so_and_folds_again(self, open_page, annotator):
         page = open_board(open_page, annotator, project_of("Why?", LONG, "So."))
         page.keyboard.press(where(page, "One more").lower())
-        assert page.locator(".ranked-unread").filter(visible=True).count() == 0
+        expect(page.locator(".ranked-unread").filter(visible=True)).to_have_count(0)
         page.keyboard.press("1")
-        assert page.locator(".ranked-unread").filter(visible=True).count() == 1
+        expect(page.locator(".ranked-unread").filter(visible=True)).to_have_count(1)
         page.keyboard.press(where(page, "One more").lower())
         page.keyboard.press("r")
-        assert page.locator(".read-on:visible").count() == 0
+        expect(page.locator(".read-on:visible")).to_have_count(0)
         page.click(".fold-up:visible")
-        assert page.locator(".read-on:visible").count() == 1
+        expect(page.locator(".read-on:visible")).to_have_count(1)
 
     def test_a_prompt_from_right_to_left_mirrors_the_board_but_not_the_notation(self, open_page, annotator):
         page = open_board(open_page, annotator, project_of(HEBREW, "Paris", f"{HEBREW} **פריז**"))
@@ -317,9 +327,9 @@ class TestOnTheBoard:
         page = open_board(open_page, annotator, factories.project(tasks=1, outputs=9, guidelines="Fair."))
         for letter in "abcdefghi":
             page.keyboard.press(letter)
-            assert page.locator("dialog[open], .reading-bar:visible").count() == 0
-        assert page.input_value("#notation") == ""
-        assert page.get_attribute("#board", "data-layout") == "rows"
+            expect(page.locator("dialog[open], .reading-bar:visible")).to_have_count(0)
+        shows(page, "")
+        expect(page.locator("#board")).to_have_attribute("data-layout", "rows")
 
     def test_on_a_phone_the_prompt_stays_in_sight_and_the_menu_fits(self, open_page, annotator):
         phone = {**PHONE, "viewport": {"width": 360, "height": 740}}
@@ -328,6 +338,7 @@ class TestOnTheBoard:
             open_page, annotator, project_of("Why, in sight?", f"{LONG}\n\n{CODE}\n\n{table}", LONG), **phone
         )
         page.tap("#reading-menu summary")
+        expect(page.locator("#reading-menu .menu-list")).to_be_visible()
         box = page.locator("#reading-menu .menu-list").bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 360
@@ -336,8 +347,10 @@ class TestOnTheBoard:
         page.wait_for_selector("#compare-bar:not([hidden])")
         assert page.evaluate("document.documentElement.scrollWidth") == 360
         page.tap("#compare-bar [data-stop]")
-        for _output in range(2):
+        expect(page.locator("#compare-bar")).to_be_hidden()
+        for left in (1, 0):
             page.locator(".read-on:visible").first.tap()
+            expect(page.locator(".read-on:visible")).to_have_count(left)
         page.locator(".outputs").evaluate("e => e.scrollTo(0, e.scrollHeight)")
         assert page.evaluate("document.documentElement.scrollWidth") == 360
         prompt = page.get_by_text("Why, in sight?").bounding_box()
@@ -347,23 +360,25 @@ class TestOnTheBoard:
         project = factories.project(tasks=2, outputs=3, guidelines="Fair.")
         page = open_board(open_page, annotator, project)
         outputs = page.get_by_role("region", name="Outputs")
-        assert page.get_by_role("region", name="Prompt").is_visible()
-        assert outputs.get_by_role("heading", name="Outputs", level=2).count() == 1
+        expect(page.get_by_role("region", name="Prompt")).to_be_visible()
+        expect(outputs.get_by_role("heading", name="Outputs", level=2)).to_have_count(1)
         for letter, rank in (("A", "2"), ("B", "1"), ("C", "2")):
             card = outputs.get_by_role("group", name=f"Output {letter}", exact=True)
             described = card.get_attribute("aria-describedby")
             assert "Answer" in page.text_content(f"#{described}")
             card.get_by_role("radio", name=rank, exact=True).focus()
             page.keyboard.press("Space")
-        assert page.text_content("#announce") == "C second, tied with A"
-        assert page.locator("#announce").get_attribute("aria-live") == "polite"
-        before = page.get_attribute("#task", "data-assignment")
+        announced = page.locator("#announce")
+        expect(announced).to_have_text("C second, tied with A")
+        expect(announced).to_have_attribute("aria-live", "polite")
+        before = present(page)
         page.get_by_role("button", name="Submit").focus()
         page.keyboard.press("Enter")
-        page.wait_for_selector(f"#task:not([data-assignment='{before}'])")
-        assert "Next task" in page.text_content("#announce")
-        assert page.evaluate("document.activeElement.getAttribute('aria-labelledby')") == "letter-A"
+        wait_for_next(page, before)
+        expect(announced).to_contain_text("Next task")
+        first = page.get_by_role("group", name="Output A", exact=True)
+        expect(first).to_be_focused()
         page.keyboard.press("u")
         page.get_by_role("dialog", name="Guidelines").wait_for()
         page.keyboard.press("Escape")
-        assert page.evaluate("document.activeElement.getAttribute('aria-labelledby')") == "letter-A"
+        expect(first).to_be_focused()

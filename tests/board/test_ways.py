@@ -1,13 +1,17 @@
 """What the board says beside the tasks: practice with feedback, qualification, warnings, pauses, goals, questions to those who run the project."""
 
+import re
+
 import pytest
+from playwright.sync_api import expect
 
 from labeling.actions import accept_warning
 from labeling.actions.tasks import Known, Place, add_tasks
 from labeling.constraints import Constraints
 from labeling.models import Comment, Desk
 from tests import factories
-from tests.board.test_ranking import open_board, present, stored, wait_for_next
+from tests.board.test_keeping import next_request
+from tests.board.test_ranking import open_board, present, reload, says, shows, stored, wait_for_next
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -45,14 +49,14 @@ def test_practice_says_what_it_is_and_how_it_went_before_the_next_task(open_page
         ],
     )
     page = open_board(open_page, annotator, project)
-    assert "Practice 1 of 2" in page.inner_text(".stage")
+    says(page, "Practice 1 of 2", place=".stage")
     first, wrong, right = present(page), letter_of(page, "B"), letter_of(page, "A")
     rank_first(page, wrong)
     page.wait_for_selector("#feedback[open]")
-    said = page.inner_text("#feedback")
-    assert "Not quite as expected" in said
-    assert f"{right} > {wrong}" in said
-    shown = page.locator("#feedback .feedback-output").all_inner_texts()  # the task that was practised, the best first
+    says(page, "Not quite as expected", f"{right} > {wrong}", place="#feedback")
+    shown = page.locator(
+        "#feedback .feedback-output"
+    ).all_inner_texts()  # came with the dialog: the task that was practised, the best first
     assert shown[0].split()[0] == wrong
     assert "Answer B " in shown[0]
     assert all("to 90" in text for text in shown)
@@ -66,26 +70,26 @@ def test_practice_says_what_it_is_and_how_it_went_before_the_next_task(open_page
     assert present(page) != first
     page.keyboard.press("Enter")
     page.wait_for_selector("#feedback", state="detached")
-    assert page.input_value("#notation") == ""
-    assert page.evaluate("document.activeElement.dataset.item") == "0"
-    assert page.locator("#toast button").count() == 0  # what one has heard about is not called back
+    shows(page, "")
+    expect(page.locator(".card[data-item='0']")).to_be_focused()
+    expect(page.locator("#toast button")).to_have_count(0)  # what one has heard about is not called back
 
-    assert "Practice 2 of 2" in page.inner_text(".stage")
+    says(page, "Practice 2 of 2", place=".stage")
     second = present(page)
     rank_first(page, letter_of(page, "D"))
     page.wait_for_selector("#feedback[open] >> text=As expected")
     page.keyboard.press("Enter")
     page.wait_for_selector("#feedback", state="detached")
     assert present(page) != second
-    assert "Qualification 1 of 1" in page.inner_text(".stage")
+    says(page, "Qualification 1 of 1", place=".stage")
     third = present(page)
     rank_first(page, letter_of(page, "B"))
     wait_for_next(page, third)
-    assert page.locator("#feedback, .stage").count() == 0  # a real one
-    assert "passed the qualification" in page.inner_text("#toast")
-    assert page.locator("#toast button").count() == 0
-    assert page.inner_text("#progress").startswith("0 ranked today")
-    assert "2 waiting" not in page.inner_text("#progress")
+    expect(page.locator("#feedback, .stage")).to_have_count(0)  # a real one
+    says(page, "passed the qualification", place="#toast")
+    expect(page.locator("#toast button")).to_have_count(0)
+    expect(page.locator("#progress")).to_have_text(re.compile("^0 ranked today"))
+    expect(page.locator("#progress")).not_to_contain_text("2 waiting")
 
 
 def test_a_pause_is_told_kindly_and_loses_nothing(open_page, annotator):
@@ -94,10 +98,7 @@ def test_a_pause_is_told_kindly_and_loses_nothing(open_page, annotator):
     Desk.objects.filter(annotator=annotator).update(paused_because="gold")
     rank_first(page, "C")  # the task in hand may be finished
     page.wait_for_selector(".task-none")
-    said = page.inner_text("#task")
-    assert "Time for a pause" in said
-    assert "All that you ranked is stored" in said
-    assert project.created_by.username in said
+    says(page, "Time for a pause", "All that you ranked is stored", project.created_by.username, place="#task")
     assert stored(annotator) == ["C > A = B = D"]
 
 
@@ -105,7 +106,7 @@ def test_a_content_warning_comes_first_and_the_choice_can_be_changed(open_page, 
     project = factories.project(content_warning="Some texts are **cruel**.")
     add_tasks(project, [factories.task(1), factories.task(2, place=Place(lane="!", sensitive=True))])
     page = open_page(f"/rank/{project.slug}/", annotator)
-    assert page.inner_text(".prose strong") == "cruel"
+    expect(page.locator(".prose strong")).to_have_text("cruel")
     assert annotator.assignments.count() == 0  # nothing is taken before
     page.click("text=Leave sensitive ones out")
     page.wait_for_selector(".card[data-focused]")
@@ -114,24 +115,21 @@ def test_a_content_warning_comes_first_and_the_choice_can_be_changed(open_page, 
     assert Desk.objects.get(annotator=annotator).takes_sensitive is False
 
     accept_warning(actor=annotator, project=project, takes_sensitive=True)
-    page.reload()
-    page.wait_for_selector(".card[data-focused]")
+    reload(page)
     page.keyboard.press("?")
     page.click("#help >> text=Content warning")
-    assert "At present you take sensitive tasks" in page.inner_text("main")
+    says(page, "At present you take sensitive tasks", place="main")
 
 
 def test_goal_pace_and_round_stand_in_the_head(open_page, annotator):
     project = factories.project(tasks=5, daily_goal=40)
     page = open_board(open_page, annotator, project)
-    assert page.inner_text(".figures") == "0 of 40 today · 4 waiting"
+    expect(page.locator(".figures")).to_have_text("0 of 40 today · 4 waiting")
     for _ in range(3):
         before = present(page)
         rank_first(page, "A")
         wait_for_next(page, before)
-    head = page.inner_text(".figures")
-    assert head.startswith("3 of 40 today · 1 waiting · ")
-    assert head.endswith(" an hour")
+    expect(page.locator(".figures")).to_have_text(re.compile(r"^3 of 40 today · 1 waiting · .* an hour$"))
 
 
 def test_a_question_goes_to_those_who_run_the_project_and_the_ranking_stays(open_page, annotator):
@@ -140,16 +138,15 @@ def test_a_question_goes_to_those_who_run_the_project_and_the_ranking_stays(open
     page.keyboard.press("2")
     page.keyboard.press("k")
     page.fill("#ask-text", "May a joke win?")
-    page.route("**/ask/", lambda route: route.abort())
+    next_request(page, "ask", lambda route: route.abort())
     page.click("#ask .primary")
     page.wait_for_selector("#problem .btn")
-    assert "Not sent" in page.inner_text("#problem")
-    page.unroute("**/ask/")
+    says(page, "Not sent")
     page.click("#problem .btn")
-    assert page.input_value("#ask-text") == "May a joke win?"  # kept
+    expect(page.locator("#ask-text")).to_have_value("May a joke win?")  # kept
     page.click("#ask .primary")
     page.wait_for_selector("#toast >> text=on its way")
     assert Comment.objects.get().text == "May a joke win?"
     assert Comment.objects.get().is_question
-    assert page.input_value("#notation") == "A"
+    shows(page, "A")
     assert project.created_by.notices.count() == 1
