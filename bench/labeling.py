@@ -13,7 +13,8 @@ once, and no task may be with more people than its overlap. A round under strace
 write-ahead log against what was acknowledged in it. What "next" costs is processor time of the server for one annotator, newcomer and veteran,
 on 1,000 and on 100,000 tasks, in turns.
 
---browser also measures the first page of the board in Chromium: bytes as sent, until it can be used, and from the last key to the next task.
+--browser also measures the first page of the board in Chromium: bytes as sent, until it can be used, from the last key to the next task,
+and what the differences of two long texts take.
 """
 
 import argparse
@@ -249,7 +250,8 @@ def table(found: dict[str, Any]) -> str:
             (
                 f"board: first page {board['bytes'] / 1000:.1f} kB in {board['requests']} requests, usable {board['usable_ms']:.0f} ms after its response "
                 f"({board['usable_again_ms']:.0f} ms with scripts in the cache); a ranking of four with a tie: {board['strokes']} strokes, the next task "
-                f"{board['next_task_ms']:.0f} ms after the last (longest {board['next_task_longest_ms']:.0f})"
+                f"{board['next_task_ms']:.0f} ms after the last (longest {board['next_task_longest_ms']:.0f}); the differences of two texts of "
+                f"{board['differences_words']} words in {board['differences_ms']:.0f} ms"
             ),
         ]
     return "\n".join(lines)

@@ -7,6 +7,7 @@ from bench.labeling_site import HOST, Site
 from tests import browser
 
 TIMES = 12
+WORDS = 2000
 STROKES = ["Digit1", "Digit2", "Digit2", "Digit3", "Enter"]  # A > B = C > D and submit: four outputs with a tie
 
 # Notes when a card first has the focus that only the board's script gives (from then on keys work), and when the frame that shows it is drawn.
@@ -26,6 +27,14 @@ DRAWN = """before => {
     ? { assignment: task.dataset.assignment, ...window.watched.seen[task.dataset.assignment] } : null;
 }"""
 NAVIGATION = "() => performance.getEntriesByType('navigation')[0].responseEnd"
+# Milliseconds for the differences of two texts of so many words, in no common order.
+DIFFERENCES = """async (words) => {
+  const { difference } = await import("/static/js/board/diff.js");
+  const [one, other] = [3, 7].map((step) => Array.from({ length: words }, (_, n) => `word${(n * n * step) % 907}`).join(" "));
+  const began = performance.now();
+  difference(one, other);
+  return performance.now() - began;
+}"""
 
 
 def measure(site: Site, slug: str, name: str, password: str) -> dict[str, Any] | None:
@@ -48,6 +57,7 @@ def measure(site: Site, slug: str, name: str, password: str) -> dict[str, Any] |
         first = _first_page(context, f"/rank/{slug}/")
         usable = [_opened(context, f"/rank/{slug}/") for _ in range(TIMES)]
         next_task = _ranked(context, f"/rank/{slug}/")
+        differences = _differences(context, f"/rank/{slug}/")
         chromium.close()
     return {
         **first,
@@ -56,6 +66,8 @@ def measure(site: Site, slug: str, name: str, password: str) -> dict[str, Any] |
         "rankings": len(next_task),
         "next_task_ms": statistics.median(next_task),
         "next_task_longest_ms": max(next_task),
+        "differences_words": WORDS,
+        "differences_ms": statistics.median(differences),
     }
 
 
@@ -100,6 +112,14 @@ def _first_page(context: Any, path: str) -> dict[str, Any]:
         "usable_ms": seen["usable"] - response_end,
         "files": sorted(requests.values(), key=lambda request: -request["bytes"]),
     }
+
+
+def _differences(context: Any, path: str) -> list[float]:
+    page = context.new_page()
+    page.goto(path)
+    took = [page.evaluate(DIFFERENCES, WORDS) for _ in range(TIMES)]
+    page.close()
+    return took
 
 
 def _ranked(context: Any, path: str) -> list[float]:
