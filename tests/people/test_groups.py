@@ -12,13 +12,6 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def boss(client):
-    person = factories.admin()
-    client.force_login(person)
-    return person
-
-
 def test_a_group_is_made_filled_renamed_and_deleted_in_the_browser(client, boss):
     ani, budi = factories.user(username="ani"), factories.user(username="budi")
     address = client.post("/people/groups/", {"name": " Spring "}).headers["location"]

@@ -19,13 +19,6 @@ AS_JSON = {"Accept": "application/json"}
 
 
 @pytest.fixture
-def boss(client):
-    person = factories.admin()
-    client.force_login(person)
-    return person
-
-
-@pytest.fixture
 def project(boss):
     return factories.project(actor=boss, tasks=6)
 

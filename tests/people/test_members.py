@@ -16,13 +16,6 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def boss(client):
-    person = factories.admin()
-    client.force_login(person)
-    return person
-
-
-@pytest.fixture
 def project(boss):
     return factories.project(actor=boss, tasks=3, open_to_all=False)
 

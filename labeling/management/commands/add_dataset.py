@@ -6,8 +6,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from labeling.actions import upload_dataset
 from labeling.datasets.files import SEPARATORS, Reading
-from labeling.management.commands.import_prompts import acting
 from labeling.models import Dataset
+from people.acting import acting
 from people.errors import Refusal
 
 

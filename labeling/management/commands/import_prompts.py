@@ -6,9 +6,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from labeling.files import MOST_SHOWN
 from labeling.importing.load import import_prompts, look
-from labeling.models import Project
+from labeling.management.projects import project_called
+from people.acting import acting
 from people.errors import Refusal
-from people.models import Role, User
 
 
 class Command(BaseCommand):
@@ -29,10 +29,7 @@ class Command(BaseCommand):
     ) -> None:
         if not file.is_file():
             raise CommandError(f"There is no file {file}.")
-        found = Project.objects.filter(slug=project).first()
-        if found is None:
-            known = ", ".join(Project.objects.values_list("slug", flat=True)) or "none yet"
-            raise CommandError(f"There is no project “{project}”. Projects: {known}.")
+        found = project_called(project)
         try:
             if dry_run:
                 report = look(found, file)
@@ -57,17 +54,3 @@ class Command(BaseCommand):
     def _progress(self, done: int, total: int) -> None:
         if self.stderr.isatty():
             self.stderr.write(f"\r{done}/{total}", ending="" if done < total else "\n")
-
-
-def acting(name: str | None) -> User:
-    people = User.objects.filter(is_active=True)
-    user = (
-        people.filter(username=name).first()
-        if name
-        else people.filter(role=Role.ADMIN, is_simulated=False).order_by("pk").first()
-    )
-    if user is None:
-        raise CommandError(
-            f"There is no active user “{name}”." if name else "There is no admin yet; create one first."
-        )
-    return user

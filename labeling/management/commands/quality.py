@@ -2,8 +2,9 @@
 
 import json
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand
 
+from labeling.management.projects import project_called
 from labeling.models import Project
 from labeling.quality import Quality
 from labeling.quality_tables import annotators, report
@@ -18,10 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="every figure, as one JSON object")
 
     def handle(self, *, project: str, json: bool, **_: object) -> None:
-        found = Project.objects.filter(slug=project).first()
-        if found is None:
-            known = ", ".join(Project.objects.values_list("slug", flat=True)) or "none yet"
-            raise CommandError(f"There is no project “{project}”. Projects: {known}.")
+        found = project_called(project)
         self.stdout.write(_as_json(found) if json else "\n".join(_lines(Quality(found))))
 
 

@@ -6,9 +6,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from labeling import actions
 from labeling.actions.many import Changed
-from labeling.management.commands.import_prompts import acting
-from labeling.models import Project
+from labeling.management.projects import project_called
 from labeling.scores import read_scores, tasks_to_score
+from people.acting import acting
 from people.errors import Refusal
 
 
@@ -35,10 +35,7 @@ class Command(BaseCommand):
     def handle(
         self, *, project: str, file: Path | None, seed: int | None, arrival: bool, actor: str | None, **_: object
     ) -> None:
-        found = Project.objects.filter(slug=project).first()
-        if found is None:
-            known = ", ".join(Project.objects.values_list("slug", flat=True)) or "none yet"
-            raise CommandError(f"There is no project “{project}”. Projects: {known}.")
+        found = project_called(project)
         if file is not None and not file.is_file():
             raise CommandError(f"There is no file {file}.")
         try:

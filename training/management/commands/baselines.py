@@ -14,14 +14,13 @@ import time
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from people.acting import acting
 from people.errors import Refusal
 from training.comparisons import actions, export, menu, queries
 from training.comparisons.models import Comparison, Task
 from training.comparisons.table import Row, Table
 from training.models import Run
 from training.supervisor import supervising
-
-from .train import person
 
 LOOK_EVERY = 0.3  # seconds
 
@@ -95,7 +94,7 @@ class Command(BaseCommand):
             self.stdout.write(f"{mark} {choice.key:<24}{' · '.join(filter(None, [choice.title, choice.against]))}")
 
     def _begin(self, options: dict) -> Comparison:
-        actor = person(options["person"])
+        actor = acting(options["person"])
         try:
             seeds = [int(seed) for seed in options["seeds"].split(",")]
         except ValueError:

@@ -17,8 +17,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.text import wrap
 
+from people.acting import acting
 from people.errors import Refusal
-from people.models import Role, User
+from people.models import User
 from training import actions, disk, queries, reproduce
 from training.engine import methods
 from training.failures import said
@@ -100,10 +101,10 @@ class Command(BaseCommand):
             raise CommandError("Name a method, or a run with --reproduce.")
         try:
             if options["reproduce"]:
-                run = self._again(options["reproduce"], person(options["person"]))
+                run = self._again(options["reproduce"], acting(options["person"]))
             else:
                 run = actions.create_run(
-                    actor=person(options["person"]),
+                    actor=acting(options["person"]),
                     method=method,
                     config=_config(method, config, options["set"]),
                     inputs=queries.find_inputs(method, options),
@@ -174,14 +175,6 @@ def _run(reference: str) -> Run:
         return Run.objects.get(pk=uuid.UUID(reference))
     except (ValueError, Run.DoesNotExist):
         raise CommandError(f"There is neither a file nor a run “{reference}”.") from None
-
-
-def person(name: str | None) -> User:
-    people = User.objects.filter(is_active=True)
-    person = people.filter(username=name).first() if name else people.filter(role=Role.ADMIN).order_by("pk").first()
-    if person is None:
-        raise CommandError(f"There is no person “{name}”." if name else "There is no admin yet: start the site once.")
-    return person
 
 
 def _config(method: str, file: Path | None, sets: list[str]) -> dict[str, Any]:
