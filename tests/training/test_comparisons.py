@@ -6,6 +6,7 @@ import re
 from io import StringIO
 
 import pytest
+from django.utils.translation import override
 
 from labeling.models import Dataset
 from models_registry.models import Head, Kind, Version
@@ -59,7 +60,7 @@ def started(keys: list[str] | None = None, **fields: object) -> Comparison:
 
 def finish(run: Run, **fields: object) -> None:
     """A training that ended well, with its result registered; as the supervisor leaves it."""
-    kind = Kind.FULL if "All" in run.name else Kind.ADAPTER
+    kind = Kind.FULL if run.name.endswith("-all") else Kind.ADAPTER
     number = Version.objects.count() + 1
     produced = version(
         f"made{number}",
@@ -233,7 +234,7 @@ def test_markdown_holds_the_differences_that_the_page_shows():
     complete(made, {1: {0, 1, 4, 5}, 2: {1}})
     to_best, to_first = (export.as_markdown(Table(made, to=to)) for to in ("best", "1"))
     assert "to the best (p)" in to_best
-    assert f"to {made.entries.get(position=1).label} (p)" in to_first
+    assert f"to {made.entries.get(position=1)} (p)" in to_first
     assert "+0.0750" in to_first
     assert "-0.0750" in to_best
 
@@ -343,7 +344,7 @@ def test_settings_can_be_changed_before_the_start_and_not_after():
 
 def test_a_start_queues_all_or_nothing():
     made = comparison()
-    Entry.objects.filter(comparison=made, position=2).update(config={"lr": 7})
+    Entry.objects.filter(comparison=made, position=2).update(config={"tune": {"kind": "lora"}, "lr": 7})
     with pytest.raises(Refusal, match="LoRA adapter: "):
         actions.start(actor=made.created_by, comparison=made)
     made.refresh_from_db()
@@ -355,8 +356,32 @@ def test_a_start_queues_all_or_nothing():
 def test_a_method_that_is_added_later_is_queued_at_once():
     made = started()
     entry = actions.add_entry(actor=made.created_by, comparison=made, key="classify-lora", config={"lr": 0.01})
-    assert entry.label == "LoRA adapter 2"
-    assert entry.trials.get().run.config["lr"] == 0.01
+    assert str(entry) == "LoRA adapter 2"
+    run = entry.trials.get().run
+    assert run.config["lr"] == 0.01
+    assert run.output_name == "base-classify-lora-2"
+
+
+def test_a_method_is_called_after_what_it_is_in_the_language_of_who_reads(client):
+    with override("id"):
+        made = comparison(["prompting-few", "classify-lora", "classify-all"])
+    actor = made.created_by
+    actions.change_entry(actor=actor, entry=made.entries.get(position=1), config={"shots": 3})
+    whole = made.entries.get(position=3)
+    actions.change_entry(actor=actor, entry=whole, config=whole.config, label="LoRA adapter")
+    assert [row.label for row in Table(made).rows] == ["Prompting, 3 examples", "LoRA adapter 2", "LoRA adapter"]
+    with override("id"):
+        assert [row.label for row in Table(made).rows] == ["Prompting, 3 contoh", "Adapter LoRA", "LoRA adapter"]
+    client.force_login(actor)
+    assert "Prompting, 3 examples" in client.get(made.get_absolute_url()).content.decode()
+    actions.change_entry(actor=actor, entry=whole, config=whole.config, label="")
+    assert [row.label for row in Table(made).rows] == ["Prompting, 3 examples", "LoRA adapter", "All weights"]
+
+
+def test_a_method_that_is_no_more_is_called_by_its_bare_name():
+    made = comparison()
+    Entry.objects.filter(comparison=made).update(method="alchemy")
+    assert [row.label for row in Table(made).rows] == ["alchemy", "alchemy 2"]
 
 
 # ---- going on

@@ -30,8 +30,8 @@ def test_methods_are_chosen_started_and_their_table_is_sorted(open_page, db):
     page.get_by_text("All runs are queued").wait_for()
 
     made = Comparison.objects.get()
-    assert set(made.entries.values_list("label", flat=True)) == {"(IA)³ adapter", "Output layer", "All weights"}
-    places = {entry.label: entry.position for entry in made.entries.all()}
+    assert set(map(str, made.entries.all())) == {"(IA)³ adapter", "Output layer", "All weights"}
+    places = {str(entry): entry.position for entry in made.entries.all()}
     complete(
         made,
         {places["(IA)³ adapter"]: {0, 1, 4, 5}, places["Output layer"]: set(range(80)), places["All weights"]: {0}},

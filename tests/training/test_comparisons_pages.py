@@ -100,7 +100,7 @@ def test_settings_are_looked_at_before_the_start(client, admin):
     client.post(f"/baselines/{made.pk}/add/", {"key": "classify-lora"})
     client.post(f"/baselines/{made.pk}/1/remove/")
     client.post(f"/baselines/{made.pk}/start/")
-    assert list(made.entries.values_list("label", flat=True)) == ["Everything", "LoRA adapter"]
+    assert list(map(str, made.entries.all())) == ["Everything", "LoRA adapter"]
     assert set(Run.objects.values_list("config__lr", flat=True)) == {0.02, 0.0003}
 
 

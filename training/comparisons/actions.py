@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Max, Q
 from django.utils import timezone
-from django.utils.text import capfirst, slugify
+from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
 from labeling.models import Dataset
@@ -24,7 +24,7 @@ from .. import reading
 from ..engine import methods
 from ..models import Run
 from ..validation import checked
-from . import menu
+from . import menu, names
 from .models import Comparison, Entry, Task, Trial
 
 JUDGE = "evaluate"
@@ -80,7 +80,7 @@ def create_comparison(
         keys = [choice.key for choice in offered.values() if choice.ticked]
     with transaction.atomic():
         comparison = Comparison.objects.create(
-            name=name.strip() or capfirst(f"{Task(task).label} · {base} · {dataset.name}"[:120]),
+            name=name.strip() or f"{base} · {dataset.name}"[:120],
             task=task,
             base=base,
             dataset=dataset,
@@ -95,7 +95,7 @@ def create_comparison(
             choice = offered[key]
             config = _changed(choice.config, (changes or {}).get(key, {}))
             try:
-                _enter(comparison, method=choice.method, config=config, label=choice.title)
+                _enter(comparison, method=choice.method, config=config)
             except Refusal as refusal:
                 problems += [("methods", problem) for problem in refusal.problems]
         if problems:
@@ -210,7 +210,8 @@ def add_entry(
     config: Mapping[str, Any] | None = None,
     label: str = "",
 ) -> Entry:
-    """One method more: a choice of the menu, with `config` over its settings, or any `method`. It is queued at once if the others were."""
+    """One method more: a choice of the menu, with `config` over its settings, or any `method`. It is queued at once if the others were. Without
+    a `label` it is called after what it is."""
     check(actor, Right.LAUNCH_RUNS)
     comparison = Comparison.objects.select_for_update().get(pk=comparison.pk)
     if key:
@@ -218,16 +219,16 @@ def add_entry(
         if key not in offered:
             raise Refusal(_not_offered(key, offered))
         choice = offered[key]
-        method, label = choice.method, label or choice.title
+        method = choice.method
         config = {**choice.config, **(config or {})}
-    entry = _enter(comparison, method=method, config=config or {}, label=label or method)
-    audit(actor, "comparison.add_entry", comparison, entry=entry.label, method=method)
+    entry = _enter(comparison, method=method, config=config or {}, label=label)
+    audit(actor, "comparison.add_entry", comparison, entry=str(entry), method=method)
     if comparison.started_at:
         _queue(actor, [entry])
     return entry
 
 
-def _enter(comparison: Comparison, *, method: str, config: Mapping[str, Any], label: str) -> Entry:
+def _enter(comparison: Comparison, *, method: str, config: Mapping[str, Any], label: str = "") -> Entry:
     last = comparison.entries.aggregate(last=Max("position"))["last"] or 0
     entry = Entry(
         comparison=comparison,
@@ -237,7 +238,7 @@ def _enter(comparison: Comparison, *, method: str, config: Mapping[str, Any], la
         label=_free_label(comparison, label),
     )
     if problems := entry_problems(entry):
-        raise Refusal([f"{entry.label}: {problem}" for problem in problems])
+        raise Refusal([f"{entry}: {problem}" for problem in problems])
     entry.save()
     # The base has nothing to learn: one judgement of it serves all seeds.
     seeds = comparison.seeds if method else comparison.seeds[:1]
@@ -248,9 +249,7 @@ def _enter(comparison: Comparison, *, method: str, config: Mapping[str, Any], la
 def _free_label(comparison: Comparison, label: str) -> str:
     """The label, or with a number behind it where it is taken."""
     label = label.strip()[: LONGEST_LABEL - 4]
-    taken = set(comparison.entries.values_list("label", flat=True))
-    numbered = (label if number == 1 else f"{label} {number}" for number in range(1, len(taken) + 2))
-    return next(each for each in numbered if each not in taken)
+    return names.free(label, set(comparison.entries.values_list("label", flat=True))) if label else ""
 
 
 def entry_problems(entry: Entry) -> list[str]:
@@ -262,8 +261,8 @@ def entry_problems(entry: Entry) -> list[str]:
 
 
 @transaction.atomic
-def change_entry(*, actor: User, entry: Entry, config: Mapping[str, Any], label: str = "") -> Entry:
-    """Other settings for a method that has not begun."""
+def change_entry(*, actor: User, entry: Entry, config: Mapping[str, Any], label: str | None = None) -> Entry:
+    """Other settings for a method that has not begun, and another name: None keeps its own, without one it is called after what it is."""
     check(actor, Right.LAUNCH_RUNS)
     entry = Entry.objects.select_for_update().select_related("comparison").get(pk=entry.pk)
     if not entry.method or entry.trials.exclude(run=None).exists():
@@ -272,15 +271,14 @@ def change_entry(*, actor: User, entry: Entry, config: Mapping[str, Any], label:
             status=409,
         )
     entry.config = dict(config)
-    label = label.strip()[:LONGEST_LABEL]
-    if label and label != entry.label:
+    if label is not None and (label := label.strip()[:LONGEST_LABEL]) != entry.label:
         entry.label = _free_label(entry.comparison, label)
     problems = checked(**_order(entry, seed=entry.comparison.seeds[0]))[1]
     if problems:
         raise runs.RunRefusal(problems)
     entry.save()
     entry.trials.update(problems=[])
-    audit(actor, "comparison.change_entry", entry.comparison, entry=entry.label)
+    audit(actor, "comparison.change_entry", entry.comparison, entry=str(entry))
     return entry
 
 
@@ -288,7 +286,7 @@ def change_entry(*, actor: User, entry: Entry, config: Mapping[str, Any], label:
 def remove_entry(*, actor: User, entry: Entry) -> None:
     """Take a method out of the comparison; its runs stay."""
     check(actor, Right.LAUNCH_RUNS)
-    audit(actor, "comparison.remove_entry", entry.comparison, entry=entry.label)
+    audit(actor, "comparison.remove_entry", entry.comparison, entry=str(entry))
     entry.delete()
 
 
@@ -319,7 +317,7 @@ def _queue(actor: User, entries: Iterable[Entry]) -> None:
             try:
                 _next_run(actor, trial)
             except Refusal as refusal:
-                problems += [f"{entry.label}: {problem}" for problem in refusal.problems]
+                problems += [f"{entry}: {problem}" for problem in refusal.problems]
                 break
     if problems:
         raise Refusal(problems)
@@ -369,6 +367,7 @@ def _order(entry: Entry, seed: int) -> dict[str, Any]:
     """What create_run is told, so that this entry learns from the same data, seed and budget as the others."""
     comparison = entry.comparison
     known = entry.method in methods.names()
+    slug = names.slug_of(entry)
     config = entry.config | held_equal(entry)
     inputs: dict[str, Version | Dataset] = {"base": comparison.base}
     if role := menu.dataset_role(entry.method, comparison.dataset) if known else None:
@@ -380,8 +379,8 @@ def _order(entry: Entry, seed: int) -> dict[str, Any]:
         "config": config,
         "inputs": inputs,
         "seed": seed,
-        "name": f"{comparison.name}: {entry.label}"[:120],
-        "output_name": slugify(f"{comparison.base.model.name[:30]}-{entry.label}")[:80],
+        "name": f"{comparison.name}: {entry.label or slug}"[:120],
+        "output_name": slugify(f"{comparison.base.model.name[:30]}-{slug}")[:80],
     }
 
 
@@ -398,7 +397,7 @@ def _judgement(entry: Entry, version: Version) -> dict[str, Any]:
         "config": {"task": comparison.task},
         "inputs": inputs,
         "seed": comparison.seeds[0],  # what is drawn while judging is drawn alike for all
-        "name": f"{comparison.name}: {entry.label}, {_('judged')}"[:120],
+        "name": f"{comparison.name}: {entry.label or names.slug_of(entry)}, {JUDGE}"[:120],
     }
 
 
@@ -410,7 +409,7 @@ def retry(*, actor: User, trial: Trial) -> Trial:
     if not _again(actor, trial):
         raise Refusal(_("Nothing of this has failed or was stopped."), status=409)
     Comparison.objects.filter(entries__trials=trial).update(cancelled=False)
-    audit(actor, "comparison.retry", trial.entry.comparison, entry=trial.entry.label, seed=trial.seed)
+    audit(actor, "comparison.retry", trial.entry.comparison, entry=str(trial.entry), seed=trial.seed)
     return trial
 
 
@@ -467,7 +466,7 @@ def resume(*, actor: User, comparison: Comparison) -> Comparison:
             with transaction.atomic():
                 _again(actor, trial)
         except Refusal as refusal:
-            problems += [f"{trial.entry.label}: {problem}" for problem in refusal.problems]
+            problems += [f"{trial.entry}: {problem}" for problem in refusal.problems]
     if problems:
         raise Refusal(problems)
     audit(actor, "comparison.resume", comparison)

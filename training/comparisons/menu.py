@@ -4,7 +4,7 @@ A method with a field `tune` is offered once for each kind of it (finetuning: th
 that a method before it has offered already excepted; a new method or kind of `tune` appears here by itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import sqrt
 from typing import Any
@@ -15,7 +15,6 @@ from labeling.models import Dataset
 from models_registry.models import Version
 
 from ..engine import contract, methods
-from ..engine.config import Method
 from ..engine.tunes import suggested_lr
 from ..fields import Field, fields_of
 from ..fitting import misfits
@@ -98,7 +97,7 @@ def _choices(task: Task, base: Version | None) -> Iterator[Choice]:
     facts = TASKS[task]
     if task != Task.CLASSIFICATION or (base and base.head == "classes"):
         hint = _("As it is, judged like the others: what the methods have to beat.")
-        yield Choice(BASE, _("The base itself"), hint, ticked=BASE in facts.ticked)
+        yield Choice(*called("", {}), hint, ticked=BASE in facts.ticked)
     offered: set[str] = set()
     for name, path in facts.methods.items():
         if name not in methods.names():
@@ -114,28 +113,48 @@ def _choices(task: Task, base: Version | None) -> Iterator[Choice]:
 
 def _variants(name: str, path: str, base: Version | None) -> Iterator[tuple[str, str, str, dict]]:
     """(key, title, hint, settings) of a method: one for each choice of the field at `path`, or one alone where it has no choice."""
-    facts: Method = methods.facts_of(name)
-    title, summary = _(facts.title), _(facts.summary)
+    summary = _(methods.facts_of(name).summary)
+    knob = _knob(name, path)
     if path == "shots":
-        yield f"{name}-zero", _("%(method)s, no examples") % {"method": title}, summary, {"shots": 0}
-        yield (
-            f"{name}-few",
-            _("%(method)s, %(count)d examples") % {"method": title, "count": FEW},
-            summary,
-            {"shots": FEW},
-        )
-        return
-    knob = next((each for each in fields_of(methods.config_of(name)) if each.path == path), None)
-    if knob is None:
-        yield name, title, summary, {}
+        for config in ({"shots": 0}, {"shots": FEW}):
+            yield *called(name, config), summary, config
+    elif knob is None:
+        yield *called(name, {}), summary, {}
     elif path == "tune":
-        for kind, words, hint in sorted(_kinds(knob), key=lambda each: FEWEST_FIRST.get(each[0], 99)):
+        for kind, _words, hint in sorted(_kinds(knob), key=lambda each: FEWEST_FIRST.get(each[0], 99)):
             config = {"tune": {"kind": kind}, "lr": usual_lr(kind, base.parameters if base else 0)}
             if contract.check_config(name, config)[0]:
-                yield f"{name}-{kind}" if knob.variants else name, words, hint or summary, config
+                yield *called(name, config), hint or summary, config
     else:
-        for value, words in knob.options:
-            yield f"{name}-{value}", f"{title}: {words}", summary, {path: value}
+        for value, _words in knob.options:
+            yield *called(name, {path: value}), summary, {path: value}
+
+
+def called(method: str, config: Mapping[str, Any]) -> tuple[str, str]:
+    """(key, title) of a method with these settings, as the menu calls it; its bare name where there is no such method any more."""
+    if not method:
+        return BASE, _("The base itself")
+    if method not in methods.names():
+        return method, method
+    title = _(methods.facts_of(method).title)
+    path = next((facts.methods[method] for facts in TASKS.values() if method in facts.methods), "tune")
+    knob = _knob(method, path)
+    if knob is None:
+        return method, title
+    value = config.get(path, knob.default)
+    if path == "shots":
+        if not value:
+            return f"{method}-zero", _("%(method)s, no examples") % {"method": title}
+        return f"{method}-few", _("%(method)s, %(count)d examples") % {"method": title, "count": value}
+    if path == "tune":
+        kind = (value or {}).get("kind")
+        words = {each: words for each, words, _hint in _kinds(knob)}
+        return f"{method}-{kind}" if knob.variants else method, words.get(kind, title)
+    return f"{method}-{value}", f"{title}: {dict(knob.options).get(value, value)}"
+
+
+def _knob(method: str, path: str) -> Field | None:
+    return next((each for each in fields_of(methods.config_of(method)) if each.path == path), None)
 
 
 def _kinds(knob: Field) -> list[tuple[str, str, str]]:

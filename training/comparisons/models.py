@@ -5,6 +5,7 @@ A *comparison* has *entries*, one a method with its settings; an entry has *tria
 """
 
 from django.db import models
+from django.db.models import Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
@@ -56,7 +57,9 @@ class Comparison(models.Model):
 class Entry(models.Model):
     comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="entries", db_index=False)
     position = models.PositiveIntegerField()
-    label = models.CharField(max_length=80)
+    label = models.CharField(
+        max_length=80, blank=True
+    )  # as somebody called it; empty: as it is called after what it is
     method = models.CharField(max_length=32, blank=True)  # empty: the base itself
     config = models.JSONField(default=dict)
 
@@ -64,11 +67,13 @@ class Entry(models.Model):
         ordering = ["position"]
         constraints = [
             models.UniqueConstraint(fields=["comparison", "position"], name="entry_position_once"),
-            models.UniqueConstraint(fields=["comparison", "label"], name="entry_label_once"),
+            models.UniqueConstraint(fields=["comparison", "label"], condition=~Q(label=""), name="entry_label_once"),
         ]
 
     def __str__(self) -> str:
-        return self.label
+        from .names import name_of  # reads the menu, which reads this file
+
+        return name_of(self)
 
 
 class Trial(models.Model):

@@ -25,6 +25,7 @@ from ..models import Run
 from .actions import judged
 from .floor import LargestClass, largest_class
 from .models import Comparison, Entry, Task, Trial
+from .names import names
 
 RESAMPLES = 1000
 BASE, BEST = "base", "best"  # what differences may be to, besides the number of an entry
@@ -148,15 +149,12 @@ class Attempt:
 class Row:
     """One method."""
 
-    def __init__(self, entry: Entry, trials: list[Trial]) -> None:
+    def __init__(self, entry: Entry, label: str, trials: list[Trial]) -> None:
         self.entry = entry
+        self.label = label
         self.attempts = [Attempt(trial) for trial in trials]
         self.number = entry.position
         self.contrasts: dict[str, dict[str, Contrast]] = {}  # against base or best: metric → difference
-
-    @property
-    def label(self) -> str:
-        return self.entry.label
 
     @property
     def is_base(self) -> bool:
@@ -283,7 +281,8 @@ class Table:
             trials.setdefault(trial.entry_id, []).append(trial)
         for entry in entries:
             entry.comparison = comparison
-        self._rows = [Row(entry, trials.get(entry.pk, [])) for entry in entries]
+        called = names(entries)
+        self._rows = [Row(entry, called[entry.position], trials.get(entry.pk, [])) for entry in entries]
         self.metrics = [
             name
             for name, one in METRICS.items()

@@ -243,7 +243,7 @@ def trial_predictions_file(request: HttpRequest, pk: int, number: int, seed: int
     attempt = Attempt(get_object_or_404(Trial, entry=_entry(pk, number), seed=seed))
     if form not in ("csv", "jsonl") or attempt.predictions is None:
         raise Http404
-    return _file(export.predictions_of(attempt, form), f"{slugify(attempt.trial.entry.label)}-{seed}.{form}")
+    return _file(export.predictions_of(attempt, form), f"{slugify(str(attempt.trial.entry))}-{seed}.{form}")
 
 
 def _file(text: str, name: str) -> HttpResponse:
