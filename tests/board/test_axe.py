@@ -207,6 +207,7 @@ def test_questions_practice_warnings_pauses_and_history(open_page, admin):
     page.goto(f"/rank/{project.slug}/history/")
     wrong += look_at(page, "history", colours=False)
     page.click("tbody a")
+    page.wait_for_url("**/history/*-*/")
     wrong += look_at(page, "what one said in practice", colours=False)
     real = annotator.assignments.get(state="claimed")
     answers = {"outputs": {letter: {"quality": 3} for letter in "ABCD"}}

@@ -39,8 +39,8 @@ def until(page, holds: Callable[[], object]) -> None:
         page.evaluate("new Promise(requestAnimationFrame)")
 
 
-def next_request(page, verb: str, answer) -> None:
-    """`answer` takes the next request of this verb; those after it go to the server.
+def next_request(page, address: str, answer) -> None:
+    """`answer` takes the next request to such an address; those after it go to the server.
 
     Chromium begins to intercept a moment after it has said so, and a request in that moment would go through: probes wait for it.
     """
@@ -56,10 +56,10 @@ def next_request(page, verb: str, answer) -> None:
             route.continue_()
 
     def begun() -> list:
-        page.evaluate("verb => fetch(`/probe/${verb}/`).catch(() => null)", verb)
+        page.evaluate("probe => fetch(probe).catch(() => null)", address.replace("**", "/probe").replace("*", ""))
         return seen
 
-    page.route(f"**/{verb}/", take)
+    page.route(address, take)
     until(page, begun)
 
 
@@ -124,7 +124,7 @@ def test_a_ranking_changed_since_its_save_failed_is_not_sent_by_itself(page, ann
 def test_a_reload_after_a_failed_save_says_that_it_is_not_stored(page, annotator):
     before = present(page)
     rank(page)
-    next_request(page, "submit", lambda route: route.abort())
+    next_request(page, "**/submit/", lambda route: route.abort())
     page.keyboard.press("Enter")
     page.wait_for_selector("#problem .btn")
     page.reload()
@@ -161,7 +161,7 @@ def test_an_answer_that_was_lost_on_the_way_back_is_not_stored_twice(page, annot
         route.fetch()
         route.abort()
 
-    next_request(page, "submit", lose)
+    next_request(page, "**/submit/", lose)
     page.keyboard.press("Enter")
     page.wait_for_selector("#problem .btn")
     assert stored(annotator) == [WANTED]
@@ -173,7 +173,7 @@ def test_an_answer_that_was_lost_on_the_way_back_is_not_stored_twice(page, annot
 def test_a_server_error_moves_nothing_on(page, annotator):
     before = present(page)
     rank(page)
-    next_request(page, "submit", lambda route: route.fulfill(status=500, body="<h1>oh</h1>"))
+    next_request(page, "**/submit/", lambda route: route.fulfill(status=500, body="<h1>oh</h1>"))
     page.keyboard.press("Enter")
     page.wait_for_selector("#problem .btn")
     says(page, "the server met an error")
@@ -207,7 +207,7 @@ def test_nothing_can_be_written_that_the_answer_on_its_way_would_sweep_away(page
     page.keyboard.press("n")
     page.keyboard.type("heard")
     held = []
-    next_request(page, "submit", held.append)
+    next_request(page, "**/submit/", held.append)
     page.keyboard.press("Control+Enter")
     page.wait_for_selector("#board[aria-busy]")
     page.keyboard.type(" and lost")

@@ -5,7 +5,7 @@ from playwright.sync_api import expect
 
 from labeling.actions.tasks import NewTask, add_tasks
 from tests import factories
-from tests.board.test_keeping import stop_the_clock
+from tests.board.test_keeping import next_request, stop_the_clock, until
 from tests.board.test_ranking import open_board, present, reload, shows, stored, wait_for_next
 from tests.conftest import PHONE
 
@@ -71,6 +71,18 @@ def test_guidelines_open_and_close_by_key_and_the_board_goes_on(open_page, annot
     page.keyboard.press("2")
     shows(page, "A")
     expect(page.locator(".card[data-item='0'] .ranks input").nth(1)).to_be_checked()
+
+
+def test_no_key_meant_for_a_dialog_that_is_still_loading_ranks(open_page, annotator):
+    page = open_board(open_page, annotator, factories.project(tasks=1))
+    held = []
+    next_request(page, "**/board/dialogs*.js", held.append)
+    page.keyboard.press("s")
+    page.keyboard.press("3")
+    until(page, lambda: held)
+    held[0].continue_()
+    expect(page.locator("#skip")).to_be_visible()
+    shows(page, "")
 
 
 def test_texts_are_shown_as_they_are_and_never_run(open_page, annotator):

@@ -52,7 +52,7 @@ def shows(page, notation: str) -> None:
 
 def says(page, *texts: str, place: str = "#problem") -> None:
     for text in texts:
-        expect(page.locator(place)).to_contain_text(text)
+        expect(page.locator(place)).to_contain_text(text, use_inner_text=True)
 
 
 def put_down(page, target: str, steps: int = 3) -> None:

@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 from labeling import reading
 from labeling.actions.tasks import NewTask, add_tasks
 from tests import factories
-from tests.board.test_keeping import stop_the_clock
+from tests.board.test_keeping import next_request, stop_the_clock, until
 from tests.board.test_ranking import open_board, present, reload, says, shows, wait_for_next
 from tests.conftest import PHONE
 
@@ -234,9 +234,8 @@ class TestOnTheBoard:
         expect(page.locator(".card:visible")).to_have_count(3)
         expect(page.locator("#board ins, #board del")).to_have_count(0)
         page.keyboard.press("1")
-        expect(page.locator("#notation")).to_have_value(
-            re.compile(f"^{other}")
-        )  # it stayed chosen when the comparison was closed
+        stayed = re.compile(f"^{other}")  # it was chosen when the comparison was closed
+        expect(page.locator("#notation")).to_have_value(stayed)
 
     def test_find_counts_goes_round_and_opens_what_is_folded(self, open_page, annotator):
         page = open_board(
@@ -261,6 +260,17 @@ class TestOnTheBoard:
         page.keyboard.press("Escape")
         expect(page.locator(".card:focus")).to_be_focused()
         assert page.evaluate("CSS.highlights.get('found').size") == 0
+
+    def test_what_is_typed_while_the_search_is_still_loading_is_searched_for(self, open_page, annotator):
+        page = open_board(open_page, annotator, project_of("Where is the needle?", "A Needle!", "No needle."))
+        held = []
+        next_request(page, "**/board/find*.js", held.append)
+        page.keyboard.press("/")
+        page.keyboard.type("needle")
+        until(page, lambda: held)
+        held[0].continue_()
+        expect(page.locator("#find-bar output")).to_have_text("1 of 3")
+        shows(page, "")
 
     def test_the_text_grows_by_key_and_stays_so(self, open_page, annotator):
         page = open_board(open_page, annotator, project_of("Why?", "Because.", "So."))

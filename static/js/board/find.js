@@ -30,13 +30,6 @@ export class Finding {
     });
   }
 
-  start() {
-    this.bar.hidden = false;
-    this.field.focus();
-    this.field.select();
-    this.search();
-  }
-
   stop() {
     this.bar.hidden = true;
     this.found = [];

@@ -78,10 +78,18 @@ async function compare() {
   comparing?.toggle();
 }
 
+/** Its bar opens at once: what is typed stands in it already when the rest has come. */
 async function findInTexts() {
+  const bar = document.getElementById("find-bar");
+  const field = bar.querySelector("input");
+  bar.hidden = false;
+  field.focus();
+  field.select();
   const module = finding ? null : await brought(() => import("./find.js"));
   if (module) finding ??= new module.Finding();
-  finding?.start();
+  if (finding) return finding.search();
+  bar.hidden = true;
+  focusCard({ force: true });
 }
 
 board.addEventListener("board:task", () => {

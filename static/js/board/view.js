@@ -31,9 +31,13 @@ function note() {
   field.focus();
 }
 
+let opening = false; // a dialog was asked for and is still being loaded: no key after that is meant for the ranking
+
 /** Skip, flag or ask. */
 async function inDialog(name) {
+  opening = true;
   const dialogs = await import("./dialogs.js").catch(() => null);
+  opening = false;
   if (!dialogs) return showProblem([texts.offline]);
   return name === "ask" ? dialogs.ask() : dialogs.giveUp(name);
 }
@@ -83,7 +87,7 @@ function latin({ key, code }) {
 }
 
 function onKey(event) {
-  if (event.isComposing || document.querySelector("dialog[open]")) return;
+  if (event.isComposing || opening || document.querySelector("dialog[open]")) return;
   const { target } = event;
   const key = latin(event);
   // On many keyboards | and others are signs of the AltGr key (Option on a Mac).
@@ -203,4 +207,3 @@ showPace();
 // Before the task is taken up: a Q that came too early would leave its digits to the ranking.
 if (document.querySelector("#task[data-asks]")) now.questions = await import("./questions.js").catch(() => null);
 bind();
-performance.mark("board:ready");
