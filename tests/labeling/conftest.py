@@ -4,9 +4,19 @@ import json
 from pathlib import Path
 
 import pytest
+from rest_framework.authtoken.models import Token
+from rest_framework.test import APIClient
 
+from people.models import User
 from tests import factories
 from tests.registry.conftest import tiny, tiny_adapter, tiny_model, tiny_tuned  # noqa: F401
+
+
+def client_of(user: User) -> APIClient:
+    """A program that acts in somebody's name."""
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=user).key}")
+    return client
 
 
 @pytest.fixture

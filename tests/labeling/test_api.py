@@ -5,7 +5,6 @@ import json
 import pytest
 from django.urls import reverse
 from django.urls.converters import UUIDConverter
-from rest_framework.authtoken.models import Token
 from rest_framework.test import APIClient
 
 from jobs.models import Job
@@ -13,14 +12,9 @@ from labeling import actions
 from labeling.models import Dataset, Ranking
 from people.models import Role
 from tests import factories
+from tests.labeling.conftest import client_of
 
 pytestmark = pytest.mark.django_db
-
-
-def client_of(user):
-    client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Token {Token.objects.create(user=user).key}")
-    return client
 
 
 @pytest.fixture

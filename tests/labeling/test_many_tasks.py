@@ -22,7 +22,7 @@ from people.actions import deactivate
 from people.errors import Refusal
 from people.models import AuditEntry
 from tests import factories
-from tests.labeling.test_api import client_of
+from tests.labeling.conftest import client_of
 
 from .test_who_ranks_what import ids, rank_all
 from .turns import check_slots

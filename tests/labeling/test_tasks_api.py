@@ -10,7 +10,7 @@ from labeling.constraints import Constraints
 from labeling.models import Assignment, Project, Task
 from people.models import AuditEntry
 from tests import factories
-from tests.labeling.test_api import client_of
+from tests.labeling.conftest import client_of
 
 pytestmark = pytest.mark.django_db
 
