@@ -1,4 +1,4 @@
-"""Pages."""
+"""Pages of short jobs."""
 
 from django.urls import path
 

@@ -1,4 +1,4 @@
-"""Questions of the pages of projects and data sets: lists, what comes next, progress, tasks, people, what a snapshot would hold."""
+"""Questions of the pages of projects and data sets: lists, what comes next, pace, what waits for somebody, what a snapshot would hold."""
 
 from collections import Counter
 from dataclasses import dataclass

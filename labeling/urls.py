@@ -1,4 +1,4 @@
-"""Pages: the ranking board."""
+"""Pages of labeling: the ranking board, projects with all that belongs to them, data sets."""
 
 from django.urls import path
 

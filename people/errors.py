@@ -1,4 +1,4 @@
-"""The one exception by which a verb says no to a person."""
+"""The one exception by which a verb says no to a person, and what is wrong with a form in the same words."""
 
 from collections.abc import Iterable, Sequence
 

@@ -7,6 +7,7 @@ batches      rounds of tasks: made, renamed, paused, resumed
 gold         tasks with a known answer
 pausing      people paused and resumed, let in or asked to qualify again; the content warning
 projects     create and change projects
+copying      a project copied, its settings written to a file and read from one
 members      who belongs to a project, in which role; links that let people in
 datasets     upload a data set, freeze a project's rankings into one
 playground   outputs compared in the playground, as a task
