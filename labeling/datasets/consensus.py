@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from labeling.identity import digest_of
 from labeling.ranking import LETTERS, WeakOrder
-from labeling.statistics.consensus import consensus
+from labeling.statistics.consensus import of_many
 
 # Of a task's rows, the keys that its row keeps.
 KEPT = ("task", "prompt", "completions", "prompt_id", "batch", "chosen", "gold", "split")
@@ -29,9 +29,11 @@ def consensus_rows(rows: Iterable[dict]) -> Iterator[dict]:
     "line_contested"?, "adjudicated"?}. Repeated judgements have no vote; rankings vote with their weights. A task about which nothing is said
     has no row.
     """
-    for task in _tasks(rows):
+    tasks = list(_tasks(rows))
+    voted = iter(of_many((task.orders, task.weights) for task in tasks if task.orders))
+    for task in tasks:
         row = {key: task.first[key] for key in KEPT if key in task.first}
-        found = consensus(task.orders, weights=task.weights) if task.orders else None
+        found = next(voted) if task.orders else None
         agreed = str(found.order) if found and found.order else ""
         if not agreed and not task.adjudicated:
             continue

@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labeling.ranking import WeakOrder
-from labeling.statistics.consensus import consensus, of_tasks
+from labeling.statistics.consensus import consensus, of_many
 from labeling.statistics.contested import votes as votes_of
-from labeling.statistics.judgements import Judgement
-from tests.statistics.make import at_random, order, order_at_random
+from tests.statistics.make import order, order_at_random
 
 
 @cache
@@ -291,27 +290,15 @@ def test_people_opposed_to_each_other_contest_it_whatever_their_weights():
     assert consensus(votes, weights=[2, 1]).contested == ()
 
 
-def test_tasks_all_at_once_are_the_same_as_one_by_one():
-    judgements = [one for seed in range(12) for one in at_random(seed)]
-    judgements = [
-        Judgement((i // 5, one.task, one.order.items), one.annotator, one.order) for i, one in enumerate(judgements)
-    ]
-    seen, votes = set(), {}
-    for one in judgements:
-        if (one.task, one.annotator) not in seen:
-            seen.add((one.task, one.annotator))
-            votes.setdefault(one.task, []).append(one.order)
-    assert of_tasks(judgements) == {task: consensus(orders) for task, orders in votes.items()}
-    assert of_tasks([]) == {}
-
-
-def test_repeats_are_no_further_votes():
-    judgements = [
-        Judgement(1, "a", order("A > B")),
-        Judgement(1, "a", order("B > A"), 1),
-        Judgement(1, "b", order("A > B")),
-    ]
-    assert of_tasks(judgements)[1] == consensus([order("A > B"), order("A > B")])
+def test_many_tasks_at_once_are_the_same_as_one_by_one():
+    draws = np.random.default_rng(12)
+    rankings = []
+    for task in range(60):
+        orders = [order_at_random(draws, 2 + task % 3) for _ in range(draws.integers(1, 6))]
+        weights = [None, [0.1, 2.5, 0.7, 1 / 3, 1.0], [1e-9] * 5][task % 7 % 3]
+        rankings.append((orders, weights and weights[: len(orders)]))
+    assert of_many(rankings) == [consensus(orders, weights=weights) for orders, weights in rankings]
+    assert of_many([]) == []
 
 
 def test_nothing_to_say():
