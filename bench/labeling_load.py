@@ -4,7 +4,8 @@ Talks HTTP over one kept connection a person, with the session, the CSRF token a
 lines of JSON: `Load` is the other end of the line. Only the standard library is imported, so that it leaves the processors to the server.
 
 An order: {"people": {name: password}, "slug", and "seconds" or "count" (rankings of each), "double": every so many submits arrive twice at once
-(0: never), "patient": a submit whose answer did not come is sent again, with the same key, until one comes}.
+(0: never), "patient": a submit whose answer did not come is sent again, with the same key, until one comes, "until_lost": all end once an
+answer did not come}.
 An answer: the latencies in seconds, {key: [assignment, notation]} of what was acknowledged, errors, the submits that arrived twice, and time.
 """
 
@@ -124,7 +125,7 @@ class Person:
             if task is None:
                 found.without_tasks += 1
                 return
-            if time.perf_counter() >= until:
+            if time.perf_counter() >= until or (found.unanswered and order.get("until_lost")):
                 return
             assignment, items = task
             send = (assignment, self.ranking(items), secrets.token_hex(16))

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from jobs.queries import latest
 from jobs.worker import run_all_waiting
 from people.errors import Refusal
 from people.models import AuditEntry, Role, User
+from tests.processes import LONGEST, until
 
 from . import sample_jobs  # noqa: F401  declares the job functions
 
@@ -36,15 +36,6 @@ def admin(db):
 @pytest.fixture
 def annotator(db):
     return User.objects.create_user("annotator", password="x", role=Role.ANNOTATOR)
-
-
-def wait_for(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.1)
-    return False
 
 
 def test_a_job_runs_and_keeps_its_result(admin):
@@ -215,13 +206,12 @@ def test_a_worker_thought_dead_can_no_longer_write(admin):
 
 
 @pytest.fixture
-def start_worker(transactional_db):
-    """Starts `manage.py worker` as a process of its own on the test database."""
+def start_worker(transactional_db, tmp_path):
+    """Starts `manage.py worker` as a process of its own on the test database; what it says goes to worker.log."""
     started = []
     program = (
         "import django; from tests import settings as s; s.DATABASES['default']['NAME'] = {name!r}; django.setup();"
-        "import tests.jobs.sample_jobs; from jobs import actions, worker; actions.DEAD_AFTER_SECONDS = 2;"
-        "actions.reap.__kwdefaults__['dead_after'] = 2; worker.REAP_EVERY_SECONDS = 0.5;"
+        "import tests.jobs.sample_jobs; from jobs import worker; worker.REAP_EVERY_SECONDS = 0.5;"
         "from django.core.management import call_command; call_command('worker', interval=0.1)"
     )
 
@@ -230,11 +220,13 @@ def start_worker(transactional_db):
             [sys.executable, "-c", program.format(name=str(connection.settings_dict["NAME"]))],
             cwd=BASE,
             env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings", "PERINGKAT_TEST_DATA": str(settings.DATA)},
+            stderr=log,
         )
         started.append(process)
         return process
 
-    yield start
+    with open(tmp_path / "worker.log", "wb") as log:
+        yield start
     for process in started:
         process.kill()
         process.wait()
@@ -250,13 +242,13 @@ def test_sigterm_hands_the_job_back_and_the_next_worker_ends_it(start_worker, ad
     file = tmp_path / "steps"
     job = actions.enqueue(actor=admin, what="test-count", arguments={"steps": 1_000, "pause": 0.05, "file": str(file)})
     first = start_worker()
-    assert wait_for(lambda: state_of(job) == Job.State.RUNNING and file.exists())
+    until(lambda: state_of(job) == Job.State.RUNNING and file.exists())
     first.send_signal(signal.SIGTERM)
-    assert first.wait(timeout=5) == 0
+    assert first.wait(LONGEST) == 0
     assert (state_of(job), job.attempts) == (Job.State.WAITING, 0)
     Job.objects.filter(pk=job.pk).update(arguments={"steps": 2})
     start_worker()
-    assert wait_for(lambda: state_of(job) == Job.State.DONE)
+    until(lambda: state_of(job) == Job.State.DONE)
 
 
 @pytest.mark.slow
@@ -264,30 +256,31 @@ def test_a_killed_workers_job_is_done_by_another(start_worker, admin, tmp_path):
     file = tmp_path / "begun"
     job = actions.enqueue(actor=admin, what="test-die", arguments={"file": str(file)})
     victim = start_worker()
-    assert victim.wait(timeout=20) == -signal.SIGKILL
+    assert victim.wait(LONGEST) == -signal.SIGKILL
     assert state_of(job) == Job.State.RUNNING
+    Job.objects.filter(pk=job.pk).update(heartbeat_at=timezone.now() - timedelta(minutes=1))
     start_worker()
-    assert wait_for(lambda: state_of(job) == Job.State.DONE)
+    until(lambda: state_of(job) == Job.State.DONE)
     assert file.read_text() == "begun\nbegun\n"
     assert job.attempts == 2
 
 
 @pytest.mark.slow
-def test_the_worker_outlives_a_lost_database(start_worker, admin):
+def test_the_worker_outlives_a_lost_database(start_worker, admin, tmp_path):
     """A task that cannot be read raises OperationalError out of the package's loop; ours begins again."""
     worker = start_worker()
     job = actions.enqueue(actor=admin, what="test-count", arguments={"steps": 1})
-    assert wait_for(lambda: state_of(job) == Job.State.DONE)
+    until(lambda: state_of(job) == Job.State.DONE)
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER TABLE {DBTaskResult._meta.db_table} RENAME TO hidden")
     try:
-        time.sleep(1.5)
+        until(lambda: "lost its database" in (tmp_path / "worker.log").read_text())
     finally:
         with connection.cursor() as cursor:
             cursor.execute(f"ALTER TABLE hidden RENAME TO {DBTaskResult._meta.db_table}")
     assert worker.poll() is None
     again = actions.enqueue(actor=admin, what="test-count", arguments={"steps": 1})
-    assert wait_for(lambda: state_of(again) == Job.State.DONE)
+    until(lambda: state_of(again) == Job.State.DONE)
 
 
 def test_a_job_that_nobody_takes_says_what_may_be_the_matter(admin, client):

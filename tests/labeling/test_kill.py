@@ -1,7 +1,6 @@
 """kill -9 of the server while people submit: every acknowledged ranking is there, none twice, and no slot is lost with those who held it."""
 
 import random
-import time
 from pathlib import Path
 
 import pytest
@@ -9,9 +8,10 @@ import pytest
 from bench.labeling_fill import OVERLAP, people
 from bench.labeling_load import Load
 from bench.labeling_site import HOST, WEB, Site, look
+from tests.processes import until
 
 PROJECT = "killed"
-LOAD_SECONDS = 0.8  # in each life of the server; it dies somewhere within
+MOST_RANKINGS = 60  # in each life of the server; it dies somewhere within
 
 
 def killed_again_and_again(folder: Path, *, kills: int, annotators: int, tasks: int) -> None:
@@ -25,10 +25,9 @@ def killed_again_and_again(folder: Path, *, kills: int, annotators: int, tasks: 
             site.start(WEB)
             acknowledged |= load(people=everyone, slug=PROJECT, count=1).acknowledged
             for _ in range(kills):
-                load.begin(
-                    {"people": everyone, "slug": PROJECT, "seconds": LOAD_SECONDS, "patient": True, "double": 20}
-                )
-                time.sleep(random.uniform(0.2, 0.9) * LOAD_SECONDS)
+                last = rankings(site) + random.randint(1, MOST_RANKINGS)
+                load.begin({"people": everyone, "slug": PROJECT, "patient": True, "until_lost": True, "double": 20})
+                until(lambda last=last: rankings(site) >= last, every=0.002)
                 site.kill()
                 site.start(WEB)
                 found = load.result()
@@ -56,6 +55,11 @@ def killed_again_and_again(folder: Path, *, kills: int, annotators: int, tasks: 
             assert len(acknowledged) == tasks * OVERLAP
     finally:
         site.kill()
+
+
+def rankings(site: Site) -> int:
+    with site.database() as connection:
+        return connection.execute("SELECT COUNT(*) FROM labeling_ranking").fetchone()[0]
 
 
 def faultless(acknowledged: dict[str, list[str]]) -> dict[str, int]:

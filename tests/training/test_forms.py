@@ -63,7 +63,7 @@ def test_a_device_of_another_machine_stays_what_was_asked_for_and_says_so(admin,
 def test_the_supervisor_asks_torch_which_devices_there_are():
     file = Path(settings.RUNS) / "devices.json"
     file.parent.mkdir(parents=True, exist_ok=True)
-    machine.look().join(120)
+    machine.look().join()
     assert json.loads(file.read_text())[0] == {"name": "cpu"}
     file.unlink()
 

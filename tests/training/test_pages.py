@@ -4,10 +4,8 @@ import json
 import os
 import re
 import time
-from pathlib import Path
 
 import pytest
-from django.conf import settings
 from django.urls import reverse
 from django.utils import translation
 
@@ -22,6 +20,14 @@ from .make import write_events
 
 pytestmark = pytest.mark.django_db
 HTMX = {"HX-Request": "true"}
+HOUR = 3600  # so much later, a sign of life is still new
+
+
+@pytest.fixture(autouse=True)
+def no_supervisor(settings, tmp_path):
+    """Nor what that of another test left."""
+    settings.RUNS = tmp_path / "runs"
+    settings.RUNS.mkdir()
 
 
 @pytest.fixture
@@ -44,7 +50,12 @@ def running(admin):
         {"kind": "sample", "step": 0, "slot": 0, "prompt": "Once", "text": "<b>upon</b>"},
         {"kind": "sample", "step": 4, "slot": 0, "prompt": "Once", "text": "a time"},
     )
-    status = {"heartbeat": time.time(), "peak_memory": 2**30, "total_parameters": 1000, "trained_parameters": 10}
+    status = {
+        "heartbeat": time.time() + HOUR,
+        "peak_memory": 2**30,
+        "total_parameters": 1000,
+        "trained_parameters": 10,
+    }
     (run.folder / "status.json").write_text(json.dumps(status))
     return run
 
@@ -94,6 +105,7 @@ def test_a_runs_page_shows_what_is_known(client, running):
 
 
 def test_a_poll_brings_only_what_is_new(client, running, monkeypatch):
+    monkeypatch.setattr("training.page.DRAW_EVERY", HOUR)
     page = text(client.get(running.get_absolute_url()))
     address = re.search(r'hx-get="([^"]*seen=[^"]*)"', page)[1].replace("&amp;", "&")
     assert client.get(address, headers=HTMX).status_code == 204
@@ -119,9 +131,10 @@ def test_a_poll_brings_only_what_is_new(client, running, monkeypatch):
     assert client.get(address, headers=HTMX)["HX-Refresh"] == "true"
 
 
-def test_a_silent_run_and_a_missing_supervisor_are_said(client, running):
-    lock = Path(settings.RUNS) / "supervisor.lock"
+def test_a_silent_run_and_a_missing_supervisor_are_said(client, running, settings):
+    lock = settings.RUNS / "supervisor.lock"
     lock.touch()
+    os.utime(lock, (time.time() + HOUR, time.time() + HOUR))
     page = text(client.get(running.get_absolute_url()))
     assert "supervisor, which" not in page
     assert "sign of life" not in page
@@ -130,7 +143,6 @@ def test_a_silent_run_and_a_missing_supervisor_are_said(client, running):
     page = text(client.get(running.get_absolute_url()))
     assert "supervisor, which" in page
     assert "no sign of life" in page
-    lock.unlink()
 
 
 def test_a_failure_is_told_with_what_to_do(client, running):
