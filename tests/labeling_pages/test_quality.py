@@ -187,7 +187,7 @@ def test_an_offered_repeat_counts_for_agreement_with_oneself_alone(project):
 
 def test_the_order_in_which_an_import_showed_outputs_is_not_known(project):
     Assignment.objects.update(imported=True)
-    assert all(each.display == () for each in Quality(project).read.judgements)
+    assert {each.display for each in Quality(project).read.judgements} == {()}
     assert Quality(project)["bias"]["position"]["earlier_wins"]["value"] is None
 
 

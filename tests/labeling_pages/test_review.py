@@ -425,6 +425,7 @@ def test_weights_by_reliability_are_asked_for_and_stand_in_the_manifest(admin, p
     manifest = project.snapshots.first().manifest
     told = {int(pk): about["weight"] for pk, about in manifest["annotators"].items()}
     assert manifest["options"]["weights"] is True
+    assert len(set(told.values())) > 1
     assert all(row["weight"] == told[row["annotator"]] for row in rows)
     assert sum(row["weight"] for row in rows) / len(rows) == pytest.approx(1, abs=1e-4)
 
