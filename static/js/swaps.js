@@ -21,6 +21,13 @@ document.addEventListener("htmx:load", (event) => {
 // What is swapped keeps its place: how far it was scrolled sideways, what was unfolded, and what had the focus (htmx itself looks after elements with an id alone).
 const keptPlaces = new Map();
 const described = (element) => ["href", "name", "value"].map((name) => element.getAttribute(name)).join() + element.tagName + element.textContent;
+const alike = (part, words) => [...part.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]")].filter((each) => described(each) === words);
+function focusIn(part) {
+  const element = document.activeElement;
+  if (!part.contains(element)) return null;
+  const words = described(element);
+  return { words, place: alike(part, words).indexOf(element) }; // a run stands in the queue and in the table
+}
 for (const name of ["htmx:beforeSwap", "htmx:oobBeforeSwap"])
   document.addEventListener(name, ({ detail: { target, shouldSwap } }) => {
     if (!shouldSwap || !target.id) return;
@@ -28,7 +35,7 @@ for (const name of ["htmx:beforeSwap", "htmx:oobBeforeSwap"])
       scrolled: [...target.querySelectorAll(".scroll")].map((part) => part.scrollLeft),
       unfolded: [...target.querySelectorAll("details[id][open]")].map((each) => each.id),
       ticked: [...target.querySelectorAll("input[data-keep-tick]:checked")].map((each) => each.id),
-      focused: target.contains(document.activeElement) && described(document.activeElement),
+      focused: focusIn(target),
     });
   });
 // After the last of an answer's parts is in place.
@@ -39,8 +46,7 @@ document.addEventListener("htmx:afterSwap", () => {
     [...part.querySelectorAll(".scroll")].forEach((each, place) => (each.scrollLeft = scrolled[place] ?? 0));
     for (const each of part.querySelectorAll("details[id]")) each.open ||= unfolded.includes(each.id);
     for (const each of part.querySelectorAll("input[data-keep-tick]")) each.checked ||= ticked.includes(each.id);
-    if (focused && document.activeElement === document.body)
-      [...part.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]")].find((each) => described(each) === focused)?.focus({ preventScroll: true });
+    if (focused && document.activeElement === document.body) alike(part, focused.words).at(focused.place)?.focus({ preventScroll: true });
   }
   keptPlaces.clear();
 });

@@ -12,6 +12,7 @@ from playwright.sync_api import expect
 
 from models_registry.actions import register_version
 from tests import factories
+from tests.processes import LONGEST
 from tests.registry.conftest import tiny_model  # noqa: F401  (a fixture)
 from training.models import Run
 from training.supervisor import Supervisor
@@ -46,6 +47,7 @@ def supervised(live_server) -> Iterator[None]:
 def test_a_run_is_started_watched_stopped_and_resumed(open_page, supervised):
     data = make.dataset(name="Cats and mats")
     page = open_page("/runs/", factories.admin())
+    page.set_default_timeout(LONGEST * 1000)  # a run begins meanwhile
     page.get_by_role("link", name="Start the first run").click()
     page.get_by_role("link", name="Pretrain").click()
     page.get_by_label("Cats and mats").check()
