@@ -59,6 +59,8 @@ def test_it_learns_the_hidden_taste(trained):
     assert found["train_rankings"] == 48
     assert found["heldout_rankings"] == 12
     assert notes(trained) == ["prompt-shared"]
+    assert {row["of"] for row in found["judged"]["by_annotator"]} == {"p0", "p1", "p2"}
+    assert sum(row["pairs"] for row in found["judged"]["by_distance"]) == found["heldout_strict_pairs"]
 
 
 def test_its_scores_have_mean_zero_and_deviation_one_on_the_training_set(trained, snapshot):

@@ -2,13 +2,17 @@
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from labeling.ranking import WeakOrder
+from labeling.statistics.ceiling import human_ceiling
+from labeling.statistics.judgements import Judgement
 from training.engine.diversity import distinct_ngrams
 from training.engine.intervals import clustered_share, wilson
+from training.engine.methods.reward.judging import judged
 from training.engine.methods.reward.report import (
     Pairs,
     Scored,
@@ -143,3 +147,82 @@ def test_distinct_runs_of_words():
     assert (within, across) == (1.0, 0.5)
     assert distinct_ngrams(["a a a a a"]) == (pytest.approx(1 / 3), pytest.approx(1 / 3))
     assert distinct_ngrams(["too short", ""]) == (None, None)
+
+
+# Where it is right and where not
+
+
+def shared(prompts: int = 30, people: int = 3, seed: int = 0) -> list[Scored]:
+    """Tasks of four outputs that several people ranked by a common taste with noise; the model scores by the taste itself, badly on one output."""
+    choose = np.random.default_rng(seed)
+    found = []
+    for prompt in range(prompts):
+        taste = choose.normal(0, 1, size=4)
+        scores = taste + choose.normal(0, 0.5, size=4)
+        for person in range(people):
+            felt = np.round(taste + choose.normal(0, 0.4 + person, size=4))
+            whole = WeakOrder.from_ranks([*(-felt[:3]).tolist(), None if person else -felt[3]])
+            said = tuple(range(3 if person else 4))
+            order = whole.restrict(said)
+            here = scores[list(said)]
+            found.append(Scored(order, here, np.ones(len(here)), prompt, f"p{person}", ("t", prompt), whole, said))
+    return found
+
+
+def test_accuracy_by_annotator_distance_and_items_adds_up_to_the_whole():
+    rankings = shared()
+    found = judged(rankings, rao_kupper(1.5))
+    strict = [pair for r in rankings for pair in r.order.strict_pairs()]
+    for name in ("by_distance", "by_items", "by_annotator"):
+        assert sum(row["pairs"] for row in found[name]) == len(strict)
+    by_hand = [
+        float(r.scores[a] > r.scores[b]) for r in rankings if r.annotator == "p0" for a, b in r.order.strict_pairs()
+    ]
+    own = next(row for row in found["by_annotator"] if row["of"] == "p0")
+    assert own["value"] == pytest.approx(np.mean(by_hand))
+    assert own["low"] < own["value"] < own["high"]
+    assert [row["of"] for row in found["by_items"]] == [3, 4]
+    assert found["by_annotator"][0]["pairs"] == max(row["pairs"] for row in found["by_annotator"])
+    near, far = found["by_distance"][0], found["by_distance"][-1]
+    assert near["of"] == 1 < far["of"]
+    assert near["value"] < far["value"]
+
+
+def test_a_model_that_is_as_sure_as_it_may_be_is_calibrated():
+    """People who rank by the model's own scores and tie model: what it expects happens."""
+    choose = np.random.default_rng(0)
+    outcomes = rao_kupper(1.5)
+    found = []
+    for prompt in range(3000):
+        scores = choose.normal(0, 1.5, size=2)
+        first, tie, _second = outcomes(np.array([scores[0] - scores[1]]))[0]
+        drawn = choose.random()
+        text = "A > B" if drawn < first else "A = B" if drawn < first + tie else "B > A"
+        found.append(Scored(WeakOrder.parse(text), scores, np.ones(2), prompt))
+    bins = judged(found, outcomes)["calibration"]
+    assert len(bins) == 10
+    assert sum(row["pairs"] for row in bins) == 3000
+    assert sum(row["low"] <= row["predicted"] <= row["high"] for row in bins) >= 8
+    assert [row["predicted"] for row in bins] == sorted(row["predicted"] for row in bins)
+    boastful = judged([replace(r, scores=r.scores * 4) for r in found], outcomes)["calibration"]
+    assert sum(row["predicted"] > row["high"] for row in boastful) >= 5
+
+
+def test_people_on_the_same_tasks_stand_beside_the_model():
+    rankings = shared(people=3)
+    found = judged(rankings, rao_kupper(1.5))["people"]
+    assert found["tasks"] == 30
+    judgements = [Judgement(r.task, r.annotator, r.whole) for r in rankings]
+    assert found["person"]["value"] == human_ceiling(judgements).strict_by_person.value
+    strict = [(r, a, b) for r in rankings for a, b in r.order.strict_pairs()]
+    assert found["model"]["value"] == pytest.approx(np.mean([float(r.scores[a] > r.scores[b]) for r, a, b in strict]))
+    assert found["person"]["value"] < found["model"]["value"] < found["consensus"]["value"]
+
+
+def test_where_nobody_shared_a_task_people_cannot_be_compared_and_it_says_why():
+    found = judged(shared(people=1), rao_kupper(1.5))["people"]
+    assert found["tasks"] == 0
+    assert found["person"]["value"] is None
+    assert found["person"]["why"]["id"]
+    assert found["model"] is None
+    assert found["consensus"] is None

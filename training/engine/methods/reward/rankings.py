@@ -1,6 +1,6 @@
 """The rankings of a run, tokenized, and whether they can be trained on: every problem is told before the first update."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from labeling.ranking import WeakOrder
@@ -26,7 +26,10 @@ class Ranking:
     order: WeakOrder
     weight: float
     tokens: tuple[int, ...]  # length of each completion before anything was cut, at least 1
-    annotator: str | None = None
+    annotator: str | None
+    task: Hashable  # names the outputs: rankings of the same have the same
+    whole: WeakOrder  # ranks all of them
+    said: tuple[int, ...]  # those that `order` is about
 
 
 def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ranking]]:
@@ -106,7 +109,9 @@ def tokenized(loaded: Loaded, row: RankingRow, *, line_says: bool = False) -> Ra
     pairs = encode_pairs(loaded, [(prompt, row.completions[item]) for item in said])
     group = Group(pairs[0][0], [completion for _prompt, completion in pairs])
     tokens = tuple(max(len(ids), 1) for ids in group.completions)
-    return Ranking(group, order, row.weight, tokens, None if row.annotator is None else str(row.annotator))
+    annotator = None if row.annotator is None else str(row.annotator)
+    task = (row.task, str(prompt), *row.completions)
+    return Ranking(group, order, row.weight, tokens, annotator, task, row.order, tuple(said))
 
 
 def batches(rankings: Sequence[Ranking], size: int) -> list[list[Ranking]]:

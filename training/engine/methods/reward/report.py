@@ -1,6 +1,6 @@
 """How good a reward model is on rankings it has not seen: plain numpy on scores and orders."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from math import log
 
@@ -17,12 +17,20 @@ Outcomes = Callable[
 
 @dataclass(frozen=True)
 class Scored:
-    """A ranking and the model's normalised score of each of its outputs. `prompt` names what hangs together; `tokens` are lengths."""
+    """A ranking and the model's normalised score of each of its outputs. `prompt` names what hangs together; `tokens` are lengths.
+
+    For what people say of the same outputs: `task` names them, `whole` ranks all of them, and `said` are the numbers in it of those that
+    `order` is about.
+    """
 
     order: WeakOrder
     scores: np.ndarray
     tokens: np.ndarray
-    prompt: object = None
+    prompt: Hashable = None
+    annotator: str | None = None
+    task: Hashable = None
+    whole: WeakOrder | None = None
+    said: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -33,23 +41,32 @@ class Pairs:
     doublings: np.ndarray
     tied: np.ndarray
     prompt: np.ndarray  # number of the prompt
+    ranking: np.ndarray  # number of the ranking
+    distance: np.ndarray  # tiers between the two
 
     @classmethod
     def of(cls, rankings: Sequence[Scored]) -> "Pairs":
-        number: dict[object, int] = {}
+        number: dict[Hashable, int] = {}
         rows = [
             (
                 r.scores[a] - r.scores[b],
                 np.log2(r.tokens[a] / r.tokens[b]),
                 tied,
                 number.setdefault(r.prompt, len(number)),
+                place,
+                r.order.distance(a, b),
             )
-            for r in rankings
+            for place, r in enumerate(rankings)
             for tied, pairs in ((False, r.order.strict_pairs()), (True, r.order.tied_pairs()))
             for a, b in pairs
         ]
-        difference, doublings, tied, prompt = (np.array(column) for column in zip(*rows, strict=True))
-        return cls(difference, doublings, tied.astype(bool), prompt)
+        difference, doublings, tied, *numbers = (np.array(column) for column in zip(*rows, strict=True))
+        return cls(difference, doublings, tied.astype(bool), *numbers)
+
+    @property
+    def direction(self) -> np.ndarray:
+        """(n,): 1 where the better output scores higher, ½ where both score the same."""
+        return (np.sign(self.difference) + 1) / 2
 
     def share(self, right: np.ndarray, among: np.ndarray) -> tuple[float, float, float] | None:
         """Mean of `right` (n,) over the pairs of `among` (n,), with its interval over prompts; None if there are none."""
@@ -108,7 +125,6 @@ def report(train: Sequence[Scored], heldout: Sequence[Scored], outcomes: Outcome
     """Figures on the held-out rankings; what has to be fitted (the tie threshold, how often people tie) is fitted on `train`."""
     fit, pairs = Pairs.of(train), Pairs.of(heldout)
     threshold = tie_threshold(fit)
-    direction = (np.sign(pairs.difference) + 1) / 2  # right 1, equal scores ½
     longer = (np.sign(pairs.doublings) + 1) / 2
     called_tied = np.abs(pairs.difference) <= threshold
     agrees = np.where(pairs.tied, called_tied, ~called_tied & (pairs.difference > 0))
@@ -123,7 +139,7 @@ def report(train: Sequence[Scored], heldout: Sequence[Scored], outcomes: Outcome
     }
     every = np.ones_like(pairs.tied)
     for name, right, among in (
-        ("accuracy", direction, ~pairs.tied),
+        ("accuracy", pairs.direction, ~pairs.tied),
         ("tie_aware_accuracy", agrees, every),
         ("longer_accuracy", longer, ~pairs.tied),
     ):

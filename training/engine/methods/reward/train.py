@@ -25,6 +25,7 @@ from ...messages import Message, _
 from ...moving import Moving
 from ...preferences import BradleyTerry, Comparisons, Davidson, Objective, PlackettLuce, Preference, RaoKupper, Soft
 from .config import Config
+from .judging import judged
 from .rankings import Ranking, batches, read_rankings
 from .report import Pairs, Scored, report, three_way_log_loss
 
@@ -91,17 +92,16 @@ def run(ctx: Context) -> None:
     every = np.concatenate(raw[0])
     scale = Scale(float(every.mean()), max(float(every.std()), 1e-6))
     fit, unseen = (
-        [
-            Scored(r.order, (s - scale.mean) / scale.std, np.array(r.tokens), tuple(r.group.prompt))
-            for r, s in zip(rankings, scores, strict=True)
-        ]
+        [scored(r, (s - scale.mean) / scale.std) for r, s in zip(rankings, scores, strict=True)]
         for rankings, scores in zip((train, heldout), raw, strict=True)
     )
     tie_model = preference if preference.tie else fitted_theta(Pairs.of(fit), scale)
+    on_scale = partial(outcomes, tie_model, std=scale.std)
     metrics: dict[str, Any] = {
         "loss": config.loss,
         "log_loss": figures["log_loss"],
-        **report(fit, unseen, lambda d: outcomes(tie_model, d * scale.std)),
+        **report(fit, unseen, on_scale),
+        "judged": judged(unseen, on_scale),
         **tie_model.tie,
         **({"line_score": scale.apply(objective.threshold).item()} if config.line_weight else {}),
         **({"annotator_scales": objective.scales} if config.annotator_scale else {}),
@@ -197,17 +197,23 @@ def score(ctx: Context, scores_of: Scorer, rankings: Sequence[Ranking]) -> list[
     return found
 
 
+def scored(ranking: Ranking, scores: np.ndarray) -> Scored:
+    """For the report: a ranking with the model's scores of its outputs."""
+    prompt = tuple(ranking.group.prompt)
+    tokens = np.array(ranking.tokens)
+    return Scored(ranking.order, scores, tokens, prompt, ranking.annotator, ranking.task, ranking.whole, ranking.said)
+
+
 @torch.no_grad()
-def outcomes(model: Preference, difference: np.ndarray) -> np.ndarray:
-    """Probabilities of first wins, tie, second wins for differences of raw scores (n,): (n, 3)."""
-    return (
-        model.outcomes(torch.from_numpy(difference).float().to(next(model.parameters()).device)).double().cpu().numpy()
-    )
+def outcomes(model: Preference, difference: np.ndarray, *, std: float) -> np.ndarray:
+    """Probabilities of first wins, tie, second wins for differences of scores (n,) in units of `std`: (n, 3)."""
+    raw = torch.from_numpy(difference * std).float().to(next(model.parameters()).device)
+    return model.outcomes(raw).double().cpu().numpy()
 
 
 def fitted_theta(pairs: Pairs, scale: Scale) -> RaoKupper:
     """The tie model of a loss that has none: the θ under which the training rankings are likeliest, the scores as they are."""
     return min(
         (RaoKupper(theta, learned=False) for theta in np.exp(np.linspace(0.01, 4, 400))),
-        key=lambda model: three_way_log_loss(pairs, lambda d: outcomes(model, d * scale.std)),
+        key=lambda model: three_way_log_loss(pairs, partial(outcomes, model, std=scale.std)),
     )
