@@ -16,20 +16,16 @@ torch.matmul reaches here on square matrices in the same run.
 """
 
 import argparse
-import contextlib
-import io
 import json
-import logging
 import os
 import statistics
 import sys
 import tempfile
-import time
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from bench.peer import Clock, Spent, matmul_peak, no_tokenizer, quiet, ratios
 
 DOCUMENTS = 16  # in an update
 CONTEXT = 512
@@ -48,23 +44,6 @@ class Size:
 
 
 SIZES = (Size("7.3M", 1.2, 4096, 256, 8, 672), Size("29.3M", 1.1, 8192, 512, 8, 1360))
-
-
-@dataclass(frozen=True)
-class Spent:
-    """Of some updates: useful tokens, seconds on the wall and of this process's processor time."""
-
-    tokens: int
-    wall: float
-    cpu: float
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.wall, self.cpu = time.perf_counter(), time.process_time()
-
-    def spent(self, tokens: int) -> Spent:
-        return Spent(tokens, time.perf_counter() - self.wall, time.process_time() - self.cpu)
 
 
 def make_model(size: Size) -> Any:
@@ -148,7 +127,7 @@ class Theirs:
         self.name = f"TRL, {'packed, ' if packed else ''}batch {batch}"
         self.rows, self.folder, self.batch, self.packed = rows, folder, batch, packed
         self.model = make_model(size)
-        self.tokenizer = _tokenizer()
+        self.tokenizer = no_tokenizer()
         self.place = 0
 
     def run(self, updates: int) -> Spent:
@@ -187,7 +166,7 @@ class Theirs:
         if self.packed:
             mean = statistics.mean(map(len, rows))
             accumulate = max(1, round(DOCUMENTS * mean / CONTEXT / at_once))
-        with _quiet():
+        with quiet():
             arguments = SFTConfig(
                 output_dir=str(self.folder / "trl"),
                 per_device_train_batch_size=at_once,
@@ -226,51 +205,6 @@ def _documents_in(inputs: dict) -> int:
     return int((positions == 0).sum()) if positions is not None else inputs["input_ids"].shape[0]
 
 
-def _tokenizer() -> Any:
-    """The trainer wants one; the rows are tokens already."""
-    from tokenizers import Tokenizer
-    from tokenizers.models import WordLevel
-    from transformers import PreTrainedTokenizerFast
-
-    words = Tokenizer(WordLevel({"<pad>": 0, "<begin>": 1, "<end>": 2}, unk_token="<pad>"))
-    return PreTrainedTokenizerFast(
-        tokenizer_object=words, pad_token="<pad>", bos_token="<begin>", eos_token="<end>", unk_token="<pad>"
-    )
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """No bars and no advice of the libraries."""
-    logging.disable(logging.WARNING)
-    with (
-        warnings.catch_warnings(),
-        contextlib.redirect_stdout(io.StringIO()),
-        contextlib.redirect_stderr(io.StringIO()),
-    ):
-        warnings.simplefilter("ignore")
-        yield
-    logging.disable(logging.NOTSET)
-
-
-def matmul_peak(seconds: float = 1.5) -> dict[str, float]:
-    """FLOP/s of torch.matmul on square fp32 matrices, by both clocks (the processor's a thread): the best of two sizes and of repetitions."""
-    import torch
-
-    best = {"wall": 0.0, "cpu": 0.0}
-    for size in (1024, 2048):
-        a, b = torch.randn(size, size), torch.randn(size, size)
-        out = torch.empty(size, size)
-        torch.matmul(a, b, out=out)
-        end = time.perf_counter() + seconds
-        while time.perf_counter() < end:
-            clock = Clock()
-            torch.matmul(a, b, out=out)
-            spent = clock.spent(0)
-            best["wall"] = max(best["wall"], 2 * size**3 / spent.wall)
-            best["cpu"] = max(best["cpu"], 2 * size**3 / (spent.cpu / torch.get_num_threads()))
-    return best
-
-
 def flops_per_token(size: Size, rows: list[list[int]], parameters: int) -> float:
     """Of a training step (forward once, backward twice): 6 a parameter, tied embeddings counted once, and causal attention's two products."""
     lengths = [len(row) - 1 for row in rows]
@@ -289,7 +223,7 @@ def compare(size: Size, equal: bool, folder: Path, *, rounds: int, updates: int)
         peers.append(Theirs(size, rows, folder, batch=1, packed=True))
     for peer in peers:
         spent = peer.run(updates)
-        tried[peer.name] = spent.tokens / spent.cpu
+        tried[peer.name] = spent.done / spent.cpu
     peer = max(peers, key=lambda one: tried[one.name])
     turns = [(ours.run(updates), peer.run(updates)) for _ in range(rounds)]
     found: dict[str, Any] = {
@@ -302,16 +236,8 @@ def compare(size: Size, equal: bool, folder: Path, *, rounds: int, updates: int)
         "tokens_per_processor_second_tried": tried,
         "padding": ours.padding,
     }
-    for clock in ("wall", "cpu"):
-        rates = [[side.tokens / getattr(side, clock) for side in turn] for turn in turns]
-        ratios = [mine / other for mine, other in rates]
-        found[clock] = {
-            "ours_tokens_per_s": statistics.median(rate[0] for rate in rates),
-            "trl_tokens_per_s": statistics.median(rate[1] for rate in rates),
-            "ratio": statistics.median(ratios),
-            "ratio_low": min(ratios),
-            "ratio_high": max(ratios),
-        }
+    for clock, said in ratios(turns).items():
+        found[clock] = {"ours_tokens_per_s": said.pop("ours"), "trl_tokens_per_s": said.pop("trl"), **said}
     found["flops_per_token"] = flops_per_token(size, rows, found["parameters"])
     return found
 

@@ -1,0 +1,422 @@
+"""Rankings a second and peak memory of our reward training against TRL's RewardTrainer.
+
+    python -m bench.reward [--quick] [--json] [--threads N] [--rounds N] [--data FOLDER] [--only CASE …]
+
+Llama-shaped models of 7.3 and 29.3 million parameters with one output, on the CPU. Synthetic rankings, since the values of tokens cost nothing:
+K outputs of 64 tokens over one prompt of 256, no ties, so that both sides learn from the same K(K−1)/2 pairs. With --data FOLDER (holding
+finegrained-qa and pandalm) also real texts, in the tokens of a tokenizer that the product learns from them: fine-grained QA with the question
+alone as prompt and with its passages, and PandaLM; ties, which TRL cannot take, are left out on both sides.
+
+Ours is the engine's own update (training.engine.loop, methods.reward) on 8 rankings; an update of TRL sees the pairs of 8 rankings too. TRL runs
+through RewardTrainer.train(), gradient checkpointing off, at the fastest of so many pairs at once: which one that is, is tried out first, here
+and for each case. The two take turns, A B A B …; a round's ratio compares neighbours, so it holds on a machine that does other things too.
+Both clocks are told: wall, and the processor time of this process, which other programs do not take from.
+
+Memory: each side by itself in a process of its own; the peak of the resident set above what the process had with its libraries
+loaded. Ours computes a ranking at a time (micro_batch 1), TRL a pair at a time.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import resource
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from bench.peer import Clock, Spent, matmul_peak, no_tokenizer, quiet, ratios
+
+RANKINGS = 8  # in an update
+PROMPT, COMPLETION = 256, 64
+PAIRS_AT_ONCE = (1, 2, 4, 8, 16)
+
+
+@dataclass(frozen=True)
+class Size:
+    name: str
+    vocab_size: int
+    hidden_size: int
+    layers: int
+    intermediate_size: int
+    heads: int
+
+
+SMALL = Size("7.3M", 10_000, 256, 6, 688, 8)
+LARGE = Size("29.3M", 8192, 512, 8, 1360, 8)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured, and what is expected of it. `items`: outputs of a synthetic ranking; `real`: the data set in its place."""
+
+    name: str
+    size: Size
+    bar: float
+    items: int = 0
+    dtype: str = "float32"
+    real: str = ""
+
+
+CASES = (
+    Case("K=4", SMALL, 5.0, items=4),
+    Case("K=9", SMALL, 15.0, items=9),
+    Case("K=4 large", LARGE, 5.0, items=4),
+    Case("K=4 bf16", SMALL, 4.0, items=4, dtype="bfloat16"),
+    Case("fine-grained QA", SMALL, 2.5, real="finegrained-qa"),
+    Case("fine-grained QA, passages", SMALL, 5.0, real="finegrained-qa-passages"),
+    Case("PandaLM", SMALL, 1.2, real="pandalm"),
+)
+QUICK = ("K=4", "K=9")
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """A prompt, its outputs as tokens, and the pairs (better, worse) that somebody said."""
+
+    prompt: list[int]
+    completions: list[list[int]]
+    order: str
+
+
+# What is ranked
+
+
+def synthetic(size: Size, items: int, count: int) -> list[Ranked]:
+    draw = random.Random(1)
+
+    def tokens(length: int) -> list[int]:
+        return [draw.randrange(3, size.vocab_size) for _ in range(length)]
+
+    order = " > ".join("ABCDEFGHI"[:items])
+    return [Ranked(tokens(PROMPT), [tokens(COMPLETION) for _ in range(items)], order) for _ in range(count)]
+
+
+def texts_of(name: str, folder: Path) -> Iterator[tuple[str, list[str], str]]:
+    """(prompt, completions, ranking without ties) of a real data set."""
+    if name.startswith("finegrained-qa"):
+        from labeling.ranking import LETTERS
+
+        for row in json.loads((folder / "finegrained-qa" / "dev_feedback.json").read_text()):
+            outputs = [row[f"prediction {n}"] for n in range(1, 5)]
+            wins = [0.0] * 4
+            pairs = [(a, b) for a in range(4) for b in range(a + 1, 4)]
+            for (a, b), said in zip(pairs, row["preference"], strict=True):
+                wins[a] += {1: 1.0, 0: 0.5, 2: 0.0}[said]
+                wins[b] += {1: 0.0, 0: 0.5, 2: 1.0}[said]
+            prompt = row["question"]
+            if name.endswith("passages"):
+                prompt += "\n\n" + "\n\n".join(f"{part[0]}\n{' '.join(part[1:])}" for part in row["passages"])
+            # Copeland's order; equal scores are put apart by chance of place, since TRL knows no tie.
+            ordered = sorted(range(4), key=lambda item: -wins[item])
+            yield prompt, outputs, " > ".join(LETTERS[item] for item in ordered)
+    else:
+        for row in json.loads((folder / "pandalm" / "testset-v1.json").read_text()):
+            said = [row[f"annotator{n}"] for n in range(1, 4)]
+            better = statistics.mode(map(int, said))
+            if better:
+                prompt = "\n\n".join(filter(None, (row["instruction"], row["input"])))
+                yield prompt, [row["response1"], row["response2"]], "A > B" if better == 1 else "B > A"
+
+
+def real(name: str, folder: Path, size: Size) -> list[Ranked]:
+    """In the tokens of a byte-level BPE learned from the texts themselves."""
+    from tokenizers import ByteLevelBPETokenizer
+
+    rows = list(texts_of(name, folder))
+    tokenizer = ByteLevelBPETokenizer()
+    tokenizer.train_from_iterator(
+        (text for prompt, outputs, _ in rows for text in (prompt, *outputs)), size.vocab_size - 3
+    )
+
+    def ids(text: str) -> list[int]:
+        return [i + 3 for i in tokenizer.encode(text).ids]
+
+    found = [
+        Ranked([1, *ids(prompt)], [[*ids(output), 2] for output in outputs], order) for prompt, outputs, order in rows
+    ]
+    random.Random(1).shuffle(found)
+    return found
+
+
+# Both sides
+
+
+def make_model(size: Size, longest: int) -> Any:
+    import torch
+    from transformers import LlamaConfig, LlamaForSequenceClassification
+
+    torch.manual_seed(0)
+    return LlamaForSequenceClassification(
+        LlamaConfig(
+            vocab_size=size.vocab_size,
+            hidden_size=size.hidden_size,
+            intermediate_size=size.intermediate_size,
+            num_hidden_layers=size.layers,
+            num_attention_heads=size.heads,
+            num_key_value_heads=size.heads,
+            max_position_embeddings=longest,
+            num_labels=1,
+            bos_token_id=1,
+            eos_token_id=2,
+            pad_token_id=0,
+            dtype=torch.float32,
+        )
+    )
+
+
+def longest_of(rows: Sequence[Ranked]) -> int:
+    return max(len(row.prompt) + max(map(len, row.completions)) for row in rows)
+
+
+class Ours:
+    """The engine's own update, as the method `reward` carries it out with Bradley–Terry, on `at_once` rankings at a time."""
+
+    def __init__(self, case: Case, rows: Sequence[Ranked], at_once: int = RANKINGS) -> None:
+        import torch
+
+        from labeling.ranking import WeakOrder
+        from models_registry.lm.packed import Group, probe
+        from training.engine import loop
+        from training.engine.methods.reward.config import Config
+        from training.engine.preferences import BradleyTerry, Objective
+
+        self.loop, self.rows, self.at_once, self.place = loop, rows, at_once, 0
+        self.dtype = getattr(torch, case.dtype)
+        self.model = make_model(case.size, longest_of(rows)).eval()
+        self.groups = [Group(row.prompt, row.completions) for row in rows]
+        self.orders = [WeakOrder.parse(row.order) for row in rows]
+        self.way = probe(self.model, self.groups[:RANKINGS]).way
+        self.model.train()
+        self.objective = Objective(BradleyTerry())
+        self.optimizer = loop.adamw(Config(), dict(self.model.named_parameters()))
+
+    def run(self, updates: int) -> Spent:
+        import torch
+
+        from models_registry.lm.packed import scores
+        from training.engine.preferences import Comparisons
+
+        @dataclass(frozen=True)
+        class Micro:
+            places: list[int]
+            tokens: int = 0
+
+            @property
+            def weight(self) -> int:
+                return len(self.places)
+
+        def loss(micro: Micro) -> tuple[torch.Tensor, dict]:
+            found = scores(self.model, [self.groups[i] for i in micro.places], self.way)
+            comparisons = Comparisons.of_orders([self.orders[i] for i in micro.places])
+            return self.objective.losses(found, comparisons)[0].sum(), {}
+
+        def autocast() -> Any:
+            return torch.autocast("cpu", dtype=self.dtype, enabled=self.dtype != torch.float32)
+
+        parameters = list(self.model.parameters())
+        clock = Clock()
+        for _ in range(updates):
+            chosen = [place % len(self.rows) for place in range(self.place, self.place + RANKINGS)]
+            chosen.sort(key=lambda i: self.groups[i].packed_length)
+            self.place += RANKINGS
+            batch = [Micro(chosen[i : i + self.at_once]) for i in range(0, RANKINGS, self.at_once)]
+            self.loop.update(batch, loss, self.optimizer, parameters, 1.0, autocast)
+        return clock.spent(updates * RANKINGS)
+
+
+class Theirs:
+    """TRL's RewardTrainer with so many pairs at once. Each call trains on, and times the updates after the first."""
+
+    def __init__(self, case: Case, rows: Sequence[Ranked], folder: Path, at_once: int) -> None:
+        from labeling.ranking import WeakOrder
+
+        self.name = f"TRL, {at_once} pairs at once"
+        self.case, self.folder, self.at_once = case, folder, at_once
+        self.model = make_model(case.size, longest_of(rows))
+        self.pairs = [
+            {"chosen_ids": [*row.prompt, *row.completions[a]], "rejected_ids": [*row.prompt, *row.completions[b]]}
+            for row in rows
+            for a, b in WeakOrder.parse(row.order).strict_pairs()
+        ]
+        self.per_update = round(RANKINGS * len(self.pairs) / len(rows))
+        self.place = 0
+
+    def run(self, updates: int) -> Spent:
+        from datasets import Dataset
+        from transformers import TrainerCallback
+        from trl import RewardConfig, RewardTrainer
+
+        marks: list[Clock] = []
+
+        class Watch(TrainerCallback):
+            def on_step_end(self, *_args: object, **_others: object) -> None:
+                marks.append(Clock())
+
+        wanted = self.per_update * (updates + 1)
+        rows = [self.pairs[place % len(self.pairs)] for place in range(self.place, self.place + wanted)]
+        self.place += self.per_update * updates
+        with quiet():
+            arguments = RewardConfig(
+                output_dir=str(self.folder / "trl"),
+                per_device_train_batch_size=self.at_once,
+                gradient_accumulation_steps=max(1, self.per_update // self.at_once),
+                max_steps=updates + 1,
+                max_length=None,
+                gradient_checkpointing=False,
+                bf16=self.case.dtype == "bfloat16",
+                use_cpu=True,
+                max_grad_norm=1.0,
+                optim="adamw_torch_fused",
+                report_to="none",
+                save_strategy="no",
+                logging_steps=10_000,
+                disable_tqdm=True,
+                dataloader_num_workers=0,
+            )
+            trainer = RewardTrainer(
+                model=self.model,
+                args=arguments,
+                train_dataset=Dataset.from_list(rows),
+                processing_class=no_tokenizer(),
+                callbacks=[Watch()],
+            )
+            trainer.train()
+        first, last = marks[0], marks[-1]
+        done = updates * RANKINGS * max(1, self.per_update // self.at_once) * self.at_once / self.per_update
+        return Spent(done, last.wall - first.wall, last.cpu - first.cpu)
+
+
+# Speed
+
+
+def rows_of(case: Case, data: Path | None, count: int) -> list[Ranked]:
+    if not case.real:
+        return synthetic(case.size, case.items, count)
+    assert data is not None
+    return list(islice(real(case.real, data, case.size), count))
+
+
+def compare(case: Case, data: Path | None, folder: Path, *, rounds: int, updates: int) -> dict[str, Any]:
+    """Which number of pairs suits TRL best, then ours and that in turns."""
+    rows = rows_of(case, data, (rounds + 3) * RANKINGS * updates)
+    ours = Ours(case, rows)
+    ours.run(1)
+    peers = [Theirs(case, rows, folder, at_once) for at_once in PAIRS_AT_ONCE]
+    tried = {}
+    for peer in peers:
+        if peer.at_once > peer.per_update:
+            continue
+        spent = peer.run(1)
+        tried[peer.at_once] = spent.done / spent.cpu
+    best = max(tried, key=lambda at_once: tried[at_once])
+    peer = next(one for one in peers if one.at_once == best)
+    turns = [(ours.run(updates), peer.run(updates)) for _ in range(rounds)]
+    lengths = [len(row.prompt) for row in rows], [len(c) for row in rows for c in row.completions]
+    return {
+        "case": case.name,
+        "model": case.size.name,
+        "dtype": case.dtype,
+        "parameters": sum(p.numel() for p in ours.model.parameters()),
+        "items": statistics.mean(len(row.completions) for row in rows),
+        "prompt_tokens": statistics.mean(lengths[0]),
+        "completion_tokens": statistics.mean(lengths[1]),
+        "way": ours.way,
+        "peer": peer.name,
+        "rankings_per_processor_second_tried": tried,
+        "bar": case.bar,
+        **ratios(turns),
+    }
+
+
+# Memory
+
+
+def _peak(connection: Any, side: str, case: Case, folder: Path) -> None:
+    """In a process of its own: the peak above what the libraries take, bytes."""
+    import datasets  # noqa: F401
+    import torch
+    import trl  # noqa: F401
+    from trl import RewardTrainer  # noqa: F401
+
+    from training.engine.methods.reward import train  # noqa: F401
+
+    torch.set_num_threads(1)
+    rows = synthetic(case.size, case.items, RANKINGS * 3)
+    empty = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    (Ours(case, rows, at_once=1) if side == "ours" else Theirs(case, rows, folder, at_once=1)).run(1)
+    connection.send(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - empty))
+
+
+def memory(case: Case, folder: Path) -> dict[str, Any]:
+    processes = multiprocessing.get_context("spawn")
+    found: dict[str, Any] = {"case": case.name, "model": case.size.name, "bar": 0.6}
+    for side in ("ours", "trl"):
+        here, there = processes.Pipe(duplex=False)
+        process = processes.Process(target=_peak, args=(there, side, case, folder))
+        process.start()
+        there.close()
+        found[side] = here.recv()
+        process.join()
+    return found | {"ratio": found["ours"] / found["trl"]}
+
+
+def table(figures: dict[str, Any]) -> str:
+    peak = figures["matmul_peak"]
+    lines = [
+        f"{figures['threads']} thread(s), matmul peak {peak['float32'] / 1e9:.0f} GFLOP/s fp32, {peak['bfloat16'] / 1e9:.0f} bf16; {figures['rounds']} rounds in turns",
+        "rankings a second and the ratio of neighbours: medians, with the least and the largest ratio",
+        f"{'case':26}{'model':7}{'clock':6}{'ours':>9}{'TRL':>9}{'ratio':>8}  {'spread':14}{'bar':>5}  TRL's setting",
+    ]  # fmt: skip
+    for case in figures["cases"]:
+        for clock in ("wall", "cpu"):
+            said = case[clock]
+            spread = f"{said['ratio_low']:.1f} – {said['ratio_high']:.1f}"
+            lines.append(
+                f"{case['case']:26}{case['model']:7}{clock:6}{said['ours']:9.3f}{said['trl']:9.3f}{said['ratio']:8.1f}  {spread:14}"
+                f"{case['bar']:5.1f}  {case['peer']}, ours {case['way']}"
+            )
+    lines.append("peak memory above the empty process")
+    for case in figures["memory"]:
+        lines.append(
+            f"{case['case']:26}{case['model']:7}{case['ours'] / 2**20:9.0f} MiB ours{case['trl'] / 2**20:9.0f} MiB TRL, ratio {case['ratio']:.2f} (bar {case['bar']})"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench.reward", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="two synthetic cases on the small model, few rounds")
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--threads", type=int, help="of torch; default: all cores")
+    parser.add_argument("--rounds", type=int, help="default: 5, with --quick 2")
+    parser.add_argument("--data", type=Path, help="folder with finegrained-qa and pandalm; without it no real texts")
+    parser.add_argument("--only", nargs="+", choices=[case.name for case in CASES])
+    given = parser.parse_args()
+    os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
+    import torch
+
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    names = given.only or (QUICK if given.quick else [case.name for case in CASES])
+    cases = [case for case in CASES if case.name in names and (given.data or not case.real)]
+    rounds = given.rounds or (2 if given.quick else 5)
+    figures: dict[str, Any] = {
+        "threads": torch.get_num_threads(),
+        "rounds": rounds,
+        "matmul_peak": {dtype: matmul_peak(dtype=dtype)["wall"] for dtype in ("float32", "bfloat16")},
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        figures["cases"] = [compare(case, given.data, Path(folder), rounds=rounds, updates=1) for case in cases]
+        figures["memory"] = [memory(case, Path(folder)) for case in cases if not case.real and case.dtype == "float32"]
+    print(json.dumps(figures) if given.json else table(figures))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
