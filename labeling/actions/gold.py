@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 
 from labeling.actions.assigning import chosen_tasks
 from labeling.actions.many import named
-from labeling.actions.queue import give_up_free_slots, know_again, one_transaction, rejoin, settle
+from labeling.actions.queue import give_up_free_slots, know_again, locked, one_transaction, rejoin, settle
 from labeling.constraints import ConstraintError, Constraints
 from labeling.models import GREATEST_PRIORITY, GoldAnswer, Project, Task
 from people.errors import Refusal
@@ -25,7 +25,7 @@ def set_gold(*, actor: User, task: Task, kind: str, constraints: str, explanatio
     turns to come; scores that were given stay.
     """
     check(actor, Right.MANAGE_PROJECTS, place=task.project)
-    task = _locked(task)
+    task = locked(task)
     problems = []
     if kind not in Task.Kind.values or kind == Task.Kind.NORMAL:
         problems.append(_("Choose what the task is for: gold, practice or qualification."))
@@ -57,7 +57,7 @@ def set_gold(*, actor: User, task: Task, kind: str, constraints: str, explanatio
 def unset_gold(*, actor: User, task: Task) -> Task:
     """An ordinary task again, which joins the queue. Turns that were given aside stay aside: who had one does not get the task again."""
     check(actor, Right.MANAGE_PROJECTS, place=task.project)
-    task = _locked(task)
+    task = locked(task)
     if task.kind != Task.Kind.NORMAL:
         project, before, held = task.project, task.kind, task.overlap
         GoldAnswer.objects.filter(task=task).delete()
@@ -81,7 +81,3 @@ def order_known(*, actor: User, project: Project, tasks: Sequence[int]) -> int:
         project.tasks.filter(pk=pk).update(priority=priority)
     audit(actor, "tasks.order", project, **named(list(tasks)))
     return len(chosen)
-
-
-def _locked(task: Task) -> Task:
-    return Task.objects.select_for_update(of=("self",)).select_related("project").get(pk=task.pk)

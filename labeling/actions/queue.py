@@ -52,6 +52,11 @@ def one_transaction(verb: Callable) -> Callable:
 # One task
 
 
+def locked(task: Task) -> Task:
+    """For verbs: the task as it is now, which nobody else changes until the transaction ends."""
+    return Task.objects.select_for_update(of=("self",)).select_related("project").get(pk=task.pk)
+
+
 def free_number(task: Task) -> int:
     """The lowest slot number that nobody holds; call it behind `statements.take`, which locked the task."""
     if task.overlap == 1:

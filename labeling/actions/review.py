@@ -5,7 +5,7 @@ from django.utils.translation import gettext as _
 
 from labeling import statements
 from labeling.actions.notation import read_order
-from labeling.actions.queue import give_up_free_slots, settle
+from labeling.actions.queue import give_up_free_slots, locked, settle
 from labeling.models import MOST_PEOPLE, Adjudication, Assignment, Task
 from people.errors import Refusal
 from people.models import User, audit
@@ -18,7 +18,7 @@ def adjudicate(*, actor: User, task: Task, notation: str, reason: str = "") -> A
 
     Nobody gets a decided task any more, unless one more person is asked (`ask_for_one_more`); what was ranked stays, and who holds it goes on.
     """
-    task = _locked(task)
+    task = locked(task)
     check(actor, Right.REVIEW, place=task.project)
     order = read_order(notation, items=task.size, project=task.project)
     reason = reason.strip()
@@ -52,7 +52,7 @@ def adjudicate(*, actor: User, task: Task, notation: str, reason: str = "") -> A
 @transaction.atomic
 def close_task(*, actor: User, task: Task) -> Task:
     """Take a task out: nobody gets it any more, and snapshots leave it out unless asked. What was ranked stays."""
-    task = _locked(task)
+    task = locked(task)
     check(actor, Right.REVIEW, place=task.project)
     _is_ranked_by_many(task)
     if task.state != Task.State.REVIEW:
@@ -66,7 +66,7 @@ def close_task(*, actor: User, task: Task) -> Task:
 @transaction.atomic
 def reopen_task(*, actor: User, task: Task) -> Task:
     """Put a closed task back: the flags it has are judged and close it no more; two new ones would."""
-    task = _locked(task)
+    task = locked(task)
     check(actor, Right.REVIEW, place=task.project)
     if task.state == Task.State.REVIEW:
         task.closed_in_review = False
@@ -81,7 +81,7 @@ def reopen_task(*, actor: User, task: Task) -> Task:
 @transaction.atomic
 def ask_for_one_more(*, actor: User, task: Task) -> Task:
     """One more person is to rank this task."""
-    task = _locked(task)
+    task = locked(task)
     check(actor, Right.REVIEW, place=task.project)
     _is_ranked_by_many(task)
     if task.state == Task.State.REVIEW:
@@ -94,10 +94,6 @@ def ask_for_one_more(*, actor: User, task: Task) -> Task:
     settle(task, stays=True)  # saves the slots together with the place in the queue
     audit(actor, "task.one_more", task, overlap=task.overlap)
     return task
-
-
-def _locked(task: Task) -> Task:
-    return Task.objects.select_for_update(of=("self",)).select_related("project").get(pk=task.pk)
 
 
 def _is_ranked_by_many(task: Task) -> None:
