@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from labeling import actions
 from labeling.actions.many import NAMED_AT_MOST, Changed, had_by
-from labeling.lanes import lane_of
+from labeling.lanes import lane_of, whose
 from labeling.models import Batch, Project, Task
 from labeling.project_settings import SETTINGS
 from labeling.task_queries import who_takes_part
@@ -70,7 +70,7 @@ class ChangeForm(forms.Form):
 
     def _assign(self, which: dict) -> tuple[Changed, str]:
         to = self.cleaned_data["to"]
-        whom = None if not to else (User if to[0] == "u" else Group).objects.get(pk=to[1:])
+        whom = whose(to)
         had = had_by(whom, which["tasks"]) if isinstance(whom, User) else []
         changed = actions.assign_tasks(**which, to=whom)
         name = dict(self.fields["to"].choices)[to]
