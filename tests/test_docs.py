@@ -1,4 +1,4 @@
-"""What the pages of docs/ name is there: other pages, source files, modules, commands with their options, make targets, endpoints."""
+"""What the pages of docs/ name is there: other pages, source files, names in them, modules, commands with their options, make targets, endpoints."""
 
 import importlib.util
 import re
@@ -14,6 +14,7 @@ ROOT = Path(settings.BASE_DIR)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SOURCES = "bench charts config jobs labeling models_registry people static templates tests training".split()
 PLACEHOLDER = re.compile(r"<\w+>|\b[A-Z]{2,}\b|\bvN\b")
+NOT_OURS = {"projection_prng_key", "OMP_NUM_THREADS", "delta_2"}  # PEFT's, OpenMP's, and one of many that are numbered
 SOME_UUID = "00000000-0000-0000-0000-000000000000"
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
@@ -50,6 +51,25 @@ def test_links_lead_somewhere(page):
 def test_source_files_are_there(page):
     named = re.findall(r"`([\w./-]+\.(?:py|css|js|html))`", page.read_text())
     assert [name for name in named if not any(path.endswith(f"/{name}") for path in sources())] == []
+
+
+@cache
+def words() -> set[str]:
+    """All that stands in the code, and in the names of its files and those of tests."""
+    code = [ROOT / path[1:] for path in sources() if path.endswith((".py", ".js", ".html", ".toml", ".json"))]
+    found = {path.stem for path in code}
+    for path in code:
+        if path.relative_to(ROOT).parts[0] != "tests":
+            found.update(re.findall(r"\w+", path.read_text()))
+    return found
+
+
+@each_page
+def test_names_stand_in_the_code(page):
+    """Those with a _ in them, which no sentence has by chance."""
+    spans = re.findall(r"`([^`\n]+)`", page.read_text())
+    names = {name for span in spans for name in re.findall(r"(?<![\w…*])[A-Za-z]\w*_\w+(?![\w…*])", span)}
+    assert names - words() - NOT_OURS == set()
 
 
 @each_page
