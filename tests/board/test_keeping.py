@@ -247,6 +247,7 @@ def test_two_tabs_with_the_same_task_store_one_ranking_and_lose_none(page, annot
 
 
 def test_the_last_submit_can_be_called_back_with_its_ranking(page, annotator):
+    stop_the_clock(page)
     before = present(page)
     rank(page)
     page.keyboard.press("Enter")
@@ -264,6 +265,7 @@ def test_the_last_submit_can_be_called_back_with_its_ranking(page, annotator):
 
 def test_calling_back_a_submit_takes_the_waiting_figure_back_too(open_page, annotator):
     page = open_board(open_page, annotator, factories.project(tasks=4, overlap=2))
+    stop_the_clock(page)
     before = present(page)
     says(page, "3 waiting", place="#progress")
     rank(page)
@@ -317,6 +319,7 @@ def test_active_time_is_measured_without_the_time_away(open_page, annotator):
 
 def test_the_task_that_goes_back_to_the_queue_keeps_its_draft(open_page, annotator):
     page = open_board(open_page, annotator, factories.project(tasks=2))
+    stop_the_clock(page)
     first = present(page)
     rank(page)
     page.keyboard.press("Enter")

@@ -98,6 +98,7 @@ def test_texts_are_shown_as_they_are_and_never_run(open_page, annotator):
 
 def test_a_phone_gets_the_next_task_too_and_undo_by_touch(open_page, annotator):
     page = open_board(open_page, annotator, factories.project(tasks=2), **PHONE)
+    stop_the_clock(page)
     before = present(page)
     for item in range(4):
         page.locator(f".card[data-item='{item}'] .ranks label").nth(0).tap()

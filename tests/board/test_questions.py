@@ -11,7 +11,7 @@ from labeling.queries import answers_as_shown
 from labeling.questions import PRESETS
 from people.errors import Refusal
 from tests import factories
-from tests.board.test_keeping import next_request
+from tests.board.test_keeping import next_request, stop_the_clock
 from tests.board.test_ranking import open_board, present, says, shows, stored, wait_for_next
 from tests.conftest import PHONE
 
@@ -212,6 +212,7 @@ def test_answers_survive_a_lost_save_a_reload_and_undo(open_page, annotator):
     page = open_board(
         open_page, annotator, factories.project(tasks=2, outputs=2, questions=[*QUALITY, *FLAWS, *IDEAL])
     )
+    stop_the_clock(page)
     before = present(page)
     for key in ["1", "2", "a", "q", "4", "5"]:
         page.keyboard.press(key)

@@ -10,7 +10,7 @@ from labeling.actions.tasks import Known, Place, add_tasks
 from labeling.constraints import Constraints
 from labeling.models import Comment, Desk
 from tests import factories
-from tests.board.test_keeping import next_request
+from tests.board.test_keeping import next_request, stop_the_clock
 from tests.board.test_ranking import open_board, present, reload, says, shows, stored, wait_for_next
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -135,6 +135,7 @@ def test_goal_pace_and_round_stand_in_the_head(open_page, annotator):
 def test_a_question_goes_to_those_who_run_the_project_and_the_ranking_stays(open_page, annotator):
     project = factories.project(tasks=1)
     page = open_board(open_page, annotator, project)
+    stop_the_clock(page)  # what passes by itself stays
     page.keyboard.press("2")
     page.keyboard.press("k")
     page.fill("#ask-text", "May a joke win?")
