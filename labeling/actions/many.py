@@ -123,22 +123,22 @@ def had_by(person: User, tasks: Iterable[int]) -> list[int]:
 @one_transaction
 def carry_out(*, actor: User, project: Project, plans: Sequence[Plan]) -> list[Job]:
     """All of it, or nothing; the jobs are those that still have to do it. For verbs, which have checked the actor's rights."""
-    jobs = []
-    for plan in plans:
-        under_way = Job.objects.filter(
-            what="change-tasks", subject=queries.subject_of(project), arguments__change=plan.change
+    subject, jobs = queries.subject_of(project), []
+    under_way = Job.objects.filter(
+        what="change-tasks", subject=subject, state__in=[Job.State.WAITING, Job.State.RUNNING]
+    )
+    if {job.arguments["change"] for job in under_way} & {plan.change for plan in plans}:
+        raise Refusal(
+            _("Just this is being changed for many tasks of the project. Wait until that is done, or cancel it."),
+            status=409,
         )
-        if under_way.filter(state__in=[Job.State.WAITING, Job.State.RUNNING]).exists():
-            raise Refusal(
-                _("Just this is being changed for many tasks of the project. Wait until that is done, or cancel it."),
-                status=409,
-            )
+    for plan in plans:
         about = {}
         if few(plan.tasks):
             CHANGES[plan.change](project, plan.tasks, **plan.values)
         else:
             arguments = {"project": project.pk, "change": plan.change, "values": plan.values, "tasks": plan.tasks}
-            job = enqueue(actor=actor, what="change-tasks", arguments=arguments, subject=queries.subject_of(project))
+            job = enqueue(actor=actor, what="change-tasks", arguments=arguments, subject=subject)
             jobs.append(job)
             about["job"] = str(job.pk)
         audit(actor, f"tasks.{plan.change}", project, **plan.said, **named(plan.tasks), **about)
