@@ -1,0 +1,167 @@
+"""What a reward model was found to know, for its run's page: pictures, each with the table of its values, and what people reach beside it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from charts import SENTINELS, draw
+from labeling.quality_charts import Plot as Intervals
+from labeling.quality_charts import intervals
+
+from .failures import said
+
+WIDTH, HEIGHT = 300, 190
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Points (expected, seen, low, high); where they lie on the line, the model is as sure as it may be."""
+
+    points: tuple[tuple[float, float, float, float], ...]
+
+    def spec(self, colours: tuple[str, ...] = SENTINELS) -> dict:
+        point, second, _third, grid, text = colours
+        axis = {
+            "labelFontSize": 11,
+            "labelColor": text,
+            "titleColor": text,
+            "titleFontWeight": "normal",
+            "domain": False,
+            "ticks": False,
+        }
+        least = min(0.5, *(number for each in self.points for number in each))
+        scale = {"domain": [max(0.0, round(least - 0.05, 1)), 1], "nice": False}
+        across = {
+            "type": "quantitative",
+            "scale": scale,
+            "axis": {**axis, "title": _("expected"), "grid": False, "tickCount": 5, "format": ".0%"},
+        }
+        up = {
+            "type": "quantitative",
+            "scale": scale,
+            "axis": {**axis, "title": _("seen"), "gridColor": grid, "tickCount": 5, "format": ".0%"},
+        }
+        names = ("expected", "seen", "low", "high")
+        return {
+            "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+            "width": WIDTH,
+            "height": HEIGHT,
+            "background": None,
+            "padding": {"left": 2, "right": 10, "top": 6, "bottom": 2},
+            "view": {"stroke": None},
+            "data": {"values": [dict(zip(names, each, strict=True)) for each in self.points]},
+            "layer": [
+                {
+                    "data": {"values": [{"both": end} for end in scale["domain"]]},
+                    "mark": {"type": "line", "color": second, "strokeDash": [3, 3], "strokeWidth": 1},
+                    "encoding": {"x": {**across, "field": "both"}, "y": {**up, "field": "both"}},
+                },
+                {
+                    "mark": {"type": "rule", "color": point, "opacity": 0.5, "strokeWidth": 1.5},
+                    "encoding": {"x": {**across, "field": "expected"}, "y": {**up, "field": "low"}, "y2": {"field": "high"}},
+                },
+                {
+                    "mark": {"type": "point", "filled": True, "size": 42, "color": point, "opacity": 1},
+                    "encoding": {"x": {**across, "field": "expected"}, "y": {**up, "field": "seen"}},
+                },
+            ],
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a picture's table: how it is called, its figure, and what more there is (a scale, what was expected)."""
+
+    label: str
+    figure: Mapping[str, Any]
+    beside: float | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A picture and its table. `of`, `beside`: headings of the first column and of the last one."""
+
+    title: str
+    hint: str
+    of: str
+    lines: list[Line]
+    beside: str = ""
+    picture: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    parts: list[Part]
+    people: list[Line]
+    tasks: int
+    why: str  # no figures of people
+
+
+def judged(metrics: Mapping[str, Any]) -> Judged | None:
+    """None where the run made no reward model."""
+    found = metrics.get("judged")
+    if not found:
+        return None
+    parts, plots = zip(*_parts(metrics, found), strict=True)
+    drawn = draw([plot for plot in plots if plot is not None])
+    pictures = iter(drawn)
+    shown = [
+        Part(part.title, part.hint, part.of, part.lines, part.beside, next(pictures) if plot is not None else "")
+        for part, plot in zip(parts, plots, strict=True)
+    ]  # fmt: skip
+    people = found["people"]
+    why = people["person"].get("why")
+    return Judged(shown, list(_people(people)), people["tasks"], said([why])[0] if why and not people["tasks"] else "")
+
+
+def _parts(
+    metrics: Mapping[str, Any], found: Mapping[str, Any]
+) -> Iterator[tuple[Part, Calibration | Intervals | None]]:
+    chance = 0.5
+    bins = found["calibration"]
+    points = tuple((row["predicted"], row["value"], row["low"], row["high"]) for row in bins)
+    hint = _("How often the better scored output wins, by how likely the model says it is; a tie is no win. Below the dashed line it is too sure of itself.")  # fmt: skip
+    lines = [Line(_("%(pairs)s pairs") % {"pairs": row["pairs"]}, row, row["predicted"]) for row in bins]
+    yield Part(_("As sure as it may be"), hint, _("Bin"), lines, _("Expected")), Calibration(points)
+
+    far = max((row["of"] for row in found["by_distance"]), default=0)
+    lines = [
+        Line(ngettext("%(number)s tier", "%(number)s tiers", row["of"]) % {"number": row["of"]}, row)
+        for row in found["by_distance"]
+    ]
+    hint = _(
+        "Strict pairs in the right order, by how many tiers lie between the two; 4 is four and more. The dashed line is chance."
+    )
+    if far > 1:
+        yield Part(_("By distance in the ranking"), hint, _("Distance"), lines), _drawn(lines, chance)
+
+    lines = [Line(str(row["of"]), row) for row in found["by_items"]]
+    if len(lines) > 1:
+        hint = _("Strict pairs in the right order, by how many outputs the ranking has.")
+        yield Part(_("By number of outputs"), hint, _("Outputs"), lines), _drawn(lines, chance)
+
+    scales = metrics.get("annotator_scales") or {}
+    lines = [Line(row["of"], row, scales.get(row["of"])) for row in found["by_annotator"]]
+    if lines:
+        hint = _("Strict pairs in the right order, by who ranked them; those who ranked most stand first.")
+        yield Part(_("By annotator"), hint, _("Annotator"), lines, _("Scale") if scales else ""), _drawn(lines, chance)
+
+
+def _drawn(lines: Sequence[Line], mark: float) -> Intervals | None:
+    return intervals([(line.label, dict(line.figure)) for line in lines], mark=mark)
+
+
+def _people(found: Mapping[str, Any]) -> Iterator[Line]:
+    names = {
+        "model": _("This model predicts a person"),
+        "person": _("Another person predicts a person"),
+        "others": _("The consensus of all others predicts a person: the human ceiling"),
+        "consensus": _("This model predicts the consensus"),
+    }
+    for name, title in names.items():
+        figure = found[name]
+        if figure is not None and figure["value"] is not None:
+            yield Line(title, figure)
