@@ -16,6 +16,7 @@ from .errors import Refusal
 from .forms import AuditForm
 from .models import Invitation, Role, User
 from .permissions import PLACE_RIGHTS, RIGHT_NAMES, ROLE_RIGHTS, HasRight, Right
+from .searching import row_key
 
 
 class PersonSerializer(serializers.ModelSerializer):
@@ -281,9 +282,8 @@ def trail_of(request, place: str = "") -> Response:
     form = AuditForm(request.query_params, place=place)
     if not form.is_valid():
         raise Refusal([f"{name}: {problem}" for name, problems in form.errors.items() for problem in problems])
-    before = request.query_params.get("before", "")
     found = queries.asked_for(form.asked())
-    part = queries.slice_of(found, before=int(before[:18]) if before.isdecimal() else None, size=200)
+    part = queries.slice_of(found, before=row_key(request.query_params.get("before", "")), size=200)
     told = queries.read(part.entries)
     rows = [row | {"sentence": each.sentence} for row, each in zip(queries.as_rows(part.entries), told, strict=True)]
     return Response({"results": rows, "older": part.older})

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 
 from . import trail as words
 from .models import AuditEntry, Role, User
-from .searching import json_holds, midnight, people_called
+from .searching import json_holds, midnight, people_called, row_key
 
 STATES = [
     ("active", gettext_lazy("can sign in")),
@@ -42,8 +42,8 @@ def people(
             found = found.filter(is_active=True, is_simulated=False, last_login=None)
         case "simulated":
             found = found.filter(is_simulated=True)
-    if group.isdecimal() and len(group) < 19:
-        found = found.filter(groups=int(group))
+    if (of := row_key(group)) is not None:
+        found = found.filter(groups=of)
     return found
 
 

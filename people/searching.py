@@ -1,6 +1,7 @@
-"""What lists look for: people by name, words in JSON, days."""
+"""What is looked for: people by name, words in JSON, days, rows by the keys that an address or a form names."""
 
 import json
+from collections.abc import Iterable
 from datetime import date, datetime, time
 
 from django.db.models import Q, TextField
@@ -23,3 +24,12 @@ def json_holds(field: str, search: str) -> Q:
 def midnight(day: date) -> datetime:
     """Its beginning in the site's time zone."""
     return timezone.make_aware(datetime.combine(day, time.min))
+
+
+def row_key(given: str) -> int | None:
+    """The key of a row; None if it can be none: a database cannot even look for a number that is too long for it."""
+    return int(given) if given.isdecimal() and len(given) < 19 else None
+
+
+def row_keys(given: Iterable[str]) -> list[int]:
+    return [found for each in given if (found := row_key(each)) is not None]

@@ -13,6 +13,7 @@ from labeling.models import Desk, Project, Task
 from labeling.views.lists import posted
 from people.errors import Refusal, wrong_with
 from people.permissions import Right, requires
+from people.searching import row_key
 
 Kind = Task.Kind
 
@@ -52,7 +53,7 @@ def order(request: HttpRequest, slug: str) -> HttpResponse:
     project = get_object_or_404(Project, slug=slug)
     way, _sign, pk = request.POST.get("move", "").partition(":")
     ordered = project.tasks.filter(kind__in=[Kind.PRACTICE, Kind.QUALIFICATION])
-    moved = get_object_or_404(ordered, pk=int(pk) if pk.isdecimal() else 0)
+    moved = get_object_or_404(ordered, pk=row_key(pk))
     tasks = [known.task.pk for known in known_queries.known_tasks(project)[moved.kind]]
     at = tasks.index(moved.pk)
     tasks.insert(max(0, at + (1 if way == "down" else -1)), tasks.pop(at))

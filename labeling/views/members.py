@@ -18,6 +18,7 @@ from people.errors import Refusal
 from people.forms import AddPersonForm, InviteForm
 from people.models import Invitation, Role, User
 from people.permissions import PLACE_RIGHTS, RIGHT_NAMES, Right, can, requires
+from people.searching import row_key, row_keys
 from people.views import audit as trail_pages
 from people.views.accounts import next_or
 from people.views.invitations import link_to
@@ -70,12 +71,11 @@ def _changed(request: HttpRequest, project: Project, context: dict[str, object])
     """Carry out what was posted: an answer, or None with something to show in `context`."""
     data, actor = request.POST, request.user
     if "remove" in data:
-        person = get_object_or_404(User, pk=_key(data["remove"]), memberships__project=project)
+        person = get_object_or_404(User, pk=row_key(data["remove"]), memberships__project=project)
         actions.remove_members(actor=actor, project=project, users=[person])
         done = _("%(name)s gets no further tasks here. What they ranked stays.") % {"name": person}
     elif "add" in data:
-        chosen = [key for key in data.getlist("people") if key.isdecimal()]
-        people = list(people_queries.people_to_add(project).filter(pk__in=chosen))
+        people = list(people_queries.people_to_add(project).filter(pk__in=row_keys(data.getlist("people"))))
         if not people:
             raise Refusal(_("Choose who is to take part."))
         actions.add_members(actor=actor, project=project, users=people, role=data.get("role") or Role.ANNOTATOR)
@@ -95,13 +95,9 @@ def _changed(request: HttpRequest, project: Project, context: dict[str, object])
             context |= {"link": link_to(request, secret), "invite": InviteForm()}
         return None
     else:
-        done = _change_one(request, project, get_object_or_404(User, pk=_key(data.get("person", ""))))
+        done = _change_one(request, project, get_object_or_404(User, pk=row_key(data.get("person", ""))))
     messages.success(request, done)
     return redirect(next_or(request, request.get_full_path()))
-
-
-def _key(given: str) -> int:
-    return int(given) if given.isdecimal() else 0
 
 
 def _change_one(request: HttpRequest, project: Project, person: User) -> str:

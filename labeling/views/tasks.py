@@ -17,6 +17,7 @@ from labeling.views.known import looked_at
 from labeling.views.lists import Filter, filter_of, page_of, search_of
 from people.errors import Refusal, wrong_with
 from people.permissions import Right, can, requires
+from people.searching import row_keys
 
 
 @require_GET
@@ -63,7 +64,7 @@ def change(request: HttpRequest, slug: str) -> HttpResponse:
         fits = fits_of(request, filters_of(request, project, used_by(project)))
         chosen = list(task_queries.tasks_of(project, fits).values_list("pk", flat=True))
     else:
-        chosen = [int(pk) for pk in request.POST.getlist("tasks") if pk.isdecimal()]
+        chosen = row_keys(request.POST.getlist("tasks"))
     form = ChangeForm(request.POST, project=project)
     if not form.is_valid():
         raise Refusal(wrong_with(form, labels=True))

@@ -10,6 +10,7 @@ from .. import actions, queries
 from ..downloads import download
 from ..forms import AuditForm
 from ..permissions import Right, requires
+from ..searching import row_key
 
 COLUMNS = ["id", "at", "actor", "verb", "object_type", "object_id", "place", "data"]
 
@@ -31,7 +32,9 @@ def about(request: HttpRequest, place: str = "") -> dict:
     """What a page of the trail shows. `place`: the trail of one project."""
     form, asked = _asked(request, place)
     found = queries.asked_for(asked)
-    part = queries.slice_of(found, before=_key(request, "before"), after=_key(request, "after"))
+    part = queries.slice_of(
+        found, before=row_key(request.GET.get("before", "")), after=row_key(request.GET.get("after", ""))
+    )
     query = request.GET.copy()
     for name in ("before", "after"):
         query.pop(name, None)
@@ -49,8 +52,3 @@ def as_file(request: HttpRequest, place: str = "", of: Model | None = None) -> H
 def _asked(request: HttpRequest, place: str) -> tuple[AuditForm, queries.Asked]:
     form = AuditForm(request.GET, place=place)
     return form, form.asked() if form.is_valid() else queries.Asked(place=place)
-
-
-def _key(request: HttpRequest, name: str) -> int | None:
-    value = request.GET.get(name, "")
-    return int(value) if value.isdecimal() and len(value) < 19 else None

@@ -13,6 +13,7 @@ from .. import actions, hooks, queries
 from ..errors import Refusal
 from ..models import User
 from ..permissions import Right, requires
+from ..searching import row_keys
 
 
 @requires(Right.MANAGE_PEOPLE)
@@ -54,7 +55,7 @@ def group(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _change(request: HttpRequest, group: Group) -> HttpResponse:
     actor, chosen = request.user, request.POST.getlist("people")
-    people = User.objects.filter(pk__in=[key for key in chosen if key.isdecimal()])
+    people = User.objects.filter(pk__in=row_keys(chosen))
     match request.POST.get("do"):
         case "add":
             actions.add_to_group(actor=actor, group=group, people=people)
