@@ -1,19 +1,45 @@
-"""Fixtures that every area may use: a real browser, and pages opened in it as a person."""
+"""What every area uses: draws and examples that are the same in any order of tests, a real browser, and pages opened in it as a person."""
 
+import random
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.utils import timezone
 
 from people.models import User
 from tests import browser
 
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 DESKTOP = {"viewport": {"width": 1440, "height": 900}}
+# The same examples everywhere, however long a busy machine takes for one.
+hypothesis.settings.register_profile(
+    "steady", derandomize=True, deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("steady")
+
 PATIENCE = 60_000  # milliseconds; a busy machine is slow, and only what fails takes so long
 LOADED = "addEventListener('load', () => document.documentElement.setAttribute('data-loaded', ''))"
+
+
+@pytest.fixture(autouse=True)
+def drawn_alike() -> None:
+    """What is drawn without a seed of its own is the same, whatever ran before."""
+    random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
+@pytest.fixture
+def noon(monkeypatch) -> None:
+    """The clock of the site goes on from noon: no day ends within a test that counts by days."""
+    real = timezone.now
+    away = real().replace(hour=12, minute=0) - real()
+    monkeypatch.setattr(timezone, "now", lambda: real() + away)
 
 
 @pytest.fixture(scope="session")

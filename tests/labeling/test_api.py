@@ -14,7 +14,7 @@ from people.models import Role
 from tests import factories
 from tests.labeling.conftest import client_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("noon")]
 
 
 @pytest.fixture
@@ -210,6 +210,7 @@ ADDRESSES = [
     ("api-known-answer", "get", {Role.ADMIN}),
     ("api-known-answer", "put", {Role.ADMIN}),
     ("api-known-answer", "delete", {Role.ADMIN}),
+    ("api-stranded", "get", LEARNED),
     ("api-scores", "post", {Role.ADMIN}),
     ("api-order", "post", {Role.ADMIN}),
     ("api-batches", "get", LEARNED),

@@ -17,7 +17,7 @@ from tests import factories
 from .turns import check_slots, let_lease_end
 
 State = Assignment.State
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("noon")]
 
 
 def test_submitting_stores_the_ranking_and_hands_out_the_next_task(ana):

@@ -8,28 +8,12 @@ from labeling import actions, statements
 from labeling.actions.tasks import add_tasks
 from labeling.models import Assignment, Desk
 from tests import factories
+from tests.cost import steps
 
 pytestmark = [
     pytest.mark.django_db,
     pytest.mark.skipif(connection.vendor != "sqlite", reason="counts the steps of SQLite's virtual machine"),
 ]
-
-
-def steps(work) -> int:
-    """How many instructions SQLite's virtual machine ran for `work`."""
-    count = 0
-
-    def tick():
-        nonlocal count
-        count += 1
-
-    connection.ensure_connection()
-    connection.connection.set_progress_handler(tick, 1)
-    try:
-        work()
-    finally:
-        connection.connection.set_progress_handler(None, 0)
-    return count
 
 
 def cost_of_next(tasks: int, done: int) -> int:

@@ -14,7 +14,7 @@ from labeling.models import Assignment, Ranking
 from people.models import AuditEntry, Role
 from tests import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("noon")]
 AS_JSON = {"Accept": "application/json"}
 
 

@@ -80,7 +80,7 @@ def assert_alike(found: agreement.Summary, slow: dict[str, float | None]) -> Non
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seeds)
 def test_agreement_is_what_comparing_one_by_one_gives(seed):
     judgements = at_random(seed)
@@ -91,7 +91,7 @@ def test_agreement_is_what_comparing_one_by_one_gives(seed):
     assert (found.tau_b, found.tau_x) == (agreement.tau_b(judgements), agreement.tau_x(judgements))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seeds)
 def test_each_persons_agreement_is_that_of_the_comparisons_they_are_part_of(seed):
     judgements = at_random(seed)
@@ -108,7 +108,7 @@ def test_each_persons_agreement_is_that_of_the_comparisons_they_are_part_of(seed
             assert summary.tau_x.why.id == "alone"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seeds)
 def test_agreement_with_oneself_compares_repeats_of_the_same_task(seed):
     judgements = at_random(seed)

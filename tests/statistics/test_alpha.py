@@ -46,7 +46,7 @@ def places_of(ranking, item: int) -> float | None:
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seeds)
 def test_ordinal_alpha_is_that_of_the_places_in_tasks_of_one_size(seed):
     judgements = at_random(seed)
@@ -66,7 +66,7 @@ def test_ordinal_alpha_is_that_of_the_places_in_tasks_of_one_size(seed):
         assert isclose(found.value, 1 - observed / by_chance, abs_tol=1e-9)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seeds)
 def test_nominal_alpha_looks_at_each_pair_from_both_sides(seed):
     judgements = at_random(seed)

@@ -41,7 +41,7 @@ def slowly(judgements):
 
 
 @pytest.mark.slow
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seeds)
 def test_it_is_what_predicting_everybody_in_turn_gives(seed):
     judgements = at_random(seed)

@@ -153,7 +153,7 @@ def test_it_is_exact_with_weights():
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.integers(0, 10**9), st.integers(2, 9), st.integers(2, 5), st.booleans())
 def test_what_all_prefer_stays_preferred_and_is_not_contested(seed, items, people, weighted):
     """Whoever leaves outputs out altogether can make circles of pairs on which one person each speaks; all others cannot."""
@@ -172,7 +172,7 @@ def test_what_all_prefer_stays_preferred_and_is_not_contested(seed, items, peopl
             assert tuple(sorted((a, b))) not in found.contested
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**9), st.integers(2, 9))
 def test_neither_letters_nor_the_order_of_people_matter(seed, items):
     draws = np.random.default_rng(seed)
@@ -186,7 +186,7 @@ def test_neither_letters_nor_the_order_of_people_matter(seed, items):
     assert set(other.contested) == {tuple(sorted((to[a], to[b]))) for a, b in found.contested}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**9), st.integers(2, 9), st.integers(1, 3))
 def test_who_all_agree_get_what_they_say(seed, items, people):
     vote = order_at_random(np.random.default_rng(seed), items, line=True)

@@ -17,7 +17,7 @@ def drawn(seed: int):
     return [order_at_random(draws, items, line=True) for _ in range(draws.integers(1, 6))]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.integers(0, 10**9))
 def test_agreement_is_the_mean_of_tau_x(seed):
     orders = drawn(seed)
@@ -35,7 +35,7 @@ def test_agreement_by_hand():
     assert agreement_of([order("A > B", 4), order("C > D", 4)]) is None
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 10**9))
 def test_votes_count_what_everybody_says_about_each_pair(seed):
     orders = drawn(seed)
