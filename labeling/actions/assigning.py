@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.contrib.auth.models import Group
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from labeling.actions.many import NAMED_AT_MOST, Changed, Plan, carry_out, had_by, taker, tidy
-from labeling.actions.queue import chunks, in_queue_order
+from labeling.actions.queue import AT_ONCE, in_queue_order
 from labeling.lanes import lane_of
 from labeling.models import GREATEST_PRIORITY, LEAST_PRIORITY, MOST_PEOPLE, Batch, Project, Task
 from people.errors import Refusal
@@ -91,9 +92,7 @@ def _to(project: Project, tasks: list[int], to: User | Group | None) -> Plan:
 
 
 def _sensitive(project: Project, tasks: list[int], sensitive: bool) -> Plan:
-    others = project.tasks.filter(sensitive=not sensitive)
-    other = {pk for chunk in chunks(tasks) for pk in others.filter(pk__in=chunk).values_list("pk", flat=True)}
-    changed = [pk for pk in tasks if pk in other]
+    changed = _among(project.tasks.filter(sensitive=not sensitive), tasks)
     return Plan("sensitive", {"sensitive": sensitive}, changed, {"sensitive": sensitive}, count=len(tasks))
 
 
@@ -139,15 +138,18 @@ def at_most(problems: Iterable[str]) -> list[str]:
 
 
 def _only_normal(project: Project, tasks: list[int]) -> None:
-    known = [
-        pk
-        for chunk in chunks(tasks)
-        for pk in project.tasks.filter(pk__in=chunk).exclude(kind=Task.Kind.NORMAL).values_list("pk", flat=True)
-    ]
-    if known:
+    if known := _among(project.tasks.exclude(kind=Task.Kind.NORMAL), tasks):
         raise Refusal(
             at_most(
                 _("The answer to task %(task)s is known; everybody may get it, so it has no overlap.") % {"task": pk}
                 for pk in known
             )
         )
+
+
+def _among(found: QuerySet[Task], tasks: list[int]) -> list[int]:
+    """Those of the tasks that are found, in their order. Of many, it is quicker to read all that are found."""
+    if len(tasks) <= AT_ONCE:
+        found = found.filter(pk__in=tasks)
+    those = set(found.values_list("pk", flat=True))
+    return [pk for pk in tasks if pk in those]
