@@ -86,8 +86,11 @@ class Writer:
         try:
             self.folder.rename(place)
         except OSError:
-            if not place.is_dir():  # else these very rows are there already
+            if not place.is_dir():  # else these very rows are there already; what has got lost of them is mended
                 raise
+            for path in self.folder.iterdir():
+                if not (place / path.name).exists():
+                    path.rename(place / path.name)
         return {
             "digest": digest,
             "manifest": manifest,

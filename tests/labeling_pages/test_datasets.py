@@ -236,9 +236,12 @@ def test_rows_have_pages(page, said):
     assert "Line 9." not in last
 
 
-def test_a_data_set_whose_files_are_gone_says_so(page, two, said):
+def test_a_data_set_whose_files_are_gone_says_so_and_the_same_upload_mends_it(page, two, said):
     (two[0].folder / store.DATA).unlink()
     assert "are not in the data folder" in said(page.get(two[0].get_absolute_url()))
+    address, _preview = look(page, "stories.txt", CORPUS)
+    store_it(page, address, name="Set of text", kind="text", separator="blank")
+    assert "Another document." in said(page.get(two[0].get_absolute_url()))
 
 
 def test_researchers_upload_and_annotators_see_nothing(researcher, two):
