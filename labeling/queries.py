@@ -140,8 +140,8 @@ def subject_of(project: Project) -> str:
 # A person's turn
 
 
-def board_state(assignment: Assignment) -> BoardState:
-    """What the board shows for a claimed assignment.
+def board_state(assignment: Assignment, desk: Desk | None = None) -> BoardState:
+    """What the board shows for a claimed assignment; `desk`: the person's, if the caller has just read or saved it.
 
     `ranking` is what the person said before, in the board's letters, if the task was called back ("" if not). `available` counts the tasks
     ahead of them, up to COUNT_AHEAD.
@@ -149,7 +149,7 @@ def board_state(assignment: Assignment) -> BoardState:
     project, task, annotator = assignment.project, assignment.task, assignment.annotator_id
     texts = statements.texts(task.pk)
     before = assignment.rankings.order_by("-revision").first() if assignment.revisions else None
-    desk = _desk(annotator, project)
+    desk = desk or _desk(annotator, project)
     stages = (Task.Kind.PRACTICE, Task.Kind.QUALIFICATION)
     return {
         "assignment": str(assignment.pk),

@@ -30,4 +30,4 @@ class Backend(ModelBackend):
 def may_sign_in(user: User, request: HttpRequest | None) -> bool:
     if not user.is_active or user.is_simulated:
         return False
-    return from_loopback(request) or not user.loopback_only
+    return not user.loopback_only or from_loopback(request)

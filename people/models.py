@@ -108,7 +108,7 @@ def audit(actor: User | None, verb: str, obj: models.Model, **data: object) -> N
     """Write the one audit row of a state change; call it inside the verb's transaction."""
     sql.insert(
         AuditEntry(
-            actor=actor,
+            actor_id=actor.pk if actor else None,
             verb=verb,
             object_type=obj._meta.label,
             object_id=str(obj.pk),

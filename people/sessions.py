@@ -9,9 +9,13 @@ from . import sql
 
 
 class SessionStore(db.SessionStore):
-    def _get_session_from_db(self) -> Session | None:
+    def load(self) -> dict:
         now = connection.ops.adapt_datetimefield_value(timezone.now())
-        found = sql.first(Session, "session_key = %s AND expire_date > %s", [self.session_key, now])
-        if found is None:
+        found = sql.fetch(
+            f"SELECT session_data FROM {sql.table(Session)} WHERE session_key = %s AND expire_date > %s",
+            [self.session_key, now],
+        )
+        if not found:
             self._session_key = None  # as in Django: a session that is gone is never made anew under its old key
-        return found
+            return {}
+        return self.decode(found[0][0])

@@ -11,8 +11,10 @@ from typing import TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.base import ModelState
 
 Row = TypeVar("Row", bound=models.Model)
+PLAIN = (models.IntegerField, models.FloatField, models.BooleanField, models.CharField, models.TextField)
 
 
 def _database() -> BaseDatabaseWrapper:
@@ -36,13 +38,18 @@ def width(model: type[models.Model]) -> int:
 
 
 def instance(model: type[Row], values: Sequence) -> Row:
-    """A model instance from the values of `columns`."""
+    """A model instance from the values of `columns`: as Model.from_db makes it, without the signals, which nobody here listens to."""
     database = _database()
     names, converters = _reading(model, database.vendor)
-    values = list(values)
-    for place, convert, expression in converters:
-        values[place] = convert(values[place], expression, database)
-    return model.from_db(database.alias, names, values)
+    fields = dict(zip(names, values, strict=True))
+    for name, convert, expression in converters:
+        if (value := fields[name]) is not None:
+            fields[name] = convert(value, expression, database)
+    row = model.__new__(model)
+    row.__dict__ = fields
+    row._state = ModelState()
+    row._state.adding, row._state.db = False, database.alias
+    return row
 
 
 @cache
@@ -50,10 +57,10 @@ def _reading(model: type[models.Model], vendor: str) -> tuple[list[str], list[tu
     database = _database()
     fields = model._meta.concrete_fields
     converters = []
-    for place, field in enumerate(fields):
+    for field in fields:
         expression = field.get_col(model._meta.db_table)
         for convert in [*database.ops.get_db_converters(expression), *field.get_db_converters(database)]:
-            converters.append((place, convert, expression))
+            converters.append((field.attname, convert, expression))
     return [field.attname for field in fields], converters
 
 
@@ -82,7 +89,7 @@ def insert(row: Row) -> Row:
     key = row._meta.pk
     made = row.pk is None
     sql, fields = _insertion(type(row), made, database.vendor)
-    values = [field.get_db_prep_save(field.pre_save(row, True), database) for field in fields]
+    values = [_prepared(field, plain, field.pre_save(row, True), database) for field, plain in fields]
     with database.cursor() as cursor:
         cursor.execute(sql, values)
         if made:
@@ -92,24 +99,37 @@ def insert(row: Row) -> Row:
 
 
 @cache
-def _insertion(model: type[models.Model], made: bool, vendor: str) -> tuple[str, list[models.Field]]:
+def _insertion(model: type[models.Model], made: bool, vendor: str) -> tuple[str, list[tuple[models.Field, bool]]]:
     fields = [field for field in model._meta.concrete_fields if not (made and field.primary_key)]
     quote = _database().ops.quote_name
     names = ", ".join(quote(field.column) for field in fields)
     returning = f" RETURNING {quote(model._meta.pk.column)}" if made else ""
-    return f"INSERT INTO {table(model)} ({names}) VALUES ({', '.join(['%s'] * len(fields))}){returning}", fields
+    sql = f"INSERT INTO {table(model)} ({names}) VALUES ({', '.join(['%s'] * len(fields))}){returning}"
+    return sql, [(field, _is_plain(field)) for field in fields]
 
 
 def update(row: models.Model, names: Iterable[str]) -> None:
     """UPDATE some fields of an instance that is there already."""
     database = _database()
     sql, fields = _updating(type(row), tuple(names), database.vendor)
-    execute(sql, [field.get_db_prep_save(getattr(row, field.attname), database) for field in fields])
+    execute(sql, [_prepared(field, plain, getattr(row, field.attname), database) for field, plain in fields])
 
 
 @cache
-def _updating(model: type[models.Model], names: tuple[str, ...], vendor: str) -> tuple[str, list[models.Field]]:
+def _updating(
+    model: type[models.Model], names: tuple[str, ...], vendor: str
+) -> tuple[str, list[tuple[models.Field, bool]]]:
     fields = [model._meta.get_field(name) for name in names]
     quote, key = _database().ops.quote_name, model._meta.pk
     assignments = ", ".join(f"{quote(field.column)} = %s" for field in fields)
-    return f"UPDATE {table(model)} SET {assignments} WHERE {quote(key.column)} = %s", [*fields, key]
+    sql = f"UPDATE {table(model)} SET {assignments} WHERE {quote(key.column)} = %s"
+    return sql, [(field, _is_plain(field)) for field in [*fields, key]]
+
+
+def _is_plain(field: models.Field) -> bool:
+    """Is a number, a text or a truth value, of its own or of what it points to, that the database takes as it is?"""
+    return isinstance(field.target_field if field.is_relation else field, PLAIN)
+
+
+def _prepared(field: models.Field, plain: bool, value: object, database: BaseDatabaseWrapper) -> object:
+    return value if plain or value is None else field.get_db_prep_save(value, database)

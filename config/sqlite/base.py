@@ -6,15 +6,36 @@ then free at once. The busy timeout stays as the net under it: for single statem
 other programs.
 """
 
+import sqlite3
+from functools import lru_cache
+from typing import Any
+
 from django.db.backends.sqlite3 import base
 
 from .queue import WriterQueue
+
+
+class Cursor(base.SQLiteCursorWrapper):
+    """Django's, which turns %s into ? anew for each statement; here that happens once for those that come again."""
+
+    def execute(self, query: str, params: Any = None) -> Any:
+        if type(params) not in (list, tuple):  # none, or by name
+            return super().execute(query, params)
+        return sqlite3.Cursor.execute(self, _with_question_marks(query), params)
+
+
+@lru_cache(maxsize=200)
+def _with_question_marks(query: str) -> str:
+    return base.FORMAT_QMARK_REGEX.sub("?", query).replace("%%", "%")
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     def __init__(self, *args, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self._queue: WriterQueue | None = None
+
+    def create_cursor(self, name: str | None = None) -> Cursor:
+        return self.connection.cursor(factory=Cursor)
 
     @property
     def holds_the_turn(self) -> bool:

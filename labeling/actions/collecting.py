@@ -40,7 +40,8 @@ class Outcome:
 
     `next` is None when no task waits for them. `repeated`: this very submit had arrived before, nothing was stored again. `feedback`: of a
     practice task, to be read before the next one. `qualified`: with this turn the way to the real tasks was done. `final`: the person
-    has heard how it went, so it cannot be called back. `counted`: it was one more of the day's rankings.
+    has heard how it went, so it cannot be called back. `counted`: it was one more of the day's rankings. `desk`: the person's, as it
+    was saved, where the verb has it.
     """
 
     assignment: Assignment
@@ -51,6 +52,7 @@ class Outcome:
     qualified: bool = False
     final: bool = False
     counted: bool = False
+    desk: Desk | None = None
 
 
 @one_transaction
@@ -188,6 +190,7 @@ def _submit(*, actor: User, assignment: Assignment | UUID | str, said: Said) -> 
         qualified=qualified,
         final=final,
         counted=aside.counts(assignment),
+        desk=desk,
     )
 
 

@@ -111,6 +111,7 @@ def begin(
         assignment = lapsed
         assignment.slot = slot
         assignment.aside = slot is None
+        assignment.task, assignment.project = task, project
         hold(assignment, project)
         assignment.save()
     else:
@@ -119,7 +120,6 @@ def begin(
         assignment = Assignment(project=project, task=task, annotator=actor, slot=slot, display=display, **fields)
         hold(assignment, project)
         sql.insert(assignment)
-    assignment.task, assignment.project = task, project
     return assignment
 
 

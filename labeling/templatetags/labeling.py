@@ -4,7 +4,7 @@ from datetime import date
 
 from django import template
 from django.utils.formats import number_format
-from django.utils.html import format_html
+from django.utils.html import escape
 from django.utils.safestring import mark_safe
 from django.utils.text import Truncator
 from django.utils.translation import gettext as _
@@ -38,26 +38,20 @@ def reading_tag(text: str, id: str = "", extra: str = "") -> str:
 
     The page brings css/reading.css. `data-view="written"` on anything around it shows what was written. Nobody knows the language: lang="".
     """
+    named = f' id="{escape(id)}"' if id else ""
+    css = escape(extra)
     if not text.strip():
-        empty = '<div class="reading {}"{}><div class="as-written"><em class="muted">{}</em></div></div>'
-        return format_html(empty, extra, _id(id), _("(empty output)"))
-    written = format_html('<div class="as-written" dir="auto">{}</div>', text)
-    rendered = ""
+        nothing = escape(_("(empty output)"))
+        return mark_safe(
+            f'<div class="reading {css}"{named}><div class="as-written"><em class="muted">{nothing}</em></div></div>'
+        )
+    written, rendered, marked = f'<div class="as-written" dir="auto">{escape(text)}</div>', "", ""
     if reading.looks_like_markdown(text):
-        html = mark_safe(reading.as_html(text))  # it has cleaned it
-        rendered = format_html('<div class="as-rendered">{}</div>', html)
-    return format_html(
-        '<div class="reading {}"{}{} lang="">{}{}</div>',
-        extra,
-        _id(id),
-        mark_safe(" data-rendered") if rendered else "",
-        rendered,
-        written,
-    )
-
-
-def _id(id: str) -> str:
-    return format_html(' id="{}"', id) if id else ""
+        rendered, marked = (
+            f'<div class="as-rendered">{reading.as_html(text)}</div>',
+            " data-rendered",
+        )  # it has cleaned it
+    return mark_safe(f'<div class="reading {css}"{named}{marked} lang="">{rendered}{written}</div>')
 
 
 @register.filter

@@ -20,7 +20,7 @@ from labeling.people_queries import reason_of_pause
 from labeling.views.board_texts import board_texts
 from people.errors import Refusal
 from people.models import User
-from people.permissions import Right, requires
+from people.permissions import Right, can, requires
 
 # The modules of the board's script in static/js/board, beside view.js: those that every board loads at once, and those that it loads when needed.
 PRELOADED = (
@@ -150,9 +150,8 @@ def turn(request: HttpRequest, assignment: str, verb: str) -> HttpResponse:
     if verb == "revise" and "from_history" in data:
         return _back_to_history(request, outcome)
     can_undo = verb != "revise" and not outcome.final and outcome.assignment.state != Assignment.State.SPARE
-    return _answer(
-        request, outcome.assignment.project, outcome.next, undo=assignment if can_undo else "", outcome=outcome
-    )
+    undo = f"{request.path.removesuffix(f'{verb}/')}undo/" if can_undo else ""
+    return _answer(request, outcome.assignment.project, outcome.next, undo=undo, outcome=outcome)
 
 
 def _answer(
@@ -163,8 +162,8 @@ def _answer(
     undo: str = "",
     outcome: actions.Outcome | None = None,
 ) -> HttpResponse:
-    """The next task. `undo`: the turn that can be called back; `outcome`: of the task before."""
-    context = _task_context(request, project, following)
+    """The next task. `undo`: the address that calls the task before back; `outcome`: what became of that."""
+    context = _task_context(request, project, following, outcome.desk if outcome else None)
     good_news = _good_news(outcome, context) if outcome else ""
     feedback = outcome.feedback if outcome else None
     if request.get_preferred_type(["text/html", "application/json"]) != "application/json":
@@ -183,10 +182,11 @@ def _answer(
         }
     return JsonResponse(
         {
-            "html": render_to_string("labeling/board_task.html", context, request),
+            # Without the request: the script has its token from the page, and what else the context processors know is not shown here.
+            "html": render_to_string("labeling/board_task.html", context),
             "progress": context["progress"],
             "good_news": good_news,
-            "undo": reverse("turn", args=[undo, "undo"]) if undo else "",
+            "undo": undo,
         }
     )
 
@@ -211,8 +211,10 @@ def _answers(actor: User, assignment: str, fields: QueryDict) -> dict[str, objec
     return questions.from_fields(questions.read(definition.first() or []), dict(fields.lists()))
 
 
-def _task_context(request: HttpRequest, project: Project, assignment: Assignment | None) -> dict[str, object]:
-    state = queries.board_state(assignment) if assignment else None
+def _task_context(
+    request: HttpRequest, project: Project, assignment: Assignment | None, desk: Desk | None = None
+) -> dict[str, object]:
+    state = queries.board_state(assignment, desk) if assignment else None
     asked = questions.read(project.questions) if state else []
     progress = state["progress"] if state else queries.progress(request.user.pk, project)
     standing = state or queries.standing(request.user.pk, project)
@@ -234,6 +236,7 @@ def _task_context(request: HttpRequest, project: Project, assignment: Assignment
         "standing": standing,
         "way": queries.way(assignment) if state and state["stage"] != Desk.Stage.WORKING else None,
         "whom_to_ask": queries.admins_of(project)[:3] if standing["paused"] else [],
+        "leads_to_project": not state and can(request.user, Right.SEE_PROJECTS, project),
         "pause_reason": reason_of_pause(request.user, project) if standing["paused"] == Desk.Pause.ADMIN else "",
         "client_key": secrets.token_hex(16),  # for the form without script
     }
