@@ -116,10 +116,14 @@ def _worked() -> dict[str, Any] | None:
         (ways["base"]["value"] - ways["soft_prompt"]["value"]) / (ways["base"]["value"] - ways["full"]["value"])
         for ways in by_kind
     ]
-    stored = {kind: sum(ways[kind]["bytes"] for ways in by_kind) for kind in ("soft_prompt", "full")}
+    stored, seconds = (
+        {kind: sum(ways[kind][cost] for ways in by_kind) for kind in ("soft_prompt", "full")}
+        for cost in ("bytes", "seconds")
+    )
     return found | {
         "metric": METRICS[found["metric"]],
         "tasks": tasks,
         "closed": (min(closed), max(closed)),
+        "training": seconds,
         "storage": stored["soft_prompt"] / stored["full"],
     }

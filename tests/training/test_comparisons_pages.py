@@ -16,6 +16,7 @@ from training.comparisons.models import Comparison
 from training.engine import methods
 from training.models import Run
 from training.supervisor import supervising
+from training.templatetags.comparisons import lasted
 
 from . import make
 from .test_actions import version
@@ -293,6 +294,12 @@ def test_the_guides_worked_table_shows_what_was_measured(client, admin):
     assert [len(task["ways"]) for task in found["tasks"]] == [3, 3, 3]
     assert "three models loaded" in page
     assert "close 53.1 % to 84.3 % of the gap" in page
+    table = page[page.index('id="worked"') :]
+    for task in found["tasks"]:  # the untouched model was not trained
+        for way in task["ways"][1:]:
+            assert f">{way['seconds']:.1f} s</td>" in table
+    for kind in (1, 2):  # of all three together
+        assert lasted(sum(task["ways"][kind]["seconds"] for task in found["tasks"])) in table
     assert guide.COMMAND in page
 
 
