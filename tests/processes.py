@@ -9,9 +9,9 @@ from collections.abc import Callable
 LONGEST = 600  # seconds that anything may take; a busy machine is slow, and only what fails takes so long
 
 
-def until(condition: Callable[[], object], every: float = 0.05) -> None:
+def until(condition: Callable[[], object], every: float = 0.05, seconds: float = LONGEST) -> None:
     """Wait for a condition, which may do a part of the work itself each time that it is asked."""
-    deadline = time.monotonic() + LONGEST
+    deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, "it did not come about in time"
         time.sleep(every)

@@ -92,6 +92,7 @@ async def health(request: Request) -> Response:
             "loaded": len(engine.pool),
             "links": engine.pool.links,
             "waiting": engine.waiting,
+            "answering": engine.answering,
             "budget_bytes": engine.pool.budget,
         }
     )

@@ -82,6 +82,10 @@ class Engine:
     def waiting(self) -> int:
         return len(self._line)
 
+    @property
+    def answering(self) -> int:
+        return len(self._turns)
+
     def submit(self, folders: Sequence[Path], work: Work | Together) -> Ticket:
         if self.waiting >= MOST_WAITING:
             raise ApiError(503, "Too many requests are waiting. Try again in a moment.", code="overloaded")

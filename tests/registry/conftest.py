@@ -3,10 +3,8 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
@@ -17,6 +15,7 @@ from django.db import connection
 from models_registry import actions
 from models_registry.models import Version
 from tests import factories
+from tests.processes import LONGEST, free_port, until
 
 BASE = Path(__file__).resolve().parents[2]
 
@@ -94,14 +93,21 @@ def endless(db, tiny_model, copy_of) -> Version:
     return actions.import_folder(actor=None, name="endless", path=folder).version
 
 
+def answers(process: subprocess.Popen, address: str) -> bool:
+    """Whether a model server that was started answers by now."""
+    assert process.poll() is None, "the model server ended"
+    try:
+        return httpx.get(f"{address}/health", timeout=5).is_success
+    except httpx.HTTPError:
+        return False
+
+
 @pytest.fixture(scope="session")
 def _served(django_db_setup, django_db_blocker):
     """One model server for all tests, on the test database; what it serves, it looks up at every request."""
     with django_db_blocker.unblock():
         database = str(connection.settings_dict["NAME"])
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     program = (
         f"import django; from tests import settings as s; s.DATABASES['default']['NAME'] = {database!r}; django.setup();"
         f"from django.core.management import call_command; call_command('serve_models', port={port}, device='cpu')"
@@ -112,17 +118,11 @@ def _served(django_db_setup, django_db_blocker):
     }
     process = subprocess.Popen([sys.executable, "-c", program], cwd=BASE, env=environment)
     try:
-        for _attempt in range(600):
-            assert process.poll() is None, "the model server ended"
-            try:
-                httpx.get(f"http://127.0.0.1:{port}/health", timeout=1).raise_for_status()
-                break
-            except httpx.HTTPError:
-                time.sleep(0.1)
+        until(lambda: answers(process, f"http://127.0.0.1:{port}"))
         yield port
     finally:
         process.terminate()
-        assert process.wait(timeout=20) in (0, -15)
+        assert process.wait(timeout=LONGEST) in (0, -15)
 
 
 @pytest.fixture

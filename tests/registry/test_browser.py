@@ -7,13 +7,16 @@ from playwright.sync_api import expect
 
 from jobs.worker import run_all_waiting
 from models_registry import actions
+from tests.processes import LONGEST
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.fixture
 def page(open_page, admin):
-    return open_page("/models/", admin)
+    page = open_page("/models/", admin)
+    page.set_default_timeout(LONGEST * 1000)  # a model is loaded meanwhile
+    return page
 
 
 def test_a_model_is_uploaded_imported_and_shown(page, tiny_model):

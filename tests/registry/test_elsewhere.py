@@ -2,13 +2,10 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import httpx
 import pytest
 from django.core.management import CommandError, call_command
 from django.urls import reverse
@@ -22,6 +19,8 @@ from models_registry.models import Kind, Version
 from people.errors import Refusal
 from people.models import AuditEntry
 from tests import factories
+from tests.processes import LONGEST, free_port, until
+from tests.registry.conftest import answers
 
 SAMPLING = {"max_tokens": 8, "temperature": 0.8, "seed": 3}
 
@@ -154,7 +153,7 @@ def answering(tmp_path):
     yield start
     for process in running:
         process.terminate()
-        process.wait(timeout=5)
+        process.wait(timeout=LONGEST)
 
 
 @pytest.mark.slow
@@ -234,9 +233,7 @@ def transformers_serve(tiny_model):
 
     if not is_serve_available():
         pytest.skip("transformers serve needs the packages fastapi and openai, which are not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [
         str(Path(sys.executable).parent / "transformers"),
         "serve",
@@ -250,17 +247,11 @@ def transformers_serve(tiny_model):
         command, env=os.environ | {"HF_HUB_OFFLINE": "1"}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        for _attempt in range(600):
-            assert process.poll() is None, "transformers serve ended"
-            try:
-                httpx.get(f"http://localhost:{port}/health", timeout=1).raise_for_status()
-                break
-            except httpx.HTTPError:
-                time.sleep(0.1)
+        until(lambda: answers(process, f"http://localhost:{port}"))
         yield f"http://localhost:{port}/v1"
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=LONGEST)
 
 
 @pytest.mark.slow

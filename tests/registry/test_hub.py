@@ -12,6 +12,7 @@ from jobs.worker import run_all_waiting
 from models_registry import actions, hub, queries
 from models_registry.models import Version
 from people.errors import Refusal
+from tests.processes import LONGEST
 
 # The part of the Hub's protocol that a download needs: what a repository holds, and its files.
 PROGRAM = """
@@ -88,7 +89,7 @@ def _address(hub_folder):
     process = subprocess.Popen([sys.executable, "-c", PROGRAM, str(hub_folder)], stdout=subprocess.PIPE, text=True)
     yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
     process.terminate()
-    process.wait(timeout=5)
+    process.wait(timeout=LONGEST)
 
 
 @pytest.fixture

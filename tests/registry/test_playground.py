@@ -14,6 +14,7 @@ from models_registry.tickets import Seen, seal
 from people.errors import Refusal
 from people.models import AuditEntry
 from tests import factories
+from tests.processes import LONGEST
 
 
 @pytest.fixture
@@ -124,6 +125,7 @@ def test_what_was_written_to_its_end_comes_with_its_ticket(signed_in, server, ti
 def test_the_whole_way_in_a_browser(open_page, server, admin, tiny, tiny_tuned):
     project = factories.project(actor=admin)
     page = open_page("/models/", admin)
+    page.set_default_timeout(LONGEST * 1000)  # models are loaded meanwhile
     page.get_by_label("Choose tiny:v1").check()
     page.get_by_label("Choose tiny-tuned:v1").check()
     page.get_by_role("button", name="Try side by side").click()
@@ -151,6 +153,7 @@ def test_the_whole_way_in_a_browser(open_page, server, admin, tiny, tiny_tuned):
 def test_stopped_outputs_are_kept_on_the_page_and_not_sent(open_page, server, admin, endless, tiny):
     factories.project(actor=admin)
     page = open_page("/models/playground/?v=endless:v1&v=tiny:v1", admin)
+    page.set_default_timeout(LONGEST * 1000)  # models are loaded meanwhile
     page.get_by_label("Prompt").fill("Hello")
     page.get_by_label("Most tokens").fill("4096")
     page.get_by_role("button", name="Write").click()

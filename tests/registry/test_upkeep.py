@@ -226,7 +226,7 @@ def test_an_import_waits_until_a_removal_has_ended(own_store, tiny, tiny_model):
     asked, done = threading.Event(), threading.Event()
 
     def add():
-        asked.wait(5)
+        asked.wait(60)
         with store.adding(files, kind="full", parent=None):
             done.set()
 
@@ -239,7 +239,7 @@ def test_an_import_waits_until_a_removal_has_ended(own_store, tiny, tiny_model):
         return True
 
     assert store.remove([tiny.digest], named=named) == []
-    thread.join(5)
+    thread.join(60)
     assert done.is_set()
     assert tiny.folder.is_dir()
 

@@ -6,8 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -15,6 +14,7 @@ import psutil
 import pytest
 from django.conf import settings
 
+from tests.processes import LONGEST, free_port, until
 from training.engine import contract
 
 pytestmark = pytest.mark.slow
@@ -24,12 +24,6 @@ from people.models import User
 from tests.training import make
 print(make.run(actor=User.objects.get(username="admin"), config=make.LONG).folder)
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Started:
@@ -77,9 +71,10 @@ class Started:
         """The processes of the site by what they do."""
         found = {}
         for process in psutil.Process(self.processes[-1].pid).children():
-            if process.status() == psutil.STATUS_ZOMBIE:
+            try:
+                line = " ".join(process.cmdline())
+            except (psutil.NoSuchProcess, psutil.ZombieProcess):  # just ended
                 continue
-            line = " ".join(process.cmdline())
             found["web" if "gunicorn" in line else line.rpartition(" ")[2]] = process
         return found
 
@@ -91,14 +86,7 @@ def site(tmp_path) -> Iterator[Started]:
     for process in made.processes:
         if process.poll() is None:
             process.terminate()
-            process.wait(60)
-
-
-def until(condition: Callable[[], object], seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        time.sleep(0.1)
+            process.wait(LONGEST)
 
 
 def test_from_the_first_start_to_the_second(site):
@@ -120,14 +108,14 @@ def test_from_the_first_start_to_the_second(site):
     before = site.parts()
     assert before.keys() >= {"web", "worker", "supervise"}
     before["worker"].kill()
-    until(lambda: site.parts().get("worker", before["worker"]).pid != before["worker"].pid, 30)
+    until(lambda: site.parts().get("worker", before["worker"]).pid != before["worker"].pid)
 
     # Ctrl-C: a training writes its checkpoint, and everything is gone.
     folder = Path(site.shell(QUEUE_A_RUN))
     until(lambda: contract.read_status(folder).get("step"))
     parts = site.parts().values()
     site.processes[-1].send_signal(signal.SIGINT)
-    assert site.processes[-1].wait(60) == 0
+    assert site.processes[-1].wait(LONGEST) == 0
     assert not any(part.is_running() for part in parts)
     assert contract.read_status(folder)["state"] == "stopped"
     assert not contract.is_running(folder)
@@ -145,14 +133,14 @@ def test_what_cannot_work_is_said_plainly(site):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", site.port))
         taken.listen()
-        assert site.start().wait(60) != 0
+        assert site.start().wait(LONGEST) != 0
         assert f"Cannot listen on 127.0.0.1, port {site.port}" in site.said()
         assert "PERINGKAT_PORT" in site.said()
     site.start()
     until(site.is_up)
     first = site.processes[-1]
     site.environment["PERINGKAT_PORT"] = str(free_port())
-    assert site.start().wait(60) != 0
+    assert site.start().wait(LONGEST) != 0
     assert "Peringkat already runs on the data folder" in site.said()
     assert first.poll() is None
 
@@ -163,4 +151,4 @@ def test_the_parts_do_not_outlive_a_killed_start(site):
     until(site.is_up)
     parts = site.parts().values()
     site.processes[-1].kill()
-    until(lambda: not any(part.is_running() for part in parts), 60)
+    until(lambda: not any(part.is_running() for part in parts))

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from django.conf import settings
 from django.db import connection
 
 from people.models import AuditEntry
+from tests import processes
 from training import actions, reading
 from training.engine import contract
 from training.failures import said
@@ -26,13 +26,13 @@ from . import make
 State = Run.State
 
 
-def until(condition: Callable[[], object], supervisor: Supervisor | None = None, seconds: float = 90) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come about in time"
-        if supervisor:
+def until(condition: Callable[[], object], supervisor: Supervisor | None = None) -> None:
+    def is_so() -> object:
+        if not (found := condition()) and supervisor:
             supervisor.step()
-        time.sleep(0.05)
+        return found
+
+    processes.until(is_so)
 
 
 def state(run: Run) -> str:
@@ -143,7 +143,7 @@ def test_a_run_whose_supervisor_died_is_adopted_and_not_started_twice(supervisor
     third.take_up()
     assert third.watched[str(run.pk)].pid == pid == find_process(run.folder)
     third.stop_all()
-    child.wait(10)
+    child.wait(processes.LONGEST)
     assert state(run) == State.QUEUED
 
 
@@ -153,7 +153,7 @@ def test_a_run_that_was_cut_off_goes_on_by_itself(supervisor):
     until(lambda: len(steps(run)) > 4, supervisor)
     watched = supervisor.watched.pop(str(run.pk))
     watched.signal_group(signal.SIGKILL)  # power fails: the run and its supervisor end together
-    watched.child.wait(10)
+    watched.child.wait(processes.LONGEST)
     done = max(steps(run))
 
     heir = Supervisor(at_a_time=1)
@@ -185,7 +185,7 @@ def test_a_run_that_does_not_stop_is_ended_with_its_whole_group(supervisor):
     watched = supervisor.watched[str(run.pk)]
     watched.signal_group(signal.SIGSTOP)  # it hangs: SIGTERM stays unanswered
     actions.stop_run(actor=run.created_by, run=run)
-    until(lambda: state(run) == State.STOPPED, supervisor, seconds=20)
+    until(lambda: state(run) == State.STOPPED, supervisor)
     assert "did not stop within" in said(run.errors)[0]
     with pytest.raises(ProcessLookupError):
         os.killpg(watched.pid, 0)
@@ -221,7 +221,7 @@ def test_a_killed_supervisor_is_replaced_by_starting_another():
         until(lambda: len(steps(run)) > 2)
         pid = Run.objects.get(pk=run.pk).pid
         first.kill()
-        first.wait(10)
+        first.wait(processes.LONGEST)
         assert psutil.pid_exists(pid)
 
         second = _supervise()
@@ -230,12 +230,12 @@ def test_a_killed_supervisor_is_replaced_by_starting_another():
         until(lambda: len(steps(run)) > before + 2)
         assert Run.objects.get(pk=run.pk).pid == pid
         third = _supervise()
-        _out, err = third.communicate(timeout=30)
+        _out, err = third.communicate(timeout=processes.LONGEST)
         assert third.returncode != 0
         assert b"Another supervisor" in err
 
         second.terminate()
-        second.wait(60)
+        second.wait(processes.LONGEST)
         assert state(run) == State.QUEUED
         assert not contract.is_running(run.folder)
     finally:
