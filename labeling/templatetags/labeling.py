@@ -10,9 +10,9 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from labeling import reading
+from labeling import history, reading
 from labeling.files import Problem
-from labeling.models import Project
+from labeling.models import Assignment, Project
 from labeling.review_queries import open_questions
 from models_registry.cards import as_html
 
@@ -71,6 +71,12 @@ def name_in(annotator: int | str, manifest: dict | None) -> str:
     """Of an annotator in a snapshot's row: the name that its manifest gives, else what the row says."""
     known = manifest.get("annotators", {}) if manifest else {}
     return known.get(str(annotator), {}).get("name") or str(annotator)
+
+
+@register.filter
+def in_words(turn: Assignment) -> str:
+    """Why somebody skipped or flagged a task."""
+    return history.reason(turn)
 
 
 @register.simple_tag

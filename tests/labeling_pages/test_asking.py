@@ -65,3 +65,16 @@ def test_a_question_about_a_task_whose_answer_is_known_is_listed_like_any_other(
     shown = page.get(reverse("project-review", args=[project.slug]) + "?show=asked").content.decode()
     assert reverse("project-review-task", args=[project.slug, question.task.pk]) in shown
     assert "1 with an open question" in shown
+
+
+@pytest.mark.parametrize("name", ["project-review-task", "project-task"])
+def test_what_was_flagged_is_said_in_the_words_of_the_reader(page, project, said, name):
+    flagging = factories.user()
+    turn = factories.claim(flagging, project)
+    actions.flag_task(
+        actor=flagging, assignment=turn, flag="not_comparable", note="Two of them are empty.", seconds=77
+    )
+    shown = said(page.get(reverse(name, args=[project.slug, turn.task_id])))
+    assert "not comparable: Two of them are empty." in shown
+    assert "not_comparable" not in shown
+    assert (" 77 " in shown) == (name == "project-task")  # seconds
