@@ -1,5 +1,6 @@
 """How much room the runs' folders take, what of it can be deleted, and whether there is room for another run."""
 
+import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -69,6 +70,15 @@ def limit() -> int | None:
     """Bytes that the runs may take; None: what the disk holds."""
     gigabytes = Limits.objects.values_list("disk_gb", flat=True).first()
     return None if gigabytes is None else int(gigabytes * 10**9)
+
+
+def free() -> int:
+    """Bytes that the runs may take besides what they have: by their limit, and by what the disk holds."""
+    place = Path(settings.RUNS)
+    place.mkdir(parents=True, exist_ok=True)
+    holds = shutil.disk_usage(place).free
+    most = limit()
+    return holds if most is None else max(0, min(holds, most - used()))
 
 
 def is_full() -> bool:

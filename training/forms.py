@@ -15,8 +15,8 @@ from django.utils.translation import gettext as _
 from labeling.models import Dataset
 from models_registry.models import Kind, Stage, Version
 
-from . import queries
-from .engine import methods
+from . import queries, room
+from .engine import contract, methods
 from .engine.config import GROUPS, Input
 from .fields import Field, as_text, config_of_texts, convert, fields_of
 
@@ -184,6 +184,13 @@ class RunForm:
             for each in [*section.basic, *section.advanced]:
                 found += [(bound.id, bound.field.title) for bound in _with_children(each) if bound.errors]
         return found + [(f"id_{name}", title) for name, title in own.items() if name in self.by_field]
+
+    @property
+    def room(self) -> int:
+        """Bytes that the run may need, with what is chosen so far; 0 where that cannot be said."""
+        config, _problems = contract.check_config(self.method, self.config())
+        chosen = {each.role: _find(self.facts.inputs[each.role], str(each.chosen)) for each in self.inputs}
+        return room.needed(self.method, config, {role: one for role, one in chosen.items() if one}) if config else 0
 
     @property
     def makes_version(self) -> bool:

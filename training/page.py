@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib.humanize.templatetags.humanize import intcomma
+from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.translation import get_language
@@ -15,7 +16,7 @@ from django.utils.translation import gettext as _
 from models_registry.words import figure as rounded
 from people import terminal
 
-from . import charts, disk, queries, reading
+from . import charts, queries, reading, room
 from .curves import Curve, curves, title_of
 from .engine import environment, methods
 from .engine.export import checkpoints
@@ -136,7 +137,7 @@ class Page:
 
     @property
     def waits_for_room(self) -> bool:
-        return self.run.state == Run.State.QUEUED and disk.is_full()
+        return self.run.state == Run.State.QUEUED and not room.has_room_for(self.run)
 
     @property
     def is_unsupervised(self) -> bool:
@@ -254,6 +255,8 @@ class Page:
             found.append((_("Tokens seen"), intcomma(tokens)))
         if device := status.get("device"):
             found.append((_("Computed on"), f"{device}, {status.get('dtype', '')}"))
+        if self.run.is_active and (bytes_ := room.of_run(self.run)):
+            found.append((_("Room at most"), _("about %(size)s") % {"size": filesizeformat(bytes_)}))
         if step := status.get("checkpoint_step"):
             found.append((_("Last checkpoint"), _("step %(step)d") % {"step": step}))
         if self.run.attempt > 1:

@@ -21,7 +21,7 @@ import psutil
 from django.conf import settings
 from django.db import DatabaseError
 
-from . import actions, disk, queries, reading
+from . import actions, disk, queries, reading, room
 from .comparisons.actions import go_on
 from .engine import contract
 from .engine.messages import Message, _
@@ -181,7 +181,9 @@ class Supervisor:
             time.sleep(0.05)
 
     def is_idle(self) -> bool:
-        return not self.watched and (disk.is_full() or not Run.objects.filter(state=State.QUEUED).exists())
+        """Whether nothing works, and nothing that waits could begin."""
+        first = Run.objects.filter(state=State.QUEUED).order_by("queue_order", "created_at").first()
+        return not self.watched and (first is None or not room.has_room_for(first))
 
     def _go_on(self) -> None:
         """Comparisons queue what their ended runs made possible."""
@@ -200,6 +202,8 @@ class Supervisor:
         if free <= 0 or disk.is_full():
             return
         for run in Run.objects.filter(state=State.QUEUED).order_by("queue_order", "created_at")[:free]:
+            if not room.has_room_for(run):
+                return  # nothing overtakes it: it would only find less
             if not actions.begin(run=run):
                 continue
             try:

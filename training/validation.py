@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.template.defaultfilters import filesizeformat
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
 
@@ -15,6 +16,7 @@ from labeling.models import Dataset
 from models_registry.actions import name_problems
 from models_registry.models import Head, Version
 
+from . import disk, room
 from .engine import contract, methods
 from .engine.config import Input
 from .fields import all_leaves, fields_of
@@ -80,6 +82,14 @@ def checked(
     if complete and not problems:
         for place, sentence in misfits(method, complete, inputs):
             problems.add(place, sentence)
+        if (wants := room.needed(method, complete, inputs)) > (free := disk.free()):
+            text = _(
+                "The run may need %(needed)s of room with its checkpoints and its result, and %(free)s are left. Keep fewer checkpoints, "
+                "delete those of ended runs, or raise the limit under “Queue and room”."
+            )
+            problems.add(
+                "config.keep_checkpoints", text % {"needed": filesizeformat(wants), "free": filesizeformat(free)}
+            )
 
     longest = Run._meta.get_field("name").max_length
     if len(name) > longest:

@@ -75,18 +75,21 @@ def describe(folder: Path) -> Facts:
     )
 
 
-def linear_layers(folder: Path, target: str = "all_linear") -> dict[str, list[int]]:
-    """Shapes of the matrices in a full model's blocks, by name: of all, of the attention, or of the MLP. Raises ValueError where it cannot be read."""
+def shapes(folder: Path) -> dict[str, list[int]]:
+    """Of all tensors of a full model, by name. Raises ValueError where the files cannot be read."""
     try:
-        weights = _weights(Path(folder), "model.safetensors")
+        return {name: entry["shape"] for name, entry in _weights(Path(folder), "model.safetensors").items()}
     except _Broken as error:
         raise ValueError(error.problem) from None
-    matrices = {
-        name: entry["shape"]
-        for name, entry in weights.items()
-        if len(entry["shape"]) == 2 and any(part.isdecimal() for part in name.split("."))
+
+
+def linear_layers(folder: Path, target: str = "all_linear") -> dict[str, list[int]]:
+    """Shapes of the matrices in a full model's blocks, by name: of all, of the attention, or of the MLP. Raises ValueError as `shapes`."""
+    return {
+        name: shape
+        for name, shape in shapes(folder).items()
+        if len(shape) == 2 and any(map(str.isdecimal, name.split("."))) and target in ("all_linear", place(name))
     }
-    return {name: shape for name, shape in matrices.items() if target in ("all_linear", place(name))}
 
 
 def place(name: str) -> str:

@@ -33,6 +33,7 @@ from models_registry.lm.tuning.config import (
     TuneVera,
     result_kind,
 )
+from models_registry.lm.tuning.size import moving_parameters
 from training.engine.loop import adamw
 from training.engine.methods.finetune.config import Config
 
@@ -390,6 +391,17 @@ LINEARS = [(32, 32), (32, 16), (32, 16), (32, 32), (32, 48), (32, 48), (48, 32)]
 )
 def test_how_many_parameters_move(tune, count, folders):
     assert counts(load([folders["llama"]], trainable=tune))[0] == count
+
+
+@pytest.mark.slow
+@cases(LAYERED, LINEAR_ONLY, VARIANTS, LEADING, FULL, [TuneAll()])
+def test_how_many_would_move_is_told_without_loading_any_weights(shape, tune, folders):
+    moved = counts(load([folders[shape]], trainable=tune))[0]
+    told = moving_parameters(folders[shape], tune)
+    if tune.kind in ("all", "head", "lora", "fourier", "soft_prompt") and getattr(tune, "variant", "") != "dora":
+        assert told == moved
+    else:  # some hang on more than the sizes of the layers
+        assert moved * 0.9 <= told <= 10 * moved
 
 
 def test_kinds_and_their_results():

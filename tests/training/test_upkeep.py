@@ -1,16 +1,19 @@
 """The queue's order, limits of all runs, room on the disk, and what ended runs leave behind."""
 
+import time
+
 import pytest
 from django.core.management import CommandError, call_command
+from django.template.defaultfilters import filesizeformat
 from django.urls import reverse
 from playwright.sync_api import expect
 
 from people.errors import Refusal
 from people.models import AuditEntry, Role
 from tests import factories
-from training import actions, disk, queries
+from training import actions, disk, queries, room
 from training.models import Limits, Run
-from training.supervisor import Supervisor
+from training.supervisor import Supervisor, supervising
 
 from . import make
 
@@ -110,6 +113,7 @@ def test_a_limit_that_is_none_is_refused_and_what_was_typed_is_kept(admin, clien
 def test_where_the_room_is_used_up_nothing_is_started_and_the_pages_say_so(admin, client, monkeypatch):
     with_leftovers(make.run(actor=admin, name="Old"), Run.State.COMPLETE)
     waiting = make.run(actor=admin)
+    dataset = waiting.inputs.get().dataset
     actions.change_limits(actor=admin, at_a_time=None, disk_gb=0.0002)
     begun = []
     monkeypatch.setattr(Supervisor, "_start", lambda self, run: begun.append(run))
@@ -117,15 +121,70 @@ def test_where_the_room_is_used_up_nothing_is_started_and_the_pages_say_so(admin
     supervisor.step()
     assert begun == []
     assert supervisor.is_idle()  # --until-idle ends rather than wait for ever
-    for address in ("/runs/", waiting.get_absolute_url(), "/runs/upkeep/"):
+    for address in ("/runs/", "/runs/upkeep/"):
         assert "used up their room" in client.get(address).content.decode(), address
-    with pytest.raises(CommandError, match="used up their room"):
-        call_command("train", "pretrain", "--dataset", waiting.inputs.get().dataset.name, "--wait")
+    assert "not enough room for its checkpoints" in client.get(waiting.get_absolute_url()).content.decode()
+    with pytest.raises(CommandError, match=r"may need .* of room"):
+        call_command("train", "pretrain", "--dataset", dataset.name, "--wait")
 
-    actions.delete_leftovers(actor=admin, runs=[Run.objects.get(name="Old")])
-    actions.change_limits(actor=admin, at_a_time=None, disk_gb=0.001)
+    actions.change_limits(actor=admin, at_a_time=None, disk_gb=0.1)
     supervisor.step()
     assert begun == [waiting]
+
+
+def small(keep: int = 2) -> dict:
+    return make.NANO | {"keep_checkpoints": keep}
+
+
+def test_a_run_that_would_not_fit_is_refused_and_the_form_says_what_it_needs(admin, client):
+    need = room.of_run(make.run(actor=admin, config=small(2)))
+    actions.change_limits(actor=admin, at_a_time=None, disk_gb=need / 10**9)
+    data = make.dataset()
+    sent = {
+        "method": "pretrain",
+        "inputs.dataset": str(data.pk),
+        "config.size": "nano",
+        "config.keep_checkpoints": "3",
+    }
+    page = client.get("/runs/new/", sent).content.decode()
+    assert f"may need about {filesizeformat(need * 13 / 10)} on the disk" in page
+    refused = client.post("/runs/new/", sent)
+    assert refused.status_code == 400
+    assert "Keep fewer checkpoints" in refused.content.decode()
+    assert Run.objects.count() == 1
+    make.run(actor=admin, config=small(1), inputs={"dataset": data})
+
+
+def test_what_waits_begins_when_it_fits_beside_what_is_at_work(admin, client, monkeypatch):
+    first, second = make.run(actor=admin, name="first"), make.run(actor=admin, name="second")
+    begun = []
+    monkeypatch.setattr(Supervisor, "_start", lambda self, run: begun.append(run))
+    need = room.of_run(first)
+    actions.change_limits(actor=admin, at_a_time=2, disk_gb=1.5 * need / 10**9)
+    supervisor = Supervisor()
+    supervisor.step()
+    assert begun == [first]
+    assert "not enough room for its checkpoints" in client.get(second.get_absolute_url()).content.decode()
+    Run.objects.filter(pk=first.pk).update(state=Run.State.COMPLETE)
+    supervisor.step()
+    assert begun == [first, second]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keep", [1, 3])
+def test_what_a_run_takes_is_what_was_told(admin, keep):
+    """The engine itself: all checkpoints of its end, and its result."""
+    settings = small(keep) | {"checkpoint_every": 1, "delete_checkpoints": False}
+    run = make.run(actor=admin, config=settings)
+    with supervising() as supervisor:
+        while run.is_active:
+            supervisor.step()
+            time.sleep(0.05)
+            run.refresh_from_db()
+    assert run.state == Run.State.COMPLETE
+    one_more = max(disk.size_of(each) for each in (run.folder / "checkpoints").iterdir())
+    taken = disk.size_of(run.folder / "checkpoints") + one_more + disk.size_of(run.folder / "output")
+    assert room.of_run(run) == pytest.approx(taken, rel=0.15)
 
 
 # What is left behind ----------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from django.utils.text import wrap
 from people.acting import acting
 from people.errors import Refusal
 from people.models import User
-from training import actions, disk, queries, reproduce
+from training import actions, queries, reproduce, room
 from training.engine import methods
 from training.failures import said
 from training.fields import as_text, config_of_texts, fields_of, leaves_with_kinds
@@ -146,9 +146,9 @@ class Command(BaseCommand):
         shown = ""
         try:
             while run.is_active:
-                if run.state == Run.State.QUEUED and disk.is_full():
+                if run.state == Run.State.QUEUED and not room.has_room_for(run):
                     raise CommandError(
-                        "The runs have used up their room; this one waits in the queue until some is free."
+                        "There is not enough room for this run; it waits in the queue until some is free."
                     )
                 if supervisor:
                     supervisor.step()
