@@ -10,6 +10,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 from django.utils import timezone
+from django.utils.translation import deactivate
 
 from people.models import User
 from tests import browser
@@ -32,6 +33,13 @@ def drawn_alike() -> None:
     random.seed(0)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def english_again() -> Iterator[None]:
+    """A request's language stays with its thread; the next test expects English."""
+    yield
+    deactivate()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 from django.urls import reverse
-from django.utils.translation import deactivate, gettext, override, trans_real
+from django.utils.translation import gettext, override, trans_real
 
 from labeling import actions
 from models_registry.models import Head, Kind, Model, Version
@@ -41,13 +41,6 @@ def compiled():
     """Pages are shown with the texts as they are now, not as they were compiled last."""
     compile_texts()
     trans_real._translations.clear()
-
-
-@pytest.fixture(autouse=True)
-def english_again():
-    """A request's language stays with its thread; the next test expects English."""
-    yield
-    deactivate()
 
 
 # ── the catalogue ──────────────────────────────────────────────────────────────────────────────────────────
