@@ -41,7 +41,7 @@ def _reason(link: Version) -> str:
 def merge(version: Version, folder: Path) -> None:
     """Write the merged model into `folder`, with the tokenizer, and a reward model's scale, in the base's own precision.
 
-    Refusal when it cannot be loaded, or when only the loaded adapter shows that it cannot be merged (DoRA among others).
+    Refusal when it cannot be loaded, or when only the loaded adapter shows that it cannot be merged.
     """
     import torch
 
