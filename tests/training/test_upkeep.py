@@ -248,3 +248,16 @@ def test_with_the_keyboard_alone_a_run_moves_to_the_front_and_the_focus_stays(op
     expect(page.locator(".queue a")).to_have_text(["three", "one", "two"])
     assert names() == ["three", "one", "two"]
     expect(page.get_by_label("Choose two")).to_be_checked()  # what was ticked stays ticked
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_the_form_says_anew_what_a_run_needs_when_its_settings_change(open_page):
+    page = open_page("/runs/new/?method=pretrain&config.size=nano", factories.admin())
+    told = page.locator("#room")
+    expect(told).to_contain_text("may need about")
+    before = told.inner_text()
+    page.locator('[name="config.size"]').first.select_option("mini")
+    expect(told).not_to_have_text(before)
+    expect(told).to_contain_text("may need about")
