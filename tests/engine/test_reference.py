@@ -18,7 +18,7 @@ def test_every_setting_of_every_method_has_a_row_with_its_default():
         rows = table(method).splitlines()[2:]
         assert len(rows) == len(methods.config_of(method).model_fields)
     assert "| `kl_coef` | `0.2` |" in table("ppo")
-    assert "`rao_kupper`, `bradley_terry`, `soft`" in table("reward")
+    assert "`rao_kupper`, `davidson`, `plackett_luce`, `bradley_terry`, `soft`" in table("reward")
 
 
 @pytest.mark.slow
