@@ -22,6 +22,7 @@ from .engine import environment, methods
 from .engine.export import checkpoints
 from .failures import said
 from .fields import Field, all_leaves, as_text, default_values, fields_of, flat, told
+from .judged import Judged, judged
 from .models import Run
 from .result import Result, result
 from .templatetags.training import figure
@@ -228,9 +229,17 @@ class Page:
             found.append(Sample(prompt, [(step, by_slot[slot][step].get("text", "")) for step in steps]))
         return found
 
+    @cached_property
+    def metrics(self) -> dict:
+        return reading.metrics(self.run.folder)
+
     @property
     def result(self) -> Result:
-        return result(reading.metrics(self.run.folder))
+        return result(self.metrics)
+
+    @property
+    def judged(self) -> Judged | None:
+        return judged(self.metrics)
 
     @property
     def facts(self) -> list[tuple[str, str]]:
