@@ -8,7 +8,7 @@ _port = os.environ.get("PERINGKAT_PORT", "8000")
 
 wsgi_app = "config.wsgi:application"
 bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
-worker_class = "gthread"
+worker_class = "config.worker.Worker"
 workers = int(os.environ.get("WEB_CONCURRENCY") or max(2, min(4, os.cpu_count() or 1)))
 threads = 16  # a streamed answer holds one for as long as it streams, and the playground asks for four at once
 preload_app = True  # one import for all workers, and their memory is shared

@@ -64,3 +64,17 @@ def test_a_constant_part_is_kept_for_each_set_of_arguments_and_each_language():
     assert rendered("A", 2, "en") == both[0]
     assert both[0].count("<input") == 2
     assert "Rank of A" in both[0]
+
+
+def test_what_stands_around_something_is_kept_and_what_is_inside_is_not():
+    template = Template(
+        '{% load constant %}{% around "labeling/parts/board_card.html" letter=letter item=0 ranks=ranks %}{{ text }}{% endaround %}'
+    )
+
+    def rendered(letter: str, text: str) -> str:
+        return template.render(Context({"letter": letter, "ranks": range(1, 3), "text": text}))
+
+    first, second = rendered("A", "first text"), rendered("A", "second <b>")
+    assert second == first.replace("first text", "second &lt;b&gt;") != first
+    assert "\0" not in first
+    assert rendered("B", "first text") != first
