@@ -15,7 +15,7 @@ from typing import Any
 class Spent:
     """Of some updates: what was done (useful tokens, rankings), seconds on the wall and of this process's processor time."""
 
-    done: int
+    done: float
     wall: float
     cpu: float
 
@@ -24,7 +24,7 @@ class Clock:
     def __init__(self) -> None:
         self.wall, self.cpu = time.perf_counter(), time.process_time()
 
-    def spent(self, done: int) -> Spent:
+    def spent(self, done: float) -> Spent:
         return Spent(done, time.perf_counter() - self.wall, time.process_time() - self.cpu)
 
 

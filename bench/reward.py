@@ -7,7 +7,7 @@ K outputs of 64 tokens over one prompt of 256, no ties, so that both sides learn
 finegrained-qa and pandalm) also real texts, in the tokens of a tokenizer that the product learns from them: fine-grained QA with the question
 alone as prompt and with its passages, and PandaLM; ties, which TRL cannot take, are left out on both sides.
 
-Ours is the engine's own update (training.engine.loop, methods.reward) on 8 rankings; an update of TRL sees the pairs of 8 rankings too. TRL runs
+Ours is the engine's own update (training.engine.loop, methods.reward) on 4 rankings (2 where K = 9); an update of TRL sees the pairs of as many. TRL runs
 through RewardTrainer.train(), gradient checkpointing off, at the fastest of so many pairs at once: which one that is, is tried out first, here
 and for each case. The two take turns, A B A B …; a round's ratio compares neighbours, so it holds on a machine that does other things too.
 Both clocks are told: wall, and the processor time of this process, which other programs do not take from.
@@ -33,9 +33,8 @@ from typing import Any
 
 from bench.peer import Clock, Spent, matmul_peak, no_tokenizer, quiet, ratios
 
-RANKINGS = 8  # in an update
 PROMPT, COMPLETION = 256, 64
-PAIRS_AT_ONCE = (1, 2, 4, 8, 16)
+PAIRS_AT_ONCE = (1, 2, 4, 8, 16)  # of TRL
 
 
 @dataclass(frozen=True)
@@ -59,6 +58,7 @@ class Case:
     name: str
     size: Size
     bar: float
+    rankings: int = 4  # in an update
     items: int = 0
     dtype: str = "float32"
     real: str = ""
@@ -66,14 +66,14 @@ class Case:
 
 CASES = (
     Case("K=4", SMALL, 5.0, items=4),
-    Case("K=9", SMALL, 15.0, items=9),
+    Case("K=9", SMALL, 15.0, rankings=2, items=9),
     Case("K=4 large", LARGE, 5.0, items=4),
     Case("K=4 bf16", SMALL, 4.0, items=4, dtype="bfloat16"),
     Case("fine-grained QA", SMALL, 2.5, real="finegrained-qa"),
     Case("fine-grained QA, passages", SMALL, 5.0, real="finegrained-qa-passages"),
     Case("PandaLM", SMALL, 1.2, real="pandalm"),
 )
-QUICK = ("K=4", "K=9")
+QUICK = ("K=4",)
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def longest_of(rows: Sequence[Ranked]) -> int:
 class Ours:
     """The engine's own update, as the method `reward` carries it out with Bradley–Terry, on `at_once` rankings at a time."""
 
-    def __init__(self, case: Case, rows: Sequence[Ranked], at_once: int = RANKINGS) -> None:
+    def __init__(self, case: Case, rows: Sequence[Ranked], at_once: int | None = None) -> None:
         import torch
 
         from labeling.ranking import WeakOrder
@@ -187,12 +187,13 @@ class Ours:
         from training.engine.methods.reward.config import Config
         from training.engine.preferences import BradleyTerry, Objective
 
-        self.loop, self.rows, self.at_once, self.place = loop, rows, at_once, 0
+        self.loop, self.rows, self.place, self.rankings = loop, rows, 0, case.rankings
+        self.at_once = at_once or case.rankings
         self.dtype = getattr(torch, case.dtype)
         self.model = make_model(case.size, longest_of(rows)).eval()
         self.groups = [Group(row.prompt, row.completions) for row in rows]
         self.orders = [WeakOrder.parse(row.order) for row in rows]
-        self.way = probe(self.model, self.groups[:RANKINGS]).way
+        self.way = probe(self.model, self.groups[:4]).way
         self.model.train()
         self.objective = Objective(BradleyTerry())
         self.optimizer = loop.adamw(Config(), dict(self.model.named_parameters()))
@@ -223,12 +224,12 @@ class Ours:
         parameters = list(self.model.parameters())
         clock = Clock()
         for _ in range(updates):
-            chosen = [place % len(self.rows) for place in range(self.place, self.place + RANKINGS)]
+            chosen = [place % len(self.rows) for place in range(self.place, self.place + self.rankings)]
             chosen.sort(key=lambda i: self.groups[i].packed_length)
-            self.place += RANKINGS
-            batch = [Micro(chosen[i : i + self.at_once]) for i in range(0, RANKINGS, self.at_once)]
+            self.place += self.rankings
+            batch = [Micro(chosen[i : i + self.at_once]) for i in range(0, self.rankings, self.at_once)]
             self.loop.update(batch, loss, self.optimizer, parameters, 1.0, autocast)
-        return clock.spent(updates * RANKINGS)
+        return clock.spent(updates * self.rankings)
 
 
 class Theirs:
@@ -245,7 +246,8 @@ class Theirs:
             for row in rows
             for a, b in WeakOrder.parse(row.order).strict_pairs()
         ]
-        self.per_update = round(RANKINGS * len(self.pairs) / len(rows))
+        self.per_ranking = len(self.pairs) / len(rows)
+        self.accumulate = max(1, round(case.rankings * self.per_ranking / at_once))
         self.place = 0
 
     def run(self, updates: int) -> Spent:
@@ -259,14 +261,15 @@ class Theirs:
             def on_step_end(self, *_args: object, **_others: object) -> None:
                 marks.append(Clock())
 
-        wanted = self.per_update * (updates + 1)
-        rows = [self.pairs[place % len(self.pairs)] for place in range(self.place, self.place + wanted)]
-        self.place += self.per_update * updates
+        done = updates * self.accumulate * self.at_once  # pairs
+        places = range(self.place, self.place + done + self.accumulate * self.at_once)
+        rows = [self.pairs[place % len(self.pairs)] for place in places]
+        self.place += done
         with quiet():
             arguments = RewardConfig(
                 output_dir=str(self.folder / "trl"),
                 per_device_train_batch_size=self.at_once,
-                gradient_accumulation_steps=max(1, self.per_update // self.at_once),
+                gradient_accumulation_steps=self.accumulate,
                 max_steps=updates + 1,
                 max_length=None,
                 gradient_checkpointing=False,
@@ -289,8 +292,7 @@ class Theirs:
             )
             trainer.train()
         first, last = marks[0], marks[-1]
-        done = updates * RANKINGS * max(1, self.per_update // self.at_once) * self.at_once / self.per_update
-        return Spent(done, last.wall - first.wall, last.cpu - first.cpu)
+        return Spent(done / self.per_ranking, last.wall - first.wall, last.cpu - first.cpu)
 
 
 # Speed
@@ -303,20 +305,19 @@ def rows_of(case: Case, data: Path | None, count: int) -> list[Ranked]:
     return list(islice(real(case.real, data, case.size), count))
 
 
-def compare(case: Case, data: Path | None, folder: Path, *, rounds: int, updates: int) -> dict[str, Any]:
+def compare(
+    case: Case, data: Path | None, folder: Path, *, rounds: int, updates: int, at_once: Sequence[int]
+) -> dict[str, Any]:
     """Which number of pairs suits TRL best, then ours and that in turns."""
-    rows = rows_of(case, data, (rounds + 3) * RANKINGS * updates)
+    rows = rows_of(case, data, (rounds + 3) * case.rankings * updates)
     ours = Ours(case, rows)
     ours.run(1)
-    peers = [Theirs(case, rows, folder, at_once) for at_once in PAIRS_AT_ONCE]
+    peers = [Theirs(case, rows, folder, pairs) for pairs in at_once]
     tried = {}
     for peer in peers:
-        if peer.at_once > peer.per_update:
-            continue
         spent = peer.run(1)
         tried[peer.at_once] = spent.done / spent.cpu
-    best = max(tried, key=lambda at_once: tried[at_once])
-    peer = next(one for one in peers if one.at_once == best)
+    peer = max(peers, key=lambda one: tried[one.at_once])
     turns = [(ours.run(updates), peer.run(updates)) for _ in range(rounds)]
     lengths = [len(row.prompt) for row in rows], [len(c) for row in rows for c in row.completions]
     return {
@@ -348,7 +349,7 @@ def _peak(connection: Any, side: str, case: Case, folder: Path) -> None:
     from training.engine.methods.reward import train  # noqa: F401
 
     torch.set_num_threads(1)
-    rows = synthetic(case.size, case.items, RANKINGS * 3)
+    rows = synthetic(case.size, case.items, 3 * case.rankings)
     empty = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     (Ours(case, rows, at_once=1) if side == "ours" else Theirs(case, rows, folder, at_once=1)).run(1)
     connection.send(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - empty))
@@ -392,7 +393,9 @@ def table(figures: dict[str, Any]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.reward", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="two synthetic cases on the small model, few rounds")
+    parser.add_argument(
+        "--quick", action="store_true", help="one synthetic case on the small model, two rounds, no memory"
+    )
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--threads", type=int, help="of torch; default: all cores")
     parser.add_argument("--rounds", type=int, help="default: 5, with --quick 2")
@@ -413,8 +416,22 @@ def main() -> None:
         "matmul_peak": {dtype: matmul_peak(dtype=dtype)["wall"] for dtype in ("float32", "bfloat16")},
     }
     with tempfile.TemporaryDirectory() as folder:
-        figures["cases"] = [compare(case, given.data, Path(folder), rounds=rounds, updates=1) for case in cases]
-        figures["memory"] = [memory(case, Path(folder)) for case in cases if not case.real and case.dtype == "float32"]
+        figures["cases"] = [
+            compare(
+                case,
+                given.data,
+                Path(folder),
+                rounds=rounds,
+                updates=1,
+                at_once=(2, 4) if given.quick else PAIRS_AT_ONCE,
+            )
+            for case in cases
+        ]
+        figures["memory"] = [
+            memory(case, Path(folder))
+            for case in cases
+            if not case.real and case.dtype == "float32" and not given.quick
+        ]
     print(json.dumps(figures) if given.json else table(figures))
 
 
