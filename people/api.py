@@ -1,10 +1,12 @@
 """REST pieces that every app shares: how JSON is read, how a Refusal comes back, a request that is checked, people by their names."""
 
+import codecs
 from io import BytesIO
 
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import OpenApiResponse
 from rest_framework import parsers, serializers
+from rest_framework.exceptions import ParseError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import exception_handler as drf_exception_handler
@@ -22,11 +24,14 @@ PROBLEMS = OpenApiResponse(
 class JSONParser(parsers.JSONParser):
     def parse(self, stream, media_type=None, parser_context=None):
         body = stream.read()
-        data = super().parse(BytesIO(body), media_type, parser_context)
-        if (
-            b"\\u" in body
-        ):  # nothing else in JSON stands for what is no text, and a hundred thousand rows take a while to walk
-            texts.check(data)
+        encoding = codecs.lookup((parser_context or {}).get("encoding") or "utf-8").name
+        try:
+            data = super().parse(BytesIO(body), media_type, parser_context)
+            # Nothing else in JSON of UTF-8 stands for what is no text, and a hundred thousand rows take a while to walk.
+            if b"\\u" in body or encoding != "utf-8":
+                texts.check(data)
+        except RecursionError as error:
+            raise ParseError(f"JSON parse error - {error}") from None
         return data
 
 

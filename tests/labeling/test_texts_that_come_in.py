@@ -59,6 +59,22 @@ def test_nothing_that_a_program_sends_holds_one(ana):
     assert Assignment.objects.get().state == "submitted"
 
 
+def test_another_encoding_brings_none_past_the_door_and_what_is_nested_too_deep_is_refused(ana):
+    project = factories.project(tasks=1, questions=[{"key": "why", "kind": "text", "scope": "task", "title": "Why"}])
+    turn = factories.claim(ana, project)
+    api, where = client_of(ana), reverse("api-submit", args=[turn.pk])
+    said = json.dumps({"notation": "A > B > C > D", "client_key": "k", "answers": {"task": {"why": HALF}}})
+    for encoding in ("utf-16", "utf-16-le", "utf-32"):
+        kind = f"application/json; charset={encoding}"
+        assert api.generic("POST", where, said.encode(encoding), content_type=kind).status_code == 400, encoding
+    unescaped = said.replace("\\ud83d", "+2D0-").encode()  # as UTF-7 writes it
+    assert api.generic("POST", where, unescaped, content_type="application/json; charset=utf-7").status_code == 400
+    for depth in range(400, 2001, 100):
+        deep = '{"comment": "\\u0041", "answers": ' + '{"a": ' * depth + "1" + "}" * depth + "}"
+        assert api.generic("POST", where, deep, content_type="application/json").status_code == 400, depth
+    assert not Ranking.objects.exists()
+
+
 def test_no_setting_of_a_project_holds_one(client, admin):
     client.force_login(admin)
     project = factories.project(actor=admin, tasks=1)
