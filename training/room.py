@@ -19,6 +19,7 @@ from .models import Run
 
 FP32 = 4  # bytes
 MOMENTS = 2
+MOST = 2**31  # of any size that a full config may name: beyond, it is a slip
 
 
 def needed(method: str, config: Settings, inputs: Mapping[str, Version | Dataset]) -> int:
@@ -62,13 +63,19 @@ def from_nothing(config: Any) -> int:
     """Parameters of the model that pretraining would make; 0 where it does not say."""
     if not hasattr(config, "shape"):
         return 0
-    told = config.full_config or {}
+    told = _sizes(config.full_config or {})
     hidden = told.get("hidden_size", told.get("n_embd", config.shape.hidden_size))
     layers = told.get("num_hidden_layers", told.get("n_layer", config.shape.layers))
     inner = told.get("intermediate_size") or config.intermediate_size
     mlp = 3 * hidden * inner if inner else 8 * hidden**2  # two matrices of 4 times the width, or three of 8/3
-    tied = told.get("tie_word_embeddings", config.tie_embeddings)
-    return config.wanted_vocabulary * hidden * (1 if tied else 2) + layers * (4 * hidden**2 + mlp)
+    tied = (config.full_config or {}).get("tie_word_embeddings", config.tie_embeddings)
+    vocabulary = min(config.wanted_vocabulary, MOST)
+    return vocabulary * hidden * (1 if tied else 2) + layers * (4 * hidden**2 + mlp)
+
+
+def _sizes(told: Mapping[str, Any]) -> dict[str, int]:
+    """What of a full config can be a size; the rest is refused at the start of the run, in the words of transformers."""
+    return {name: value for name, value in told.items() if type(value) is int and 0 < value <= MOST}
 
 
 def _moving(base: Version, tune: Tune) -> int | None:

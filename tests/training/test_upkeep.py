@@ -1,5 +1,6 @@
 """The queue's order, limits of all runs, room on the disk, and what ended runs leave behind."""
 
+import json
 import time
 
 import pytest
@@ -153,6 +154,15 @@ def test_a_run_that_would_not_fit_is_refused_and_the_form_says_what_it_needs(adm
     assert "Keep fewer checkpoints" in refused.content.decode()
     assert Run.objects.count() == 1
     make.run(actor=admin, config=small(1), inputs={"dataset": data})
+
+
+@pytest.mark.parametrize("slip", ["wide", None, [64], True, -1, 10**400])
+def test_sizes_that_are_none_do_not_break_the_form_that_tells_the_room(admin, client, slip):
+    told = {"model_type": "llama", "hidden_size": slip, "num_hidden_layers": slip, "intermediate_size": slip}
+    sent = {"method": "pretrain", "inputs.dataset": str(make.dataset().pk)}
+    page = client.get("/runs/new/", sent | {"config.full_config": json.dumps(told | {"vocab_size": slip})})
+    assert page.status_code == 200
+    assert "may need about" in page.content.decode()
 
 
 def test_what_waits_begins_when_it_fits_beside_what_is_at_work(admin, client, monkeypatch):
