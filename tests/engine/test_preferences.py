@@ -1,5 +1,6 @@
 """Losses over weak orders against hand-checkable numbers and a slow twin."""
 
+import copy
 import itertools
 import math
 
@@ -264,6 +265,18 @@ def test_plackett_luce_with_ties_equals_the_slow_twin():
             slow_luce(model.deltas, scores[start : start + order.items].tolist(), order), rel=1e-6
         )
         start += order.items
+
+
+@pytest.mark.parametrize("model", [*MODELS, PlackettLuce(0.7)], ids=lambda model: type(model).__name__)
+def test_a_model_in_half_precision_leaves_the_loss_in_full(model):
+    comparisons = Comparisons.of_orders([WeakOrder.parse("A > B = C > D > E"), WeakOrder.parse("B > A > *", items=4)])
+    scores = 20 + 5 * torch.randn(9, generator=torch.Generator().manual_seed(3))
+    objective = Objective(copy.deepcopy(model).float(), line=1.0, centering=0.1)
+    exact, _count = objective.losses(scores, comparisons)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found, _count = objective.losses(scores, comparisons)
+    assert found.dtype == torch.float32
+    assert torch.equal(found, exact)
 
 
 def test_of_two_outputs_plackett_luce_is_davidson():

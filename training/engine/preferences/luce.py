@@ -63,7 +63,8 @@ class PlackettLuce(nn.Module):
         place = torch.arange(len(scores), device=device) - torch.searchsorted(comparisons.of, comparisons.of)
         rows = scores.new_zeros(comparisons.rankings, items).index_put((comparisons.of, place), scores)
         log_deltas = torch.cat([self.log_deltas.new_zeros(1), self.log_deltas]).to(scores)
-        value = rows @ weights.to(scores).T + log_deltas[size - 1]  # (R, subsets)
+        with torch.autocast(device.type, enabled=False):  # in bf16 the products would be good to two digits
+            value = rows @ weights.to(scores).T + log_deltas[size - 1]  # (R, subsets)
         numbers = torch.arange(1, len(size) + 1, device=device)
         within = (numbers & ~left[:, None]) == 0  # (choices, subsets)
         total = value[number].masked_fill(~within, -torch.inf).logsumexp(1)
