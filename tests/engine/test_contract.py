@@ -92,6 +92,14 @@ def test_a_text_is_no_number_and_a_number_with_a_fraction_is_no_whole_one():
     assert [problem.params["field"] for problem in problems] == ["lr", "batch_size", "tie_embeddings"]
 
 
+def test_settings_of_a_run_from_before_they_were_renamed_are_understood():
+    config, problems = contract.check_config("reward", {"learn_theta": False, "theta_lr": 0.03})
+    assert problems == []
+    assert (config.learn_ties, config.aux_lr) == (False, 0.03)
+    assert {"learn_ties", "aux_lr"} <= set(config.model_dump())
+    assert contract.check_config("reward", {"aux_lr": 0.03, "theta_lr": 0.01})[0] is None
+
+
 def test_settings_that_do_not_fit_together_are_refused(tmp_path, corpus):
     config = {"hidden_size": 30, "heads": 4, "kv_heads": 3, "tune": {"kind": "lora"}}
     folder = runs.write_run(tmp_path / "run", "pretrain", config, {"dataset": corpus})

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import AliasChoices
+
 from models_registry.lm.tuning.config import Tune, TuneAll
 
 from ...config import Input, Method, TrainingSettings, setting
@@ -69,6 +71,7 @@ class Config(TrainingSettings):
         group="goal",
         advanced=True,
         when={"loss": ["rao_kupper", "davidson", "plackett_luce"]},
+        validation_alias=AliasChoices("learn_ties", "learn_theta"),  # as runs say that are older than Davidson's here
     )
     margin: float = setting(
         0.0,
@@ -138,6 +141,7 @@ class Config(TrainingSettings):
         advanced=True,
         gt=0,
         le=1,
+        validation_alias=AliasChoices("aux_lr", "theta_lr"),
     )  # fmt: skip
     share_prompt: bool = setting(
         True,
