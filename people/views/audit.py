@@ -8,7 +8,9 @@ from django.views.decorators.http import require_GET
 
 from .. import actions, queries
 from ..downloads import download
+from ..errors import Refusal, wrong_with
 from ..forms import AuditForm
+from ..models import AuditEntry
 from ..permissions import Right, requires
 from ..searching import row_key
 
@@ -30,8 +32,8 @@ def trail_file(request: HttpRequest) -> HttpResponse:
 
 def about(request: HttpRequest, place: str = "") -> dict:
     """What a page of the trail shows. `place`: the trail of one project."""
-    form, asked = _asked(request, place)
-    found = queries.asked_for(asked)
+    form = AuditForm(request.GET, place=place)
+    found = queries.asked_for(form.asked()) if form.is_valid() else AuditEntry.objects.none()
     part = queries.slice_of(
         found, before=row_key(request.GET.get("before", "")), after=row_key(request.GET.get("after", ""))
     )
@@ -43,12 +45,10 @@ def about(request: HttpRequest, place: str = "") -> dict:
 
 def as_file(request: HttpRequest, place: str = "", of: Model | None = None) -> HttpResponse:
     """All entries asked for, as many as there are: written as they are read. `of`: the project that is the place."""
-    _form, asked = _asked(request, place)
+    form = AuditForm(request.GET, place=place)
+    if not form.is_valid():
+        raise Refusal(wrong_with(form, labels=True))
+    asked = form.asked()
     actions.note_audit_export(actor=request.user, asked=asked, place=of)
     kind = "json" if request.GET.get("as") == "json" else "csv"
     return download(queries.rows(queries.asked_for(asked)), COLUMNS, "audit", kind)
-
-
-def _asked(request: HttpRequest, place: str) -> tuple[AuditForm, queries.Asked]:
-    form = AuditForm(request.GET, place=place)
-    return form, form.asked() if form.is_valid() else queries.Asked(place=place)

@@ -91,6 +91,18 @@ def test_the_verbs_to_choose_from_are_words_and_in_a_project_those_that_occurred
     assert "froze the snapshot …" in names
 
 
+def test_a_date_that_is_none_finds_nothing_and_makes_no_file(client, boss):
+    project = factories.project(actor=boss)
+    for address in ("/people/audit/", f"/projects/{project.slug}/audit/"):
+        page = client.get(address, {"first": "2026-13-01"})
+        assert "From: Enter a valid date." in page.content.decode()
+        assert (page.status_code, page.context["entries"]) == (200, [])
+        file = client.get(page.context["file"], {"first": "2026-13-01"})
+        assert file.status_code == 400
+        assert "From: Enter a valid date." in file.content.decode()
+    assert not AuditEntry.objects.filter(verb__contains="export").exists()
+
+
 def test_turns_at_the_board_are_left_out_until_one_asks(client, boss):
     project, ani = factories.project(actor=boss, tasks=2), factories.user(username="ani")
     factories.submit(ani, factories.claim(ani, project))
