@@ -22,6 +22,7 @@ from people.models import Invitation, Role, User
 
 MOST_PEOPLE = 100  # who rank a task
 LEAST_PRIORITY, GREATEST_PRIORITY = -1000, 1000
+LONGEST_EXPLANATION = 5000  # of a known answer, in characters
 
 
 def default_priorities() -> list[int]:

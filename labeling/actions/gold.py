@@ -8,13 +8,12 @@ from labeling.actions.assigning import chosen_tasks
 from labeling.actions.many import named
 from labeling.actions.queue import give_up_free_slots, know_again, locked, one_transaction, rejoin, settle
 from labeling.constraints import ConstraintError, Constraints
-from labeling.models import GREATEST_PRIORITY, GoldAnswer, Project, Task
+from labeling.models import GREATEST_PRIORITY, LONGEST_EXPLANATION, GoldAnswer, Project, Task
 from people.errors import Refusal
 from people.models import User, audit
 from people.permissions import Right, check
 
 MOST_CHARACTERS = GoldAnswer._meta.get_field("constraints").max_length
-MOST_OF_EXPLANATION = 5000
 
 
 @one_transaction
@@ -36,8 +35,8 @@ def set_gold(*, actor: User, task: Task, kind: str, constraints: str, explanatio
     else:
         if len(str(read)) > MOST_CHARACTERS:
             problems.append(_("This asks for too much; at most %(n)s characters.") % {"n": MOST_CHARACTERS})
-    if len(explanation) > MOST_OF_EXPLANATION:
-        problems.append(_("The explanation is too long; at most %(n)s characters.") % {"n": MOST_OF_EXPLANATION})
+    if len(explanation) > LONGEST_EXPLANATION:
+        problems.append(_("The explanation is too long; at most %(n)s characters.") % {"n": LONGEST_EXPLANATION})
     if problems:
         raise Refusal(problems)
     before, task.kind = task.kind, kind

@@ -15,7 +15,15 @@ from django.utils.translation import gettext as _
 from labeling import questions
 from labeling.constraints import ConstraintError, Constraints
 from labeling.files import BadRow, check_storable, where_json_ends
-from labeling.models import GREATEST_PRIORITY, LEAST_PRIORITY, MOST_PEOPLE, Batch, GoldAnswer, Task
+from labeling.models import (
+    GREATEST_PRIORITY,
+    LEAST_PRIORITY,
+    LONGEST_EXPLANATION,
+    MOST_PEOPLE,
+    Batch,
+    GoldAnswer,
+    Task,
+)
 from labeling.ranking import MAX_ITEMS
 
 T = TypeVar("T")
@@ -88,7 +96,7 @@ def placing_of(row: dict, problems: Problems) -> Placing:
 def known_answer_of(row: dict, items: int, problems: Problems) -> KnownAnswer | None:
     """`kind`, `answer` and `explanation`; an answer without a kind makes a gold task."""
     kind, answer = row.get("kind"), row.get("answer")
-    explanation = problems.attempt(text_in, row, "explanation", otherwise="")
+    explanation = problems.attempt(text_in, row, "explanation", LONGEST_EXPLANATION, otherwise="")
     if kind in (None, "", Task.Kind.NORMAL) and answer is None:
         if explanation:
             problems.found.append(_("there is an “explanation”, but no “answer” to explain."))
@@ -222,24 +230,24 @@ def _whole(row: dict, key: str, least: int, most: int) -> int | None:
     return int(number)
 
 
-def text_in(row: dict, key: str) -> str:
+def text_in(row: dict, key: str, most: int | None = None) -> str:
     given = row.get(key)
     if given is None:
         return ""
     if not isinstance(given, str):
         raise BadRow(_("“%(key)s” must be a text.") % {"key": key})
     check_storable(given, key)
-    return given.strip()
+    text = given.strip()
+    if most is not None and len(text) > most:
+        raise BadRow(_("“%(key)s” has more than %(n)d characters.") % {"key": key, "n": most})
+    return text
 
 
 def _name(row: dict, key: str, most: int) -> str | None:
     given = row.get(key)
     if isinstance(given, int) and not isinstance(given, bool):  # batch 3
         given = str(given)
-    name = text_in({key: given}, key)
-    if len(name) > most:
-        raise BadRow(_("“%(key)s” has more than %(n)d characters.") % {"key": key, "n": most})
-    return name or None
+    return text_in({key: given}, key, most) or None
 
 
 def _yes_or_no(row: dict, key: str) -> bool | None:

@@ -132,6 +132,7 @@ def test_all_that_is_wrong_with_a_row_is_told_by_its_columns_and_nothing_is_impo
         {"prompt": "Alone", "priority": 1},
         {**TWO, "ranking": "A > B", "comment": 5, "seconds": -1},
         {"prompt": " ", "completions": ["one"], "score": float("nan")},
+        {**TWO, "answer": "A > B", "explanation": "x" * 5001},
     ]
     path = jsonl(rows)
     found = look(project, path)
@@ -146,6 +147,7 @@ def test_all_that_is_wrong_with_a_row_is_told_by_its_columns_and_nothing_is_impo
         8: ["this row has no completions"],
         9: ["“comment” must be a text", "“seconds” must be 0 or more"],
         10: ["“prompt” is empty", "a task needs 2 to 9", "“score” must be a number"],
+        11: ["“explanation” has more than 5000 characters"],
     }  # fmt: skip
     reasons = {problem.line: problem.reason for problem in found.problems}
     assert reasons.keys() == wanted.keys()
