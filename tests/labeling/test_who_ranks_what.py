@@ -372,6 +372,7 @@ def test_scores_by_command_from_the_tasks_it_wrote(admin, jsonl):
     call_command("scores", project.slug, stdout=written)
     rows = [json.loads(line) for line in written.getvalue().splitlines()]
     assert [row["task"] for row in rows] == ids(project)
+    assert AuditEntry.objects.get(verb="project.export_tasks").actor == admin
     file = jsonl([{"task": row["task"], "score": len(rows) - place} for place, row in enumerate(rows[::-1])])
     call_command("scores", project.slug, str(file), stdout=StringIO())
     assert list(project.tasks.order_by("position").values_list("pk", flat=True)) == ids(project)[::-1]

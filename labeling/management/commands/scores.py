@@ -6,8 +6,9 @@ from django.core.management.base import BaseCommand, CommandError
 
 from labeling import actions
 from labeling.actions.many import Changed
+from labeling.export import export_to_score
 from labeling.management.projects import project_called
-from labeling.scores import read_scores, tasks_to_score
+from labeling.scores import read_scores
 from people.acting import acting
 from people.errors import Refusal
 
@@ -47,7 +48,7 @@ class Command(BaseCommand):
                 scored = actions.set_scores(actor=acting(actor), project=found, scores=scores, seed=seed)
                 self._say(scored, "have a score; the queue stands in its order")
             else:
-                for line in tasks_to_score(found):
+                for line in export_to_score(actor=acting(actor), project=found):
                     self.stdout.write(line, ending="")
         except Refusal as refusal:
             raise CommandError("\n".join(map(str, refusal.problems))) from None
