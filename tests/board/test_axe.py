@@ -173,7 +173,9 @@ def test_pages_say_their_language_and_outputs_say_none(admin):
             page = client.get(address, follow=True).content.decode()
             assert re.search(r"<html[^>]*>", page)[0].count(f'lang="{language}"') == 1, address
     board = client.get(f"/rank/{project.slug}/").content.decode()
-    assert all('lang=""' in text for text in re.findall(r'<div class="reading[^>]*>', board))
+    readings = re.findall(r'<div class="reading[^>]*>', board)
+    assert len(readings) == 1 + 4  # the prompt and its outputs
+    assert all('lang=""' in text for text in readings)
 
 
 def test_questions_practice_warnings_pauses_and_history(open_page, admin):
