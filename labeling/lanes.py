@@ -23,6 +23,10 @@ def owner_of(lane: str) -> str:
     return lane.removesuffix(SENSITIVE)
 
 
+def is_sensitive(lane: str) -> bool:
+    return lane.endswith(SENSITIVE)
+
+
 def whose(owner: str) -> User | Group | None:
     """The person or group of a lane without its mark; None for everybody's, or if they are gone."""
     kind, pk = owner[:1], owner[1:]

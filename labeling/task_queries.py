@@ -175,22 +175,32 @@ class Stranded:
 
 def stranded(project: Project) -> list[Stranded]:
     """Nothing is looked up where all tasks are everybody's."""
+    owned = [lane for lane in project.lanes if lanes.owner_of(lane)]
+    if not owned:
+        return []
+    people = who_takes_part(project)
+    there = _owners_among(people, owned)
+    declining = project.desks.filter(annotator=OuterRef("pk"), takes_sensitive=False)
+    willing = _owners_among(people.exclude(Exists(declining)), [lane for lane in owned if lanes.is_sensitive(lane)])
     found: dict[tuple[str, bool], int] = {}
-    for lane in project.lanes:
+    for lane in owned:
         owner = lanes.owner_of(lane)
-        if not owner:
-            continue
-        takers = who_takes_part(project).filter(**{"pk" if owner[0] == "u" else "groups": owner[1:]})
-        declined = False
-        if lane != owner:
-            willing = takers.exclude(Exists(project.desks.filter(annotator=OuterRef("pk"), takes_sensitive=False)))
-            declined = takers.exists() and not willing.exists()
-        if declined or not takers.exists():
+        declined = owner in there and lanes.is_sensitive(lane) and owner not in willing
+        if declined or owner not in there:
             waiting = project.tasks.filter(lane=lane, state__in=[Task.State.OPEN, Task.State.HELD], free_slots__gt=0)
             found[owner, declined] = found.get((owner, declined), 0) + waiting.count()
     return [
         Stranded(owner, name_of_owner(owner), count, declined) for (owner, declined), count in found.items() if count
     ]
+
+
+def _owners_among(people: QuerySet[User], owned: Iterable[str]) -> set[str]:
+    """Those owners of lanes who are among the people, or whose group has one of them: in two questions, however many lanes there are."""
+    owners = {lanes.owner_of(lane) for lane in owned}
+    keys = {kind: [owner[1:] for owner in owners if owner[0] == kind] for kind in "ug"}
+    persons = people.order_by().filter(pk__in=keys["u"]).values_list("pk", flat=True)
+    groups = people.order_by().filter(groups__in=keys["g"]).values_list("groups", flat=True).distinct()
+    return {f"u{pk}" for pk in persons} | {f"g{pk}" for pk in groups}
 
 
 # One task

@@ -2,6 +2,8 @@
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from labeling import actions
@@ -92,3 +94,18 @@ def test_people_who_leave_leave_nothing_behind_and_who_left_by_another_way_is_to
     assert stranded(project) == []
     Membership.objects.filter(user=ben).delete()
     assert [(each.owner, each.tasks) for each in stranded(project)] == [(f"u{ben.pk}", 2)]
+
+
+def test_with_many_people_it_asks_no_more_than_with_few(project, admin):
+    asked = []
+    for number, pk in enumerate(ids(project)):
+        person = factories.user()
+        actions.add_members(actor=admin, project=project, users=[person])
+        actions.assign_tasks(actor=admin, project=project, tasks=[pk], to=person)
+        actions.set_sensitive(actor=admin, project=project, tasks=[pk], sensitive=bool(number % 2))
+        project.refresh_from_db()
+        with CaptureQueriesContext(connection) as captured:
+            assert stranded(project) == []
+        asked.append(len(captured))
+    assert len(project.lanes) == 1 + len(ids(project))
+    assert asked[1] == asked[-1] <= 4
