@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.models import Group
-from django.db.models import F, QuerySet, Value
-from django.db.models.functions import Greatest
+from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db.models.functions import Concat, Greatest, Length, Substr
 from django.utils.translation import gettext as _
 
 from jobs.actions import enqueue
@@ -69,12 +69,10 @@ def _assign(project: Project, tasks: list[int], owner: str) -> None:
 
 
 def _sensitive(project: Project, tasks: list[int], sensitive: bool) -> None:
-    by_owner: dict[str, list[int]] = {}
-    lane_of_task = dict(project.tasks.filter(pk__in=tasks).values_list("pk", "lane"))
-    for pk in tasks:
-        by_owner.setdefault(lanes.owner_of(lane_of_task[pk]), []).append(pk)
-    for owner, part in by_owner.items():
-        rejoin(project, part, lane=owner + lanes.SENSITIVE if sensitive else owner, sensitive=sensitive)
+    ends = Q(lane__endswith=lanes.SENSITIVE)
+    owner = Case(When(ends, then=Substr("lane", 1, Length("lane") - len(lanes.SENSITIVE))), default=F("lane"))
+    lane = Concat(owner, Value(lanes.SENSITIVE)) if sensitive else owner
+    rejoin(project, tasks, lane=lane, sensitive=sensitive)
 
 
 def _batch(project: Project, tasks: list[int], batch: int | None) -> None:
@@ -82,10 +80,9 @@ def _batch(project: Project, tasks: list[int], batch: int | None) -> None:
 
 
 def _move(project: Project, tasks: list[int], to: User | Group | None) -> None:
-    sensitive = set(project.tasks.filter(pk__in=tasks, sensitive=True).values_list("pk", flat=True))
-    for is_sensitive in (False, True):
-        if part := [pk for pk in tasks if (pk in sensitive) == is_sensitive]:
-            rejoin(project, part, lane=lanes.lane_of(to, sensitive=is_sensitive))
+    # Not looked up before: somebody may be marking the very tasks.
+    marked, plain = (Value(lanes.lane_of(to, sensitive=sensitive)) for sensitive in (True, False))
+    rejoin(project, tasks, lane=Case(When(sensitive=True, then=marked), default=plain))
 
 
 CHANGES: dict[str, Callable[..., None]] = {

@@ -210,6 +210,25 @@ def test_sensitive_tasks_stand_in_one_queue_with_the_others(ben, admin):
     assert rank_all(ben, project) == ids(project)
 
 
+def test_tasks_keep_their_order_when_they_are_given_away_sensitive_or_not(ana, ben, admin):
+    project = factories.project(actor=admin)
+    add_tasks(
+        project, [factories.task(n, place=Place(lane="!" if n % 2 else "", sensitive=bool(n % 2))) for n in range(6)]
+    )
+    every = ids(project)
+    standing = list(project.tasks.order_by("position").values_list("pk", flat=True))
+    for to, lanes in ((ana, {f"u{ana.pk}", f"u{ana.pk}!"}), (ben, {f"u{ben.pk}", f"u{ben.pk}!"}), (None, {"", "!"})):
+        actions.assign_tasks(actor=admin, project=project, tasks=every, to=to)
+        assert list(project.tasks.order_by("position").values_list("pk", flat=True)) == standing
+        assert set(project.tasks.values_list("lane", "sensitive")) == {(lane, lane.endswith("!")) for lane in lanes}
+    actions.assign_tasks(actor=admin, project=project, tasks=every[:3], to=ana)
+    for sensitive in (True, False):
+        actions.set_sensitive(actor=admin, project=project, tasks=every, sensitive=sensitive)
+        mark = "!" * sensitive
+        assert set(project.tasks.values_list("lane", flat=True)) == {mark, f"u{ana.pk}{mark}"}
+    check_slots(project)
+
+
 def test_before_the_warning_is_answered_nobody_gets_a_sensitive_task(ana, admin):
     project = factories.project(tasks=2, content_warning="Insults.")
     sensitive, other = ids(project)
