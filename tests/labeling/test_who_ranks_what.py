@@ -301,8 +301,9 @@ def test_a_batch_has_a_name_of_its_own(admin, ana):
         with pytest.raises(Refusal, match=said):
             actions.create_batch(actor=admin, project=project, name=name)
     assert actions.rename_batch(actor=admin, batch=batch, name="Round one").name == "Round one"
+    elsewhere = factories.project(tasks=1)
     with pytest.raises(Refusal, match="another project"):
-        actions.put_in_batch(actor=admin, project=factories.project(tasks=1), tasks=[1], batch=batch)
+        actions.put_in_batch(actor=admin, project=elsewhere, tasks=ids(elsewhere), batch=batch)
     for verb in (actions.pause_batch, actions.resume_batch):
         with pytest.raises(Refusal):
             verb(actor=ana, batch=batch)
