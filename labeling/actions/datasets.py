@@ -134,7 +134,7 @@ def _register(
         for step in steps(held):
             links = [through(dataset_id=dataset.pk, ranking_id=ranking) for ranking in step]
             through.objects.bulk_create(links, ignore_conflicts=True)
-        dataset.adjudications.add(*decided)
+    dataset.adjudications.add(*decided)  # those that miss
     return dataset, new
 
 

@@ -12,6 +12,7 @@ from labeling.datasets import snapshot
 from labeling.datasets.consensus import consensus_rows
 from labeling.datasets.store import rows_of
 from labeling.models import Assignment, Comment, Project, Ranking, Task
+from labeling.project_queries import lacks
 from labeling.quality import Quality
 from labeling.review_queries import Wanted
 from people.errors import Refusal
@@ -340,6 +341,20 @@ def test_a_snapshot_holds_decisions_instead_of_rankings_beside_them_or_not_at_al
     assert left_out == [0, 2, 0]
     with pytest.raises(ValueError):
         snapshot.Options(adjudicated="perhaps")
+
+
+@pytest.mark.parametrize("adjudicated", ["instead", "beside"])
+def test_a_snapshot_whose_decisions_were_not_written_to_the_end_becomes_whole(admin, project, adjudicated):
+    for task in project.tasks.all():
+        actions.adjudicate(actor=admin, task=task, notation="B > A > C")
+    options = snapshot.Options(adjudicated=adjudicated)
+    dataset, _new = actions.freeze_snapshot(actor=admin, project=project, options=options)
+    assert not lacks(dataset, project)
+    dataset.adjudications.clear()  # as if the server had died behind the rankings
+    assert lacks(dataset, project)
+    assert actions.freeze_snapshot(actor=admin, project=project, options=options) == (dataset, False)
+    assert not lacks(dataset, project)
+    assert dataset.adjudications.count() == project.tasks.count()
 
 
 def test_decisions_are_promised_and_frozen_by_the_page(page, project, worst, admin, said):
