@@ -13,7 +13,7 @@ from labeling.quality_charts import intervals
 
 from .failures import said
 
-WIDTH, HEIGHT = 300, 190
+WIDTH, HEIGHT = 320, 170  # as wide as the pictures with names at the left
 
 
 @dataclass(frozen=True)
