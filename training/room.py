@@ -59,6 +59,17 @@ def has_room_for(run: Run) -> bool:
     return wanted <= disk.free()
 
 
+def is_stuck() -> bool:
+    """Whether the queue stays as it is: nothing is at work that could leave room, and what is first in it does not fit."""
+    if Run.objects.filter(state__in=[Run.State.RUNNING, Run.State.STOPPING]).exists():
+        return False
+    first = Run.objects.filter(state=Run.State.QUEUED).order_by("queue_order", "created_at").first()
+    if first is None or has_room_for(first):
+        return False
+    disk.used(now=True)  # what ended a moment ago may have left some
+    return not has_room_for(first)
+
+
 def from_nothing(config: Any) -> int:
     """Parameters of the model that pretraining would make; 0 where it does not say."""
     if not hasattr(config, "shape"):

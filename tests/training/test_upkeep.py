@@ -180,6 +180,30 @@ def test_what_waits_begins_when_it_fits_beside_what_is_at_work(admin, client, mo
     assert begun == [first, second]
 
 
+def test_who_waits_for_a_run_waits_for_room_while_something_is_at_work(admin, monkeypatch, tmp_path):
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps(small()))
+    first, dataset = make.run(actor=admin, config=small()), make.dataset()
+    Run.objects.filter(pk=first.pk).update(state=Run.State.RUNNING)
+    actions.change_limits(actor=admin, at_a_time=2, disk_gb=1.5 * room.of_run(first) / 10**9)
+    steps = []
+
+    def step(_self) -> None:
+        """In the second one the first run ends, in the third one nothing fits any more."""
+        steps.append(Run.objects.filter(state=Run.State.QUEUED).count())
+        if len(steps) == 2:
+            actions.change_limits(actor=admin, at_a_time=2, disk_gb=0.00001)
+            Run.objects.filter(pk=first.pk).update(state=Run.State.COMPLETE)
+
+    monkeypatch.setattr(Supervisor, "step", step)
+    monkeypatch.setattr(Supervisor, "take_up", lambda self: None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    with pytest.raises(CommandError, match="not enough room for this run; it waits"):
+        call_command("train", "pretrain", "--dataset", dataset.name, "--config", str(config), "--wait")
+    assert steps == [1, 1]
+    assert not room.has_room_for(Run.objects.get(state=Run.State.QUEUED))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("keep", [1, 3])
 def test_what_a_run_takes_is_what_was_told(admin, keep):

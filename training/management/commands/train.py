@@ -146,7 +146,7 @@ class Command(BaseCommand):
         shown = ""
         try:
             while run.is_active:
-                if run.state == Run.State.QUEUED and not room.has_room_for(run):
+                if run.state == Run.State.QUEUED and room.is_stuck():
                     raise CommandError(
                         "There is not enough room for this run; it waits in the queue until some is free."
                     )
