@@ -12,6 +12,8 @@ from django.utils.formats import get_format, localize
 from django.utils.translation import gettext as _
 from pydantic import BaseModel
 
+from people import texts
+
 from . import machine
 
 Kind = Literal["integer", "number", "boolean", "choice", "text", "list", "json", "group", "union"]
@@ -254,14 +256,20 @@ def convert(each: Field, text: Any) -> Any:
         if each.kind == "boolean":
             return {"true": True, "false": False}.get(text, text)
         if each.kind == "json":
-            return json.loads(text)
-    except ValueError:
+            value = json.loads(text, parse_constant=_no_number)
+            return value if texts.is_storable(value) else text
+    except (ValueError, RecursionError):
         return text
     if each.kind == "choice":
         return next((choice for choice in each.choices if str(choice) == text), text)
     if each.kind == "list":
         return [line for line in text.split("\n") if line]
     return text
+
+
+def _no_number(name: str) -> None:
+    """NaN and the infinities are no JSON, though Python reads them."""
+    raise ValueError(name)
 
 
 def _with_point(text: str) -> str:

@@ -171,3 +171,15 @@ def test_rows_are_offered_as_a_table_and_what_depends_on_a_choice_names_it(admin
     assert by_path["labels"].columns == [("", "Label"), ("", "Its words")]
     page = client.get("/runs/new/", {"method": "prompt_tuning"}).content.decode()
     assert 'data-when="{&quot;config.tune.init&quot;: [&quot;text&quot;]}"' in page
+
+
+@pytest.mark.parametrize(
+    "written", ["NaN", "-Infinity", '"\\ud83d"', '"\\u0000"', "[" * 5000 + "]" * 5000, "[" * 5000], ids=range(6)
+)
+def test_what_python_reads_as_json_and_no_database_holds_is_refused(admin, client, written):
+    config = f'{{"model_type": "llama", "hidden_size": {written}}}'
+    sent = {"method": "pretrain", "inputs.dataset": str(make.dataset().pk), "config.full_config": config}
+    answer = client.post("/runs/new/", sent)
+    assert answer.status_code == 400
+    assert list(answer.context["form"].by_field) == ["config.full_config"]
+    assert not Run.objects.exists()
