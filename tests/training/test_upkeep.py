@@ -156,7 +156,9 @@ def test_a_run_that_would_not_fit_is_refused_and_the_form_says_what_it_needs(adm
     make.run(actor=admin, config=small(1), inputs={"dataset": data})
 
 
-@pytest.mark.parametrize("slip", ["wide", None, [64], True, -1, 10**400])
+@pytest.mark.parametrize(
+    "slip", ["wide", None, [64], True, -1, 10**400], ids=["text", "none", "list", "truth", "negative", "huge"]
+)
 def test_sizes_that_are_none_do_not_break_the_form_that_tells_the_room(admin, client, slip):
     told = {"model_type": "llama", "hidden_size": slip, "num_hidden_layers": slip, "intermediate_size": slip}
     sent = {"method": "pretrain", "inputs.dataset": str(make.dataset().pk)}
