@@ -96,7 +96,10 @@ def put_in_steps(
     scores: Mapping[int, float | None] = NO_SCORES,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Write scores, then the places. Begun anew it comes to the same, so nothing has to be remembered in between."""
+    """Write scores, then the places. Begun anew it comes to the same, so nothing has to be remembered in between.
+
+    Whoever wants the other order while places are written has the last word: what is left of this one is not.
+    """
     done, total = 0, len(scores) + _waiting(project).count()
     for some in steps(scores):
         progress(done, total)
@@ -117,7 +120,8 @@ def put_in_steps(
         )
     for part in steps(order):
         progress(done, total)
-        _write_places(project=project, order=part)
+        if not _write_places(project=project, order=part, by_score=seed is not None):
+            break
         done += len(part)
 
 
@@ -151,8 +155,11 @@ def _waiting(project: Project) -> QuerySet[Task]:
 
 
 @one_transaction
-def _write_places(*, project: Project, order: Sequence[tuple[int, str]]) -> None:
-    start = queue_places(project.pk, len(order))
+def _write_places(*, project: Project, order: Sequence[tuple[int, str]], by_score: bool) -> bool:
+    """False, and nothing is written, where the queue is to go in the other order by now."""
+    start = queue_places(project.pk, len(order))  # from here on nobody else changes the project
+    if not Project.objects.filter(pk=project.pk, active_order=by_score).exists():
+        return False
     places = {pk: (position, chosen) for position, (pk, chosen) in enumerate(order, start)}
     for chunk in chunks(places):
         sql.execute(
@@ -164,6 +171,7 @@ def _write_places(*, project: Project, order: Sequence[tuple[int, str]]) -> None
             f" WHERE {statements.TASK}.id = v.column1 AND {statements.TASK}.position IS NOT NULL",
             [value for pk in chunk for value in (pk, *places[pk])],
         )
+    return True
 
 
 @one_transaction

@@ -15,6 +15,7 @@ from jobs.tasks import Lost, Progress
 from jobs.worker import run_all_waiting
 from labeling import actions, uploads
 from labeling.actions import many, queue
+from labeling.actions.ordering import put_in_steps
 from labeling.importing.load import import_prompts
 from labeling.models import Project, Task
 from labeling.project_queries import lacks
@@ -264,3 +265,27 @@ def test_a_snapshot_that_was_not_registered_to_its_end_becomes_whole_when_it_is_
     again, new = actions.freeze_snapshot(actor=admin, project=project)
     assert (again, new, dataset.rankings.count(), lacks(dataset, project)) == (dataset, False, TASKS, False)
     assert len(written("dataset.freeze")) == 1
+
+
+@pytest.mark.parametrize("first", ["score", "arrival"])
+def test_of_two_orders_that_are_written_at_once_the_one_wanted_last_holds(admin, project, first):
+    """Two workers, or a worker and an import that has come to its end."""
+    tasks = ids(project)
+    for pk in tasks:
+        project.tasks.filter(pk=pk).update(score=pk)
+    Project.objects.filter(pk=project.pk).update(random_percent=0)
+    seeds = {"score": 1, "arrival": None}
+    other = next(name for name in seeds if name != first)
+    told = []
+
+    def meanwhile(done: int, _total: int) -> None:
+        told.append(done)
+        if len(told) == 2:
+            put_in_steps(Project.objects.get(pk=project.pk), seeds[other])
+
+    put_in_steps(Project.objects.get(pk=project.pk), seeds[first], progress=meanwhile)
+    project.refresh_from_db()
+    assert project.active_order == (other == "score")
+    standing = list(project.tasks.order_by("position").values_list("pk", flat=True))
+    assert standing == (tasks[::-1] if other == "score" else tasks)
+    check_slots(project)
