@@ -339,7 +339,7 @@ def test_methods_are_trained_judged_and_compared_on_a_real_model():
         "--json",
     )
     rows = {method["label"]: method for method in json.loads(out)["methods"]}
-    prompting, full = rows["Prompting, 8 examples"], rows["All weights"]
+    prompting, full = rows["Prompting, 2 examples"], rows["All weights"]
     assert full["figures"]["accuracy"]["value"] > 0.9
     assert full["figures"]["accuracy"]["n"] == 40
     assert (prompting["trained_parameters"], prompting["kind"]) == (0, "hard_prompt")
