@@ -10,7 +10,8 @@ from models_registry.lm.judge import fastest_way, judge, pieces, trace
 from models_registry.lm.packed import Group
 from models_registry.lm.score import rewards
 from models_registry.lm.text import encode_completions, encode_prompt
-from models_registry.lm.tuning.apply import save
+from models_registry.lm.tuning.apply import apply, save, trained_parameters
+from models_registry.lm.tuning.config import TuneLora, TunePrefix, TuneSoftPrompt
 
 from . import tiny
 
@@ -45,6 +46,21 @@ def test_scores_are_those_of_each_text_alone_whatever_is_cut(reward):
     assert [one.value for one in found] == pytest.approx(rewards(reward, PAIRS), abs=1e-4)
     assert [one.cut for one in found] == [False, False, False, False, True, True, False, False]
     assert fastest_way(reward, [Group([1], [[2], [3]])]) == "flat"
+
+
+@pytest.mark.parametrize("tune", [TuneLora(rank=2), TunePrefix(length=4), TuneSoftPrompt(length=4, init="random")])
+def test_adapters_and_virtual_tokens_count(folders, tmp_path, tune):
+    """Their links lie in one loaded model; each chain is tried out by itself."""
+    loaded = load([folders["llama"]])
+    into_reward(loaded, seed=3)
+    apply(loaded, tune)
+    with torch.no_grad():
+        for parameter in trained_parameters(loaded).values():
+            parameter.normal_(std=0.3)
+    save(loaded, tmp_path)
+    chain = load([folders["llama"], tmp_path])
+    assert [one.value for one in in_order(judge(chain, ROWS))] == pytest.approx(rewards(chain, PAIRS), abs=1e-4)
+    assert [one.value for one in in_order(trace(chain, ROWS))] == pytest.approx(rewards(chain, PAIRS), abs=1e-4)
 
 
 def test_many_small_batches_say_the_same(reward, monkeypatch):
