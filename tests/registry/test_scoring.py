@@ -15,8 +15,12 @@ from rest_framework.test import APIClient
 
 from jobs.models import Job
 from jobs.worker import run_all_waiting
-from labeling import actions, scoring
+from labeling import actions, sampling, scoring
+from labeling.actions.tasks import NewTask, add_tasks
+from labeling.models import Completion, Prompt
+from labeling.sampling import Plan
 from labeling.scoring import uncertainty
+from labeling.writers import Written
 from models_registry import serving_client
 from people.errors import Refusal
 from people.models import AuditEntry
@@ -273,6 +277,49 @@ def test_a_job_says_when_no_model_server_runs(admin, reward, settings):
     run_all_waiting()
     assert "The model server is not running" in Job.objects.get().error
     assert project.tasks.get().score is None
+
+
+# The best of several outputs
+
+
+@pytest.mark.slow
+def test_of_so_many_outputs_the_one_with_the_highest_score_is_kept(server, reward):
+    texts = ["one", "two", "three", "four", "five", "six"]
+    scores = scores_of(reward, "Say", texts)
+    written = {5: [Written(text, "eos") for text in texts]}
+    kept = sampling.best_of(reward, {5: Prompt(content="Say")}, written, 3)[5]
+    best = [max(range(begin, begin + 3), key=scores.__getitem__) for begin in (0, 3)]
+    assert [one.text for one in kept] == [texts[place] for place in best]
+    assert [one.score for one in kept] == pytest.approx([scores[place] for place in best], abs=1e-4)
+
+
+@pytest.mark.slow
+def test_a_sampling_keeps_the_best_and_says_so(page, admin, server, reward, tiny):
+    project = factories.project(actor=admin)
+    add_tasks(project, [NewTask(f"Once there was a {animal}") for animal in ("cat", "dog", "cow")])
+    settings = {
+        "versions": [tiny.pk], "outputs": 2, "temperature": 1, "top_p": 1, "max_tokens": 8, "seed": 1,
+        "best_of": 4, "judge": reward.pk,
+    }  # fmt: skip
+    where = reverse("project-sample", args=[project.slug])
+    assert b"choose both" in page.post(where, settings | {"best_of": 1}).content
+    assert b"choose both" in page.post(where, settings | {"judge": ""}).content
+    page.post(where, settings)
+    run_all_waiting()
+    assert Job.objects.get().state == "done", Job.objects.get().error
+    best = list(Completion.objects.select_related("prompt"))
+    assert len(best) == 6
+    for one in best:
+        assert (one.sampling["best_of"], one.sampling["judge"]) == (4, "scorer:v1")
+        assert [one.sampling["score"]] == pytest.approx(scores_of(reward, one.prompt.content, [one.text]), abs=1e-3)
+    task = project.tasks.first()
+    assert "best of 4 by scorer:v1" in page.get(reverse("project-task", args=[project.slug, task.pk])).content.decode()
+
+    sampling.sample(project, Plan((tiny.pk,), outputs=2, max_tokens=8, seed=1), lambda *_at: None)
+    usual = Completion.objects.exclude(pk__in=[one.pk for one in best])
+    scores = [scores_of(reward, one.prompt.content, [one.text])[0] for one in usual]
+    assert len(scores) == 6
+    assert sum(one.sampling["score"] for one in best) > sum(scores)
 
 
 # In a browser
