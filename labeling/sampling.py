@@ -19,8 +19,8 @@ from labeling.actions.tasks import Place, make_tasks
 from labeling.identity import digest_of
 from labeling.models import Completion, Project, Prompt
 from labeling.ranking import MAX_ITEMS
+from labeling.scoring import judged
 from labeling.writers import Written, writer_of
-from models_registry import serving_client
 from models_registry.models import Head, Version
 from models_registry.queries import scorers
 from people.errors import Refusal
@@ -275,10 +275,9 @@ def best_of(
     judge: Version, prompts: Mapping[int, Prompt], written: Mapping[int, Sequence[Written]], tries: int
 ) -> dict[int, list[Written]]:
     """Of each `tries` outputs in a row, the one with the highest score, the first of several; with its score."""
-    asked = list(written)
-    judgement = serving_client.judge(judge, [(prompts[pk].content, [one.text for one in written[pk]]) for pk in asked])
+    told = judged(judge, ((prompts[pk].content, [one.text for one in mine]) for pk, mine in written.items()))
     kept = {}
-    for pk, said in zip(asked, judgement.rows, strict=True):
+    for pk, (said, _std) in zip(written, told, strict=True):
         scored = [replace(one, score=each.score) for one, each in zip(written[pk], said, strict=True)]
         kept[pk] = [
             max(scored[begin : begin + tries], key=lambda one: one.score) for begin in range(0, len(scored), tries)

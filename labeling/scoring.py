@@ -4,7 +4,6 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
 from django.http import StreamingHttpResponse
@@ -17,11 +16,11 @@ from labeling.models import Project
 from labeling.uploads import Upload
 from models_registry import serving_client
 from models_registry.models import Version
-from models_registry.serving_client import MOST_TEXTS, Judged, Judgement
+from models_registry.serving_client import MOST_TEXTS, Judged
 from people.downloads import download
 from people.errors import Refusal
 
-AT_ONCE = 32  # rows of a request: the model server lets others in between
+TEXTS_AT_ONCE = 128  # of a request, or one row: what is done is seen, and others are let in between
 Progress = Callable[[int, int], None]
 Row = tuple[str | list, Sequence[str]]  # a prompt and its completions
 
@@ -82,12 +81,12 @@ def score_file(version: Version, path: Path, name: str | None, progress: Progres
     """The rows of a file with “score” (and “cut”) beside a “completion”, score_1 … beside completion_1 …, else “scores”."""
     found = read(path, name)
     told: list[list[Judged]] = []
-    for judgement in _judged(version, [row for _given, row in found]):
-        told += judgement.rows
+    for said, _std in judged(version, [row for _given, row in found]):
+        told.append(said)
         progress(len(told), len(found))
-    judged = [each for row in told for each in row]
+    outputs = [each for row in told for each in row]
     scored = [row | _columns(row, said) for (row, _row), said in zip(found, told, strict=True)]
-    return Result(scored, len(judged), sum(each.cut for each in judged))
+    return Result(scored, len(outputs), sum(each.cut for each in outputs))
 
 
 def _columns(row: dict, said: Sequence[Judged]) -> dict:
@@ -127,13 +126,16 @@ def uncertainties(version: Version, project: Project, progress: Progress) -> dic
     """How uncertain a reward model is about each task that waits: see `uncertainty`."""
     waiting = project.tasks.filter(position__isnull=False).select_related("prompt").order_by("pk")
     total = waiting.count()
+    asked: list[int] = []
     found: dict[int, float] = {}
-    tasks = waiting.prefetch_related("items__completion").iterator(chunk_size=500)
-    while some := list(islice(tasks, AT_ONCE)):
-        asked = [(task.prompt.content, [item.completion.text for item in task.items.all()]) for task in some]
-        judgement = serving_client.judge(version, asked)
-        for task, said in zip(some, judgement.rows, strict=True):
-            found[task.pk] = uncertainty([each.score for each in said], judgement.std)
+
+    def tasks() -> Iterator[Row]:
+        for task in waiting.prefetch_related("items__completion").iterator(chunk_size=500):
+            asked.append(task.pk)
+            yield task.prompt.content, [item.completion.text for item in task.items.all()]
+
+    for said, std in judged(version, tasks()):
+        found[asked[len(found)]] = uncertainty([each.score for each in said], std)
         progress(len(found), max(total, len(found)))
     return found
 
@@ -149,7 +151,18 @@ def uncertainty(scores: Sequence[float], std: float) -> float:
     return 2 * odds / (1 + odds)
 
 
-def _judged(version: Version, asked: Iterable[Row]) -> Iterator[Judgement]:
-    remaining = iter(asked)
-    while some := list(islice(remaining, AT_ONCE)):
-        yield serving_client.judge(version, some)
+def judged(version: Version, asked: Iterable[Row]) -> Iterator[tuple[list[Judged], float]]:
+    """Of each row, in its order, what the model says of its completions, and the `std` of its scale (serving_client.Judgement)."""
+    some: list[Row] = []
+    for row in asked:
+        if some and sum(len(texts) for _prompt, texts in [*some, row]) > TEXTS_AT_ONCE:
+            yield from _answers(version, some)
+            some = []
+        some.append(row)
+    if some:
+        yield from _answers(version, some)
+
+
+def _answers(version: Version, some: Sequence[Row]) -> Iterator[tuple[list[Judged], float]]:
+    judgement = serving_client.judge(version, some)
+    return ((row, judgement.std) for row in judgement.rows)
