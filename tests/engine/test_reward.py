@@ -1,5 +1,6 @@
 """Reward models from rankings: they learn, they say how well, they refuse what they cannot learn from, and they resume exactly."""
 
+import itertools
 import json
 import signal
 from pathlib import Path
@@ -12,8 +13,10 @@ from labeling.ranking import WeakOrder
 from models_registry.lm import inspect
 from models_registry.lm.chain import load
 from models_registry.lm.heads import read_scale
+from models_registry.lm.packed import Group
 from models_registry.lm.score import rewards
 from training.engine.methods import config_of
+from training.engine.methods.reward import rankings as rankings_of_run
 
 from . import rankings, runs
 
@@ -239,6 +242,33 @@ def test_a_prompt_in_both_splits_is_not_trained_on_and_rankings_that_say_nothing
     assert runs.go(folder) == 0
     assert {"prompt-in-both", "silent-rankings"} <= set(notes(folder))
     assert metrics(folder)["train_rankings"] == 46
+
+
+def test_a_share_of_the_prompts_is_part_of_every_larger_one():
+    ranked = [ranking_of(f"prompt {number // 2}") for number in range(80)]  # two people rank each
+    shares = [rankings_of_run.some_prompts(ranked, share) for share in (0.001, 0.25, 0.5, 1.0)]
+    assert [len(share) for share in shares] == [2, 20, 40, 80]
+    for fewer, more in itertools.pairwise(shares):
+        assert {id(ranking) for ranking in fewer} <= {id(ranking) for ranking in more}
+    assert shares[-1] == ranked
+    backwards = rankings_of_run.some_prompts(ranked[::-1], 0.25)
+    assert {ranking.prompt for ranking in backwards} == {ranking.prompt for ranking in shares[1]}
+    # Not simply the first ones: a file may be in an order that means something.
+    assert {ranking.prompt for ranking in shares[1]} != {f"prompt {number}" for number in range(10)}
+
+
+def ranking_of(prompt: str) -> rankings_of_run.Ranking:
+    order = WeakOrder.parse("A > B")
+    return rankings_of_run.Ranking(Group([1], [[2], [3]]), order, 1.0, (1, 1), None, prompt, prompt, order, (0, 1))
+
+
+def test_a_run_on_a_share_of_the_prompts_says_how_many_and_is_judged_on_all_that_is_held_out(
+    tmp_path, pretrained, snapshot
+):
+    folder = reward_run(tmp_path / "run", [pretrained / "output"], snapshot, train_share=0.25, epochs=1)
+    assert runs.go(folder) == 0
+    assert (metrics(folder)["train_rankings"], metrics(folder)["heldout_rankings"]) == (12, 12)
+    assert "share-of-prompts" in notes(folder)
 
 
 def test_the_config_bounds_hold():

@@ -150,6 +150,16 @@ class Config(TrainingSettings):
         group="goal",
         advanced=True,
     )  # fmt: skip
+    train_share: float = setting(
+        1.0,
+        _("Share of the prompts"),
+        _("Train on so many of the training prompts: runs on an eighth, a quarter, a half and all of them show whether more rankings would help. A larger share holds all of a smaller one."),
+        group="data",
+        unit="share",
+        advanced=True,
+        gt=0,
+        le=1,
+    )  # fmt: skip
     truncate: bool = setting(
         False,
         _("Cut what is too long"),

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from labeling.ranking import WeakOrder
 from models_registry.lm.chain import Loaded
@@ -27,6 +28,7 @@ class Ranking:
     weight: float
     tokens: tuple[int, ...]  # length of each completion before anything was cut, at least 1
     annotator: str | None
+    prompt: str  # as one text
     task: Hashable  # names the outputs: rankings of the same have the same
     whole: WeakOrder  # ranks all of them
     said: tuple[int, ...]  # those that `order` is about
@@ -46,7 +48,8 @@ def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ran
             found[row.split].append(ranking)
     heldout = found["heldout"]
     held = {tuple(ranking.group.prompt) for ranking in heldout}
-    train = [ranking for ranking in found["train"] if tuple(ranking.group.prompt) not in held]
+    alone = [ranking for ranking in found["train"] if tuple(ranking.group.prompt) not in held]
+    train = some_prompts(alone, config.train_share)
 
     problems: list[Message] = []
     if not train:
@@ -92,11 +95,23 @@ def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ran
     if silent:
         text = _("%(number)s rankings say nothing about any two outputs and are left out.")
         ctx.note(Message("silent-rankings", text, {"number": silent}))
-    if both := len(found["train"]) - len(train):
+    if both := len(found["train"]) - len(alone):
         text = _("%(number)s training rankings are left out, because their prompts are also held out.")
         ctx.note(Message("prompt-in-both", text, {"number": both}), "warning")
+    if len(train) < len(alone):
+        text = _("%(number)s of %(all)s training rankings are used: those of %(share)s of the prompts.")
+        params = {"number": len(train), "all": len(alone), "share": f"{config.train_share:.4g}"}
+        ctx.note(Message("share-of-prompts", text, params))
     mean = sum(ranking.weight for ranking in train) / len(train)
     return [replace(ranking, weight=ranking.weight / mean) for ranking in train], heldout
+
+
+def some_prompts(rankings: Sequence[Ranking], share: float) -> list[Ranking]:
+    """All rankings of a share of the prompts, at least one prompt. Which ones hangs on their texts alone, not on the run's seed; those of a larger
+    share hold those of a smaller one."""
+    prompts = sorted({r.prompt for r in rankings}, key=lambda text: sha256(text.encode()).digest())
+    kept = set(prompts[: max(1, round(share * len(prompts)))])
+    return [ranking for ranking in rankings if ranking.prompt in kept]
 
 
 def tokenized(loaded: Loaded, row: RankingRow, *, line_says: bool = False) -> Ranking | None:
@@ -111,7 +126,7 @@ def tokenized(loaded: Loaded, row: RankingRow, *, line_says: bool = False) -> Ra
     tokens = tuple(max(len(ids), 1) for ids in group.completions)
     annotator = None if row.annotator is None else str(row.annotator)
     task = (row.task, str(prompt), *row.completions)
-    return Ranking(group, order, row.weight, tokens, annotator, task, row.order, tuple(said))
+    return Ranking(group, order, row.weight, tokens, annotator, str(prompt), task, row.order, tuple(said))
 
 
 def batches(rankings: Sequence[Ranking], size: int) -> list[list[Ranking]]:
