@@ -2,12 +2,16 @@
 
 import itertools
 import json
+import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from labeling.ranking import WeakOrder
 from models_registry.lm import inspect
@@ -280,10 +284,22 @@ def test_the_config_bounds_hold():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tune", [{"kind": "all"}, {"kind": "lora", "rank": 4, "dropout": 0.2}])
-def test_stopped_and_resumed_is_the_same_as_never_stopped(tune, tmp_path, pretrained, snapshot):
-    """With a learned θ and early stopping, whose memory is part of the checkpoint."""
-    config = {"tune": tune, "lr": 0.01, "epochs": 10, "patience": 8, "eval_every": 5, "log_every": 1}
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tune": {"kind": "all"}},
+        {"tune": {"kind": "lora", "rank": 4, "dropout": 0.2}},
+        {"loss": "plackett_luce", "annotator_scale": True, "line_weight": 0.1, "train_share": 0.75},
+    ],
+)
+def test_stopped_and_resumed_is_the_same_as_never_stopped(changes, tmp_path, pretrained, snapshot):
+    """With what is learned beside the model (θ, δ, the line's score, a scale for each annotator) and early stopping, whose memory is part of the
+    checkpoint."""
+    config = {"lr": 0.01, "epochs": 10, "patience": 8, "eval_every": 5, "log_every": 1, **changes}
+    rows = list(map(json.loads, snapshot.open()))
+    if "line_weight" in changes:
+        rows = [row | {"ranking": str(replace(WeakOrder.parse(row["ranking"]), line=1))} for row in rows]
+    snapshot = runs.write_rows(tmp_path / "rankings.jsonl", rows)
     whole = reward_run(tmp_path / "whole", [pretrained / "output"], snapshot, **config)
     assert runs.go(whole) == 0
     stopped = reward_run(tmp_path / "stopped", [pretrained / "output"], snapshot, **config)
@@ -319,3 +335,40 @@ def test_what_plackett_luce_cannot_use_is_refused():
     config = config_of("reward")(loss="plackett_luce", margin=0.5, label_smoothing=0.1)
     (problem,) = config.problems({"base", "dataset"})
     assert "margin, label_smoothing" in str(problem)
+
+
+def without_pad_token(pretrained: Path, folder: Path, *also: str) -> Path:
+    """The pretrained model with a tokenizer that names no pad token, nor these others."""
+    shutil.copytree(pretrained / "output", folder)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    for name in ("pad_token", *also):
+        settings.pop(name, None)
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    config = json.loads((folder / "config.json").read_text()) | {"pad_token_id": None}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_a_base_without_a_pad_token_gets_one_that_is_not_eos_and_transformers_scores_alike(
+    tmp_path, pretrained, snapshot
+):
+    base = without_pad_token(pretrained, tmp_path / "base")
+    folder = reward_run(tmp_path / "run", [base], snapshot, max_steps=2)
+    assert runs.go(folder) == 0
+    model = AutoModelForSequenceClassification.from_pretrained(folder / "output").eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder / "output")
+    assert tokenizer.pad_token == tokenizer.bos_token != tokenizer.eos_token
+    pairs = [("One day", " the fox met the hen."), ("One day", " the hen.")]
+    texts = [prompt + completion + tokenizer.eos_token for prompt, completion in pairs]
+    batch = tokenizer(texts, padding=True, return_tensors="pt", padding_side="right", add_special_tokens=True)
+    batch.pop("token_type_ids", None)
+    with torch.no_grad():
+        found = read_scale(folder / "output").apply(model(**batch).logits[:, 0])
+    assert found.tolist() == pytest.approx(rewards(load([folder / "output"]), pairs), abs=1e-4)
+
+
+def test_a_base_with_no_token_that_could_pad_is_refused(tmp_path, pretrained, snapshot):
+    base = without_pad_token(pretrained, tmp_path / "base", "bos_token", "eos_token", "unk_token")
+    folder = reward_run(tmp_path / "run", [base], snapshot)
+    assert runs.go(folder) == 2
+    assert [found["id"] for found in runs.status(folder)["problems"]] == ["no-pad-token"]

@@ -6,6 +6,7 @@ from hashlib import sha256
 
 from labeling.ranking import WeakOrder
 from models_registry.lm.chain import Loaded
+from models_registry.lm.heads import can_pad
 from models_registry.lm.packed import Group
 from models_registry.lm.text import encode_pairs
 
@@ -89,6 +90,9 @@ def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ran
             train, heldout = (
                 [replace(ranking, group=ranking.group.cut(limit)) for ranking in part] for part in (train, heldout)
             )
+    if not can_pad(loaded.tokenizer):
+        text = _("The model's tokenizer has no pad token and no other special token that could be one (unknown, BOS, EOS), so no program could score several texts with the reward model at once. Give it a pad token.")  # fmt: skip
+        problems.append(Message("no-pad-token", text))
     if problems:
         raise Refused(problems)
 
@@ -100,8 +104,8 @@ def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ran
         ctx.note(Message("prompt-in-both", text, {"number": both}), "warning")
     if len(train) < len(alone):
         text = _("%(number)s of %(all)s training rankings are used: those of %(share)s of the prompts.")
-        params = {"number": len(train), "all": len(alone), "share": f"{config.train_share:.4g}"}
-        ctx.note(Message("share-of-prompts", text, params))
+        said = {"number": len(train), "all": len(alone), "share": f"{config.train_share:.4g}"}
+        ctx.note(Message("share-of-prompts", text, said))
     mean = sum(ranking.weight for ranking in train) / len(train)
     return [replace(ranking, weight=ranking.weight / mean) for ranking in train], heldout
 
