@@ -26,7 +26,7 @@ from . import rankings, runs
 
 pytestmark = pytest.mark.slow  # each trains a model, if a tiny one
 
-QUICK = {"lr": 3e-3, "epochs": 8, "batch_size": 8, "patience": None}
+QUICK = {"lr": 3e-3, "epochs": 8, "batch_size": 8, "patience": None, "precision": "fp32"}
 
 
 @pytest.fixture(scope="module")
@@ -275,6 +275,23 @@ def test_a_run_on_a_share_of_the_prompts_says_how_many_and_is_judged_on_all_that
     assert "share-of-prompts" in notes(folder)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="about processors")
+def test_by_itself_a_reward_model_is_computed_in_what_the_processor_computes_in(tmp_path, pretrained, snapshot):
+    folder = reward_run(tmp_path / "run", [pretrained / "output"], snapshot, precision="auto")
+    assert runs.go(folder) == 0
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    native = "avx512_bf16" in flags or "amx_bf16" in flags
+    assert runs.status(folder)["dtype"] == ("bfloat16" if native else "float32")
+    found = metrics(folder)
+    assert found["accuracy"] > 0.9
+    assert found["log_loss_three_way"] < found["log_loss_chance"]
+    # A score is no bf16 number, of which many outputs would share one.
+    row = json.loads(snapshot.open().readline())
+    pairs = [(row["prompt"], text) for text in dict.fromkeys(row["completions"])]
+    assert all(tensor.dtype == torch.float32 for tensor in load([folder / "output"]).model.state_dict().values())
+    assert len(set(rewards(load([folder / "output"]), pairs))) == len(pairs)
+
+
 def test_the_config_bounds_hold():
     config = config_of("reward")
     with pytest.raises(ValueError, match="theta"):
@@ -289,7 +306,13 @@ def test_the_config_bounds_hold():
     [
         {"tune": {"kind": "all"}},
         {"tune": {"kind": "lora", "rank": 4, "dropout": 0.2}},
-        {"loss": "plackett_luce", "annotator_scale": True, "line_weight": 0.1, "train_share": 0.75},
+        {
+            "loss": "plackett_luce",
+            "annotator_scale": True,
+            "line_weight": 0.1,
+            "train_share": 0.75,
+            "precision": "auto",
+        },
     ],
 )
 def test_stopped_and_resumed_is_the_same_as_never_stopped(changes, tmp_path, pretrained, snapshot):

@@ -22,6 +22,15 @@ METHOD = Method(
 
 
 class Config(TrainingSettings):
+    auto_bf16 = frozenset({"cuda", "cpu"})
+
+    precision: Literal["auto", "fp32", "bf16"] = setting(
+        "auto",
+        _("Precision"),
+        _("bf16 is faster where the machine computes in it; automatic takes it on a GPU or a processor that does, and fp32 elsewhere. Weights and scores stay fp32."),
+        group="compute",
+        labels={"auto": _("automatic")},
+    )  # fmt: skip
     tune: Tune = setting(
         TuneAll(),
         _("What moves"),
