@@ -27,7 +27,7 @@ class Config(TrainingSettings):
     precision: Literal["auto", "fp32", "bf16"] = setting(
         "auto",
         _("Precision"),
-        _("bf16 is faster where the machine computes in it; automatic takes it on a GPU or a processor that does, and fp32 elsewhere. Weights and scores stay fp32."),
+        _("bf16 is faster where the machine computes in it; automatic takes it on a GPU that does and on a processor with AMX, and fp32 elsewhere. Weights and scores stay fp32."),
         group="compute",
         labels={"auto": _("automatic")},
     )  # fmt: skip
