@@ -78,6 +78,10 @@ class SampleSerializer(serializers.Serializer):
     top_p = serializers.FloatField(default=1.0)
     max_tokens = serializers.IntegerField(default=128)
     resample = serializers.IntegerField(default=3, help_text="Tries to get another text for a duplicate.")
+    best_of = serializers.IntegerField(
+        default=1, help_text="So many are written for each output; the one with the highest score is kept."
+    )
+    judge = serializers.IntegerField(default=None, allow_null=True, help_text="Id of the reward model that chooses.")
     batch = serializers.CharField(
         default="", allow_blank=True, help_text="That of the new tasks; made if it is not there."
     )

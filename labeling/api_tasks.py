@@ -10,12 +10,14 @@ from rest_framework.generics import ListAPIView
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from jobs.api_urls import JobSerializer
 from labeling import actions, places
 from labeling.actions.assigning import at_most
 from labeling.actions.many import Changed
 from labeling.batch_queries import batch_progress
 from labeling.models import Batch, Desk, GoldAnswer, Project, Task
 from labeling.task_queries import Fits, stranded, tasks_of
+from models_registry.queries import find
 from people.api import PROBLEMS, JSONParser, valid
 from people.errors import Refusal
 from people.models import User
@@ -212,6 +214,22 @@ def _scores(given: object) -> dict[int, float | None]:
     if problems:
         raise Refusal(at_most(problems))
     return scores
+
+
+class ScoreByModelSerializer(serializers.Serializer):
+    model = serializers.CharField(help_text="A reward model: name:v3.")
+    seed = serializers.IntegerField(required=False, min_value=0, help_text="Of the order of the random share.")
+
+
+class ScoresByModel(OfProject):
+    @extend_schema(request=ScoreByModelSerializer, responses={202: JobSerializer, 400: PROBLEMS})
+    def post(self, request, slug):
+        """Let a reward model score the tasks that wait, by how uncertain it is which output is best, and put the queue in their order."""
+        project = get_object_or_404(Project, slug=slug)
+        given = valid(ScoreByModelSerializer, request)
+        version = find(given["model"])
+        job = actions.start_scoring_tasks(actor=request.user, project=project, version=version, seed=given.get("seed"))
+        return Response(JobSerializer(job).data, status=202)
 
 
 class OrderSerializer(serializers.Serializer):

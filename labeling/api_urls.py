@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import api, api_history, api_people, api_projects, api_quality, api_ranking, api_tasks
+from . import api, api_history, api_people, api_projects, api_quality, api_ranking, api_scoring, api_tasks
 
 urlpatterns = [
     path("projects/", api_projects.ProjectList.as_view(), name="api-projects"),
@@ -23,6 +23,7 @@ urlpatterns = [
     path("projects/<slug:slug>/tasks/<int:task>/claim/", api_ranking.ClaimThis.as_view(), name="api-claim-task"),
     path("projects/<slug:slug>/tasks/<int:task>/answer/", api_tasks.KnownAnswer.as_view(), name="api-known-answer"),
     path("projects/<slug:slug>/scores/", api_tasks.Scores.as_view(), name="api-scores"),
+    path("projects/<slug:slug>/scores/by-model/", api_tasks.ScoresByModel.as_view(), name="api-scores-by-model"),
     path("projects/<slug:slug>/order/", api_tasks.Order.as_view(), name="api-order"),
     path("projects/<slug:slug>/batches/", api_tasks.Batches.as_view(), name="api-batches"),
     path("projects/<slug:slug>/batches/<int:pk>/", api_tasks.BatchDetail.as_view(), name="api-batch"),
@@ -56,6 +57,10 @@ urlpatterns = [
     path("projects/<slug:slug>/questions/<int:pk>/answer/", api_quality.Answer.as_view(), name="api-answer"),
     path("projects/<slug:slug>/questions/<int:pk>/resolve/", api_quality.Resolve.as_view(), name="api-resolve"),
     path("assignments/<uuid:pk>/questions/", api_quality.Ask.as_view(), name="api-ask"),
+    path(
+        "models/<slug:name>/v<int:number>/score/file/", api_scoring.ScoreFile.as_view(), name="api-version-score-file"
+    ),
+    path("scored/<slug:upload>/", api_scoring.Scored.as_view(), name="api-scored"),
     path("datasets/", api.DatasetList.as_view(), name="api-datasets"),
     path("datasets/<int:pk>/", api.DatasetDetail.as_view(), name="api-dataset"),
     path("datasets/<int:pk>/rows/", api.DatasetRows.as_view(), name="api-dataset-rows"),

@@ -1,11 +1,11 @@
-"""The short jobs of labeling: importing a file, sampling outputs, storing a large data set, changing many tasks, ordering a long queue."""
+"""The short jobs of labeling: importing a file, sampling outputs, storing a large data set, changing many tasks, ordering a long queue, asking a reward model for scores."""
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from jobs.registry import job
-from labeling import uploads
+from labeling import scoring, uploads
 from labeling.actions import many
 from labeling.actions.datasets import upload_dataset
 from labeling.actions.ordering import put_in_order, put_in_steps
@@ -14,6 +14,8 @@ from labeling.importing.load import import_prompts
 from labeling.models import Project
 from labeling.sampling import Plan
 from labeling.sampling import sample as carry_out
+from models_registry.models import Version
+from people.errors import Refusal
 from people.permissions import Right
 
 
@@ -105,3 +107,37 @@ def order_queue(progress, *, project: int, seed: int | None, scores: list) -> di
     project = Project.objects.get(pk=project)
     put_in_steps(project, seed, dict(map(tuple, scores)), progress.set)
     return {"message": _("The queue is in order."), "url": reverse("project-order", args=[project.slug])}
+
+
+@job("score-file", title=gettext_lazy("Score a file"), right=Right.TRY_MODELS)
+def score_file(progress, *, version: int, upload: str) -> dict:
+    actor = progress.job.created_by
+    file = uploads.find(actor, upload)
+    scored = scoring.score_file(_reward_model(version), file.path, file.name, progress.set)
+    result = uploads.keep(actor, f"{file.path.stem}-scores.jsonl", scoring.as_lines(scored.rows))
+    uploads.discard(file)
+    return {
+        "message": _("The scores are there; they are kept for a day."),
+        "url": reverse("scored", args=[result.id]),
+        "notes": scored.sentences(),
+    }
+
+
+@job("score-tasks", title=gettext_lazy("Score the waiting tasks"), right=Right.MANAGE_PROJECTS, place=_project)
+def score_tasks(progress, *, project: int, version: int, seed: int) -> dict:
+    project = Project.objects.get(pk=project)
+    version = _reward_model(version)
+    scores = scoring.uncertainties(version, project, lambda *at: progress.set(*at, _("asking the model")))
+    put_in_steps(project, seed, scores, lambda *at: progress.set(*at, _("putting the queue in order")))
+    return {
+        "message": _("The tasks about which %(model)s is least certain come first now.") % {"model": version},
+        "url": reverse("project-order", args=[project.slug]),
+    }
+
+
+def _reward_model(pk: int) -> Version:
+    """A Refusal if it was deleted meanwhile."""
+    version = Version.objects.select_related("model").filter(pk=pk).first()
+    if version is None:
+        raise Refusal(_("The model was deleted meanwhile. Choose another one."))
+    return version

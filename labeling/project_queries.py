@@ -123,7 +123,7 @@ def recent_job(project: Project, what: str) -> Job | None:
 def changes_under_way(project: Project) -> QuerySet[Job]:
     """Changes of many tasks and of the queue's order that are not over, and those that failed within a day."""
     wanted = Job.objects.filter(
-        subject=queries.subject_of(project), what__in=["change-tasks", "tidy-tasks", "order-queue"]
+        subject=queries.subject_of(project), what__in=["change-tasks", "tidy-tasks", "order-queue", "score-tasks"]
     )
     a_day_ago = timezone.now() - timedelta(days=1)
     failed = Q(state=Job.State.FAILED, finished_at__gte=a_day_ago)

@@ -7,7 +7,7 @@ was cancelled or cut off is begun again with the same plan, and goes on where it
 import hashlib
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from django.db import transaction
@@ -19,17 +19,23 @@ from labeling.actions.tasks import Place, make_tasks
 from labeling.identity import digest_of
 from labeling.models import Completion, Project, Prompt
 from labeling.ranking import MAX_ITEMS
+from labeling.scoring import judged
 from labeling.writers import Written, writer_of
 from models_registry.models import Head, Version
+from models_registry.queries import scorers
 from people.errors import Refusal
 from people.models import User
 
 BATCH = 32  # prompts
+MOST_TRIES = 16
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to sample. `outputs` a prompt are shared among the versions; `resample`: tries to get another text for a duplicate."""
+    """What to sample. `outputs` a prompt are shared among the versions; `resample`: tries to get another text for a duplicate.
+
+    `best_of`: so many are written for each output, and the one is kept to which `judge`, a reward model, gives the highest score.
+    """
 
     versions: tuple[int, ...]
     outputs: int = 4
@@ -38,6 +44,8 @@ class Plan:
     top_p: float = 1.0
     max_tokens: int = 128
     resample: int = 3
+    best_of: int = 1
+    judge: int | None = None
 
     def problems(self) -> list[str]:
         """Everything that is wrong with it, for people."""
@@ -62,6 +70,16 @@ class Plan:
             found.append(_("The length must lie between 1 and 4096 tokens."))
         if not 0 <= self.resample <= 20:
             found.append(_("Duplicates can be tried again 0 to 20 times."))
+        if not 1 <= self.best_of <= MOST_TRIES:
+            found.append(_("One output can be the best of 1 to %(most)d.") % {"most": MOST_TRIES})
+        if (self.judge is None) != (self.best_of == 1):
+            found.append(
+                _("To keep the best of several, choose both: how many, and the reward model that judges them.")
+            )
+        if self.best_of > 1 and self.temperature == 0:
+            found.append(_("At temperature 0 a model always writes the same; raise it to choose among several."))
+        if self.judge is not None and not scorers().filter(pk=self.judge).exists():
+            found.append(_("There is no reward model %(pk)s.") % {"pk": self.judge})
         versions = Version.objects.in_bulk(self.versions)
         for pk in self.versions:
             version = versions.get(pk)
@@ -75,6 +93,10 @@ class Plan:
         """The identity of this plan: outputs of the same round are never sampled twice."""
         parts = asdict(self) | {"versions": sorted(digests_of(self.versions).items())}
         del parts["resample"]
+        if self.judge is None:  # as plans were before there was a choice
+            del parts["judge"], parts["best_of"]
+        else:
+            parts["judge"] = digests_of([self.judge])[self.judge]
         return digest_of(parts)[:32]
 
     def share(self, place: int, batch: int) -> int:
@@ -167,6 +189,7 @@ class _Writer:
     def __init__(self, plan: Plan, round_: str, version: Version, result: Sampled) -> None:
         self.plan, self.round, self.version, self.result = plan, round_, version, result
         self.writer = writer_of(version)
+        self.judge = Version.objects.select_related("model").get(pk=plan.judge) if plan.judge else None
 
     def write(self, start: int, pks: Sequence[int], share: int) -> None:
         """Bring each of the prompts, whose places begin at `start`, to `share` outputs by this version, in one transaction."""
@@ -202,16 +225,17 @@ class _Writer:
         written = self.writer.write(
             prompts,
             places,
-            share,
+            share * self.plan.best_of,
             self._seed(attempt),
             max_tokens=self.plan.max_tokens,
             temperature=self.plan.temperature,
             top_p=self.plan.top_p,
         )
         # No database can hold a NUL, and byte-level models write one now and then.
-        return {
+        clean = {
             pk: [replace(one, text=one.text.replace("\0", "\ufffd")) for one in mine] for pk, mine in written.items()
         }
+        return clean if self.judge is None else best_of(self.judge, prompts, clean, self.plan.best_of)
 
     def _seed(self, attempt: int) -> int:
         """Each version and each attempt draws from numbers of its own."""
@@ -228,19 +252,37 @@ class _Writer:
             "top_p": plan.top_p,
             "max_tokens": plan.max_tokens,
         }
+        if self.judge is not None:
+            settings |= {"best_of": plan.best_of, "judge": str(self.judge)}
         rows = [
             Completion(
                 prompt_id=pk,
                 text=output.text,
                 digest=digest_of(output.text),
                 version=self.version,
-                sampling=settings | {"index": index, "finish": output.finish_reason},
+                sampling=settings
+                | {"index": index, "finish": output.finish_reason}
+                | ({} if output.score is None else {"score": output.score}),
             )
             for pk, outputs in kept.items()
             for index, output in enumerate(outputs)
         ]
         Completion.objects.bulk_create(rows)
         self.result.completions += len(rows)
+
+
+def best_of(
+    judge: Version, prompts: Mapping[int, Prompt], written: Mapping[int, Sequence[Written]], tries: int
+) -> dict[int, list[Written]]:
+    """Of each `tries` outputs in a row, the one with the highest score, the first of several; with its score."""
+    told = judged(judge, ((prompts[pk].content, [one.text for one in mine]) for pk, mine in written.items()))
+    kept = {}
+    for pk, (said, _std) in zip(written, told, strict=True):
+        scored = [replace(one, score=each.score) for one, each in zip(written[pk], said, strict=True)]
+        kept[pk] = [
+            max(scored[begin : begin + tries], key=lambda one: one.score) for begin in range(0, len(scored), tries)
+        ]
+    return kept
 
 
 def _of_round(round_: str, pks: Sequence[int]) -> dict[int, list[Completion]]:

@@ -54,6 +54,7 @@ trail.say(
         "tasks.sensitive": _("%(actor)s marked %(tasks)s of %(object)s as %(sensitive)s."),
         "tasks.batch": _("%(actor)s put %(tasks)s of %(object)s into %(batch)s."),
         "tasks.scores": _("%(actor)s gave %(tasks)s of %(object)s a score; the queue stands in its order."),
+        "tasks.score_by_model": _("%(actor)s let %(model)s score the waiting tasks of %(object)s."),
         "queue.by_score": _("%(actor)s put the queue of %(object)s in the order of scores."),
         "queue.by_arrival": _("%(actor)s put the queue of %(object)s in the order of arrival."),
         "batch.create": _("%(actor)s made the batch %(name)s."),

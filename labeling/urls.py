@@ -20,6 +20,7 @@ from .views import (
     questions,
     review,
     sampling,
+    scoring,
     settings,
     tasks,
 )
@@ -81,6 +82,8 @@ urlpatterns = [
     path("projects/<slug:slug>/snapshots/", exports.freeze, name="project-freeze"),
     path("projects/<slug:slug>/export/", exports.project_export, name="project-export"),
     path("playground/rank/", playground.rank_outputs, name="playground-rank"),
+    path("models/<slug:name>/v<int:number>/score/file/", scoring.score_file, name="version-score-file"),
+    path("scored/<slug:upload>/", scoring.scored, name="scored"),
     path("import-examples/<str:name>", imports.example, name="import-example"),
     # Data sets
     path("data/", datasets.datasets, name="datasets"),

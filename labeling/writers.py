@@ -25,6 +25,7 @@ AT_ONCE = 4  # requests to a remote server, which then computes them together
 class Written:
     text: str
     finish_reason: str
+    score: float | None = None  # where a reward model chose it
 
 
 class Local:

@@ -1,9 +1,10 @@
-"""REST: list, look at, import, export, merge, change and delete models; remote endpoints; the store."""
+"""REST: list, look at, import, export, merge, change and delete models; scores of a reward model; remote endpoints; the store."""
 
 from collections.abc import Callable
 from typing import Any
 
 from django.shortcuts import get_object_or_404
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import serializers
@@ -15,8 +16,9 @@ from jobs.api_urls import JobSerializer
 from people.api import valid
 from people.permissions import HasRight, Right
 
-from . import actions, exporting, queries
+from . import actions, exporting, queries, scoring, serving_client
 from .models import Head, Kind, Model, Stage, Version
+from .serving_client import MOST_ROWS, MOST_TEXTS
 from .upkeep import archived
 
 
@@ -99,6 +101,58 @@ class MergeSerializer(serializers.Serializer):
 
 class DeleteSerializer(serializers.Serializer):
     confirm = serializers.CharField(help_text="the version's name: name:v3")
+
+
+class TurnSerializer(serializers.Serializer):
+    role = serializers.CharField()
+    content = serializers.CharField(allow_blank=True)
+
+
+class PromptField(serializers.JSONField):
+    """A text, or the messages of a chat."""
+
+    def to_internal_value(self, data: object) -> object:
+        if isinstance(data, str):
+            return data
+        turns = TurnSerializer(data=data, many=True, allow_empty=False)
+        turns.is_valid(raise_exception=True)
+        return [dict(turn) for turn in turns.validated_data]
+
+
+class ScoreRowSerializer(serializers.Serializer):
+    prompt = PromptField(default="", help_text="A text, or the messages of a chat.")
+    completions = serializers.ListField(
+        child=serializers.CharField(allow_blank=True, trim_whitespace=False), min_length=1, max_length=MOST_TEXTS
+    )
+
+
+class ScoreSerializer(serializers.Serializer):
+    rows = ScoreRowSerializer(many=True, allow_empty=False, help_text="256 prompts at most, each with its outputs.")
+    trace = serializers.BooleanField(default=False, help_text="With the score after every token.")
+
+    def validate_rows(self, rows: list[dict]) -> list[dict]:
+        if len(rows) > MOST_ROWS:
+            raise serializers.ValidationError(
+                _("%(most)d rows at most in one go; put more of them into a file.") % {"most": MOST_ROWS}
+            )
+        return rows
+
+
+class PointSerializer(serializers.Serializer):
+    text = serializers.CharField(help_text="What the token adds to the text; empty at the end.")
+    score = serializers.FloatField(help_text="Of the text up to it and with it.")
+
+
+class JudgedSerializer(serializers.Serializer):
+    score = serializers.FloatField()
+    cut = serializers.BooleanField(help_text="The model's context did not hold the prompt with all of the output.")
+    trace = PointSerializer(many=True, allow_null=True)
+
+
+class JudgementSerializer(serializers.Serializer):
+    rows = serializers.ListField(child=JudgedSerializer(many=True), help_text="A list a row, in its order.")
+    std = serializers.FloatField(help_text="Of the scale: a difference of scores times this is the model's own.")
+    cut = serializers.IntegerField(help_text="How many outputs were cut.")
 
 
 class ShareSerializer(serializers.Serializer):
@@ -266,6 +320,23 @@ class MergeView(APIView):
         version = get_object_or_404(Version, model__name=name, number=number)
         job = actions.begin_merge(actor=request.user, version=version, name=wanted["name"])
         return Response(JobSerializer(job).data, status=202)
+
+
+class ScoreView(APIView):
+    permission_classes = [HasRight]
+    required_right = Right.TRY_MODELS
+
+    @extend_schema(
+        request=ScoreSerializer,
+        responses=JudgementSerializer,
+        description="What a reward model says of outputs, at once. The outputs of a prompt belong into one row: it is computed once.",
+    )
+    def post(self, request, name: str, number: int):
+        wanted = valid(ScoreSerializer, request)
+        version = get_object_or_404(Version.objects.select_related("model"), model__name=name, number=number)
+        scoring.check_scores(version)
+        rows = [(row["prompt"], row["completions"]) for row in wanted["rows"]]
+        return Response(JudgementSerializer(serving_client.judge(version, rows, trace=wanted["trace"])).data)
 
 
 class VerifyView(APIView):

@@ -124,3 +124,16 @@ def playground_way(function: Callable[[User], Iterable[Section]]) -> Callable:
 
 def playground_ways(user: User) -> list[Section]:
     return [section for function in _ways for section in function(user)]
+
+
+_scoring_ways: list[Callable[[Version, User], Iterable[Section]]] = []
+
+
+def scoring_way(function: Callable[[Version, User], Iterable[Section]]) -> Callable:
+    """What else a reward model can score: a section at the end of its page of scores."""
+    _scoring_ways.append(function)
+    return function
+
+
+def scoring_ways(version: Version, user: User) -> list[Section]:
+    return [section for function in _scoring_ways for section in function(version, user)]

@@ -120,6 +120,11 @@ def writers() -> QuerySet[Version]:
     return versions(head=Head.LM).exclude(stage=Stage.ARCHIVED)
 
 
+def scorers() -> QuerySet[Version]:
+    """Every reward model, newest first."""
+    return versions(head=Head.REWARD).exclude(stage=Stage.ARCHIVED)
+
+
 def ancestors(version: Version) -> list[Link]:
     """All that `version` was made of: (made, role, source) triples, nearest first. Role "parent" is what it stands on."""
     return _walk(version, sources)

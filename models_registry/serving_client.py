@@ -17,6 +17,9 @@ from . import endpoints
 from .endpoints import Endpoint
 from .models import Version
 
+MOST_ROWS = 256  # prompts of one request for scores,
+MOST_TEXTS = 256  # and completions of one of them
+
 Prompt = str | Sequence[Mapping[str, str]]
 
 # A request to our own server may wait for others, and for a large model to load.
@@ -121,10 +124,44 @@ def _pieces(endpoint: Endpoint, said: str, chat: bool) -> Iterator[Piece]:
         raise _no_openai(endpoint) from None
 
 
-def score(version: Version, prompt: Prompt, completions: Sequence[str]) -> list[float]:
-    """What a reward model says of each completion. Raises as stream() does."""
-    body = {"model": str(version), "prompt": prompt, "completions": list(completions)}
-    return [each["score"] for each in _post(endpoints.own(), "score", body)["data"]]
+@dataclass(frozen=True)
+class Point:
+    """A token of a text: what it adds to it (nothing: a special token, or a part of a character), and the score of all up to it."""
+
+    text: str
+    score: float
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A completion's score, on the scale that was recorded with the model. `cut`: the model's context did not hold all of it and its prompt."""
+
+    score: float
+    cut: bool
+    trace: tuple[Point, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """Of each row, what the model says of its completions, in their order. `std` makes differences of scores the model's own again."""
+
+    rows: list[list[Judged]]
+    std: float
+
+    @property
+    def cut(self) -> int:
+        return sum(each.cut for row in self.rows for each in row)
+
+
+def judge(version: Version, rows: Sequence[tuple[Prompt, Sequence[str]]], *, trace: bool = False) -> Judgement:
+    """What a reward model says of each completion of each (prompt, completions); MOST_ROWS at most. Raises as stream() does."""
+    asked = [{"prompt": prompt, "completions": list(texts)} for prompt, texts in rows]
+    told = _post(endpoints.own(), "score", {"model": str(version), "rows": asked, "trace": trace})
+    found: list[list[Judged]] = [[] for _row in rows]
+    for each in told["data"]:
+        points = tuple(Point(**point) for point in each["trace"]) if trace else None
+        found[each["row"]].append(Judged(each["score"], each["cut"], points))
+    return Judgement(found, told["scale"]["std"])
 
 
 def classify(version: Version, texts: Sequence[str]) -> list[dict[str, float]]:

@@ -1,4 +1,4 @@
-"""The “try it” page: a prompt in, and out come texts as they are written, a reward model's scores, or a classifier's labels."""
+"""The “try it” page: a prompt in, and out come texts as they are written, or a classifier's labels."""
 
 import json
 import random
@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from django import forms
 from django.http import HttpRequest, HttpResponse, JsonResponse, StreamingHttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET, require_POST
 
@@ -16,6 +17,7 @@ from people.permissions import Right, requires
 
 from . import serving_client
 from .models import Head, Kind, Version
+from .scoring import parts
 from .tickets import Seen, seal
 from .views import the_version
 
@@ -54,26 +56,6 @@ class TryForm(forms.Form):
     )
 
 
-def _parts(text: str) -> list[str]:
-    """Texts with a line of --- between them; a form sends lines as the web does, not as the model reads."""
-    text = text.replace("\r\n", "\n")
-    return [part.strip("\n") for part in f"\n{text}\n".split("\n---\n")]
-
-
-class ScoreForm(forms.Form):
-    prompt = forms.CharField(
-        label=_("Prompt"), required=False, strip=False, max_length=100_000, widget=forms.Textarea(attrs={"rows": 3})
-    )
-    completions = forms.CharField(
-        label=_("Outputs"),
-        error_messages={"required": _("Write the output to score first.")},
-        strip=False,
-        max_length=200_000,
-        widget=forms.Textarea(attrs={"rows": 8}),
-        help_text=_("Several are separated by a line with --- alone."),
-    )
-
-
 class ClassifyForm(forms.Form):
     texts = forms.CharField(
         label=_("Texts"),
@@ -91,15 +73,15 @@ def chats(version: Version) -> bool:
 
 
 def _form(version: Version, data=None) -> forms.Form:
-    if version.head == Head.LM:
-        return TryForm(data, initial={"chat": chats(version)})
-    return ScoreForm(data) if version.head == Head.REWARD else ClassifyForm(data)
+    return TryForm(data, initial={"chat": chats(version)}) if version.head == Head.LM else ClassifyForm(data)
 
 
 @require_GET
 @requires(Right.TRY_MODELS)
 def try_version(request: HttpRequest, name: str, number: int) -> HttpResponse:
     version = the_version(name, number)
+    if version.head == Head.REWARD:
+        return redirect("version-score", name, number)
     form = _form(version)
     if not version.facts.get("chat"):
         form.fields.pop("chat", None)
@@ -116,13 +98,15 @@ def try_version(request: HttpRequest, name: str, number: int) -> HttpResponse:
 @require_POST
 @requires(Right.TRY_MODELS)
 def answer(request: HttpRequest, name: str, number: int) -> HttpResponse:
-    """One JSON object a line: {"seed"}, then {"sample", "text"}, {"sample", "finish"}; for a reward model {"score", "text"},
-    for a classifier {"text", "labels"}; or {"problems"}. What was written to its end comes with a "ticket" (tickets.py)."""
+    """One JSON object a line: {"seed"}, then {"sample", "text"}, {"sample", "finish"}; for a classifier {"text", "labels"}; or {"problems"}.
+    What was written to its end comes with a "ticket" (tickets.py)."""
     version = the_version(name, number)
+    if version.head == Head.REWARD:
+        raise Refusal(gettext("%(version)s writes no text; it scores it.") % {"version": version})
     form = _form(version, request.POST)
     if not form.is_valid():
         return JsonResponse({"problems": wrong_with(form, labels=True)}, status=400)
-    answers = {TryForm: _written, ScoreForm: _scored, ClassifyForm: _classified}[type(form)]
+    answers = _written if version.head == Head.LM else _classified
     response = StreamingHttpResponse(_lines(answers(version, form.cleaned_data)), content_type="application/x-ndjson")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"  # a proxy in front must not collect the pieces
@@ -156,14 +140,7 @@ def _written(version: Version, wanted: dict) -> Iterator[dict]:
             yield {"sample": piece.sample, "finish": piece.finish, "ticket": ticket}
 
 
-def _scored(version: Version, wanted: dict) -> Iterator[dict]:
-    outputs = _parts(wanted["completions"])
-    scores = serving_client.score(version, wanted["prompt"].replace("\r\n", "\n"), outputs)
-    for score, text in sorted(zip(scores, outputs, strict=True), reverse=True):
-        yield {"score": score, "text": text}
-
-
 def _classified(version: Version, wanted: dict) -> Iterator[dict]:
-    texts = _parts(wanted["texts"])
+    texts = parts(wanted["texts"])
     for text, labels in zip(texts, serving_client.classify(version, texts), strict=True):
         yield {"text": text, "labels": sorted(labels.items(), key=lambda each: -each[1])}

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from . import elsewhere, playground, trying, upkeep, views
+from . import elsewhere, playground, scoring, trying, upkeep, views
 
 urlpatterns = [
     path("", views.models, name="models"),
@@ -26,4 +26,5 @@ urlpatterns = [
     path("<slug:name>/v<int:number>/test/", elsewhere.test_version, name="version-test"),
     path("<slug:name>/v<int:number>/try/", trying.try_version, name="version-try"),
     path("<slug:name>/v<int:number>/try/answer/", trying.answer, name="version-answer"),
+    path("<slug:name>/v<int:number>/score/", scoring.score, name="version-score"),
 ]

@@ -12,13 +12,13 @@ from django.urls import resolve
 from django.urls.exceptions import Resolver404
 
 from jobs.models import Job
-from labeling import actions
+from labeling import actions, uploads
 from labeling.actions.comments import ask
 from labeling.actions.tasks import NewTask, add_tasks
 from labeling.models import Project
 from labeling.questions import PRESETS
 from models_registry.actions import import_folder
-from models_registry.models import Version
+from models_registry.models import Model, Version
 from people.actions.groups import add_to_group, create_group
 from people.models import User
 from tests import factories
@@ -68,6 +68,9 @@ def fill(admin: User, model: Path) -> list[str]:
     )
     group = create_group(actor=admin, name="Speakers of Indonesian")
     add_to_group(actor=admin, group=group, people=User.objects.filter(role="annotator"))
+    reward = _reward_model(admin, version)
+    judged = json.dumps({"prompt": "Say", "completions": ["one", "two"], "scores": [0.5, -1.25]})
+    scored = uploads.keep(admin, "mine-scores.jsonl", [judged.encode()])
     _invitation, secret = actions.invite_to_project(actor=admin, project=project)
     unbegun = comparison(["classify-head"], dataset=labelled("Tempers"), base=version)
     Version.objects.filter(manifest={}).update(manifest=version.manifest)  # what comparisons are said to have made
@@ -87,6 +90,8 @@ def fill(admin: User, model: Path) -> list[str]:
         f"/rank/{warned.slug}/warning/",
         previewed,
         read["Location"],
+        f"/models/{reward.model.name}/v{reward.number}/score/",
+        f"/scored/{scored.id}/",
         unbegun.get_absolute_url(),
         f"/models/{version.model.name}/v{version.number}/merge/",
         f"/runs/delete/?run={ended.pk}",
@@ -174,6 +179,15 @@ def _models_and_runs(admin: User, model: Path) -> Version:
         produced = version if state == Run.State.COMPLETE else None
         Run.objects.filter(pk=run.pk).update(state=state, produced=produced, progress=0.4)
     return version
+
+
+def _reward_model(admin: User, version: Version) -> Version:
+    """As a run registers it; nothing here asks it."""
+    return Version.objects.create(
+        model=Model.objects.create(name="judge"), number=1, kind=version.kind, head="reward", digest=version.digest,
+        manifest=version.manifest, size=version.size, parameters=version.parameters, architecture=version.architecture,
+        facts=version.facts, created_by=admin,
+    )  # fmt: skip
 
 
 def pages(client: Client, beginning: Sequence[str]) -> dict[str, list[str]]:

@@ -15,8 +15,10 @@ from models_registry.lm.tuning.config import Target, TuneFourier, TuneLastLayers
 from models_registry.merging import reasons_against
 from models_registry.models import Head, Kind, Version
 
+from . import fitting_rankings
 from .engine.config import Settings
 from .engine.evaluation.tasks import task_for
+from .engine.methods.reward.config import Config as RewardConfig
 
 LOOKED_AT = 1000  # rows of a data set; the engine looks at all
 CONV1D = {"gpt2", "openai-gpt"}  # models whose linear layers are transformers' Conv1D
@@ -29,6 +31,8 @@ def misfits(method: str, config: Settings, inputs: Mapping[str, Version | Datase
         yield from _of_tune(config, base)
     if isinstance(data, Dataset):
         yield from _of_rows(method, config, data)
+    if isinstance(config, RewardConfig) and isinstance(data, Dataset):
+        yield from fitting_rankings.misfits(config, base if isinstance(base, Version) else None, data)
     if method == "evaluate":
         yield from _of_task(config, inputs)
 
@@ -84,11 +88,6 @@ def _weights_of_smallest_layer(base: Version, target: Target) -> float:
 
 def _of_rows(method: str, config: Settings, data: Dataset) -> Iterator[tuple[str, str]]:
     place = {"dataset": data.name}
-    if method == "reward" and data.rows and not data.splits.get("heldout"):
-        text = _(
-            "No ranking of %(dataset)s is held out, so nothing could be said about how good the reward model is. Hold out some prompts."
-        )
-        yield "inputs.dataset", text % place
     wanted = getattr(config, "split", "all") if method == "evaluate" else "all"
     if wanted != "all" and data.splits and not data.splits.get(wanted):
         text = (

@@ -17,7 +17,7 @@ background   begin an import, a sampling or the storing of a large data set as a
 """
 
 from .assigning import assign_tasks, change_tasks, put_in_batch, set_overlap, set_priority, set_sensitive
-from .background import start_import, start_sampling, start_upload
+from .background import start_import, start_sampling, start_scoring_file, start_scoring_tasks, start_upload
 from .batches import create_batch, pause_batch, rename_batch, resume_batch
 from .collecting import (
     UNDO_SECONDS,
@@ -100,6 +100,8 @@ __all__ = [
     "skip_task",
     "start_import",
     "start_sampling",
+    "start_scoring_file",
+    "start_scoring_tasks",
     "start_upload",
     "submit_ranking",
     "undo",

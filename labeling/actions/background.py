@@ -1,5 +1,6 @@
-"""Work that takes longer than a page may: imports, sampling and large data sets, begun as jobs."""
+"""Work that takes longer than a page may: imports, sampling, large data sets, scores of a reward model, begun as jobs."""
 
+import secrets
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -8,13 +9,16 @@ from django.utils.translation import gettext as _
 
 from jobs.actions import enqueue
 from jobs.models import Job
+from labeling import scoring
 from labeling.actions.batches import check_length
 from labeling.actions.datasets import check_name
 from labeling.models import Project
 from labeling.queries import subject_of
 from labeling.uploads import Upload
+from models_registry.models import Version
+from models_registry.scoring import check_scores
 from people.errors import Refusal
-from people.models import User
+from people.models import User, audit
 from people.permissions import Right, check
 
 if TYPE_CHECKING:
@@ -57,3 +61,35 @@ def start_upload(*, actor: User, name: str, upload: Upload, reading: "Reading", 
         raise Refusal(problems)
     arguments = {"name": name, "upload": upload.id, "reading": asdict(reading), "skip_bad": skip_bad}
     return enqueue(actor=actor, what="dataset", arguments=arguments, subject="labeling.dataset")
+
+
+@transaction.atomic
+def start_scoring_file(*, actor: User, version: Version, upload: Upload) -> Job:
+    """Let a reward model score the rows of an upload (labeling.scoring.read); it is removed then, and the result is an upload of the same person."""
+    check(actor, Right.TRY_MODELS)
+    check_scores(version)
+    scoring.read(upload.path, upload.name)  # all that is wrong with it is said at once
+    arguments = {"version": version.pk, "upload": upload.id}
+    return enqueue(
+        actor=actor, what="score-file", arguments=arguments, subject=f"models_registry.version:{version.pk}"
+    )
+
+
+@transaction.atomic
+def start_scoring_tasks(*, actor: User, project: Project, version: Version, seed: int | None = None) -> Job:
+    """Let a reward model score the tasks that wait, by how uncertain it is (labeling.scoring.uncertainty), and put the queue in their order.
+
+    Models are the site's, and so is the right to ask them. `seed`: as in set_scores.
+    """
+    check(actor, Right.MANAGE_PROJECTS, place=project)
+    check(actor, Right.TRY_MODELS)
+    check_scores(version)
+    waiting = project.tasks.filter(position__isnull=False).count()
+    if not waiting:
+        raise Refusal(_("No task of this project waits for rankings, so there is nothing to score."))
+    seed = secrets.randbits(32) if seed is None else seed
+    arguments = {"project": project.pk, "version": version.pk, "seed": seed}
+    job = enqueue(actor=actor, what="score-tasks", arguments=arguments, subject=subject_of(project))
+    told = {"model": str(version), "version": version.pk, "seed": seed, "random": project.random_percent}
+    audit(actor, "tasks.score_by_model", project, waiting=waiting, job=str(job.pk), **told)
+    return job

@@ -7,9 +7,9 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from labeling.models import Project
-from labeling.sampling import Plan
+from labeling.sampling import MOST_TRIES, Plan
 from models_registry.models import Version
-from models_registry.queries import writers
+from models_registry.queries import scorers, writers
 
 
 class ImportForm(forms.Form):
@@ -97,7 +97,17 @@ class SampleForm(forms.Form):
         initial=0,
         help_text=_("The same seed gives the same outputs again; another one gives others."),
     )
-
+    best_of = forms.IntegerField(
+        label=_("Keep the best of"),
+        min_value=1,
+        max_value=MOST_TRIES,
+        initial=1,
+        required=False,
+        help_text=_("So many are written for each output, and the reward model chooses. 1: every output is kept."),
+    )
+    judge = forms.ModelChoiceField(
+        label=_("Reward model that chooses"), queryset=Version.objects.none(), required=False, empty_label=_("None")
+    )
     batch = forms.CharField(
         label=_("Batch of the new tasks"),
         max_length=120,
@@ -108,10 +118,15 @@ class SampleForm(forms.Form):
     def __init__(self, *args, project: Project, **kwargs) -> None:
         super().__init__(*args, **kwargs)
         self.fields["versions"].queryset = writers()
+        self.fields["judge"].queryset = scorers()
+        if not self.fields["judge"].queryset.exists():
+            del self.fields["best_of"], self.fields["judge"]
         self.fields["outputs"].initial = project.outputs_per_task
         if self.fields["versions"].queryset.count() == 1:
             self.fields["versions"].initial = self.fields["versions"].queryset
 
     def plan(self) -> Plan:
         data = {name: value for name, value in self.cleaned_data.items() if name != "batch"}
-        return Plan(versions=tuple(version.pk for version in data.pop("versions")), **data)
+        judge, best_of = data.pop("judge", None), data.pop("best_of", None) or 1
+        versions = tuple(version.pk for version in data.pop("versions"))
+        return Plan(versions=versions, best_of=best_of, judge=judge.pk if judge else None, **data)

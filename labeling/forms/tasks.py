@@ -13,6 +13,8 @@ from labeling.lanes import lane_of, whose
 from labeling.models import Batch, Project, Task
 from labeling.project_settings import SETTINGS
 from labeling.task_queries import who_takes_part
+from models_registry.models import Version
+from models_registry.queries import scorers
 from people.errors import Refusal
 from people.models import User
 
@@ -168,6 +170,18 @@ class KnownForm(forms.Form):
         required=False,
         help_text=gettext_lazy("Shown after a practice task. For gold and qualification tasks it is a note for you."),
     )
+
+
+class ScorerForm(forms.Form):
+    """The reward model whose doubts put a queue in order."""
+
+    version = forms.ModelChoiceField(
+        label=gettext_lazy("Reward model"), queryset=Version.objects.none(), empty_label=gettext_lazy("Choose a model")
+    )
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["version"].queryset = scorers()
 
 
 class OrderForm(forms.Form):

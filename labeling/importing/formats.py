@@ -104,7 +104,7 @@ def rows_of_ours(row: dict) -> list[Item]:
     meta, unkept = meta_of(row)
     item = Item(
         prompt=problems.attempt(messages_of, row.get("prompt"), "prompt", otherwise=""),
-        completions=problems.attempt(_completions, row, otherwise=[]),
+        completions=problems.attempt(completions_of, row, otherwise=[]),
         external_id=problems.attempt(_identifier, row, otherwise=""),
         split=problems.attempt(split_given, row, otherwise=None),
         placing=placing_of(row, problems),
@@ -152,7 +152,8 @@ def _judge_by_ranking(item: Item, one: object) -> None:
     _judge(item, Judgement(_annotator(one.get("annotator")), order, answers, comment, seconds))
 
 
-def _completions(row: dict) -> list[tuple[str, str]]:
+def completions_of(row: dict) -> list[tuple[str, str]]:
+    """(text, source) of each output of a row, under “completions” or completion_1 …; raises BadRow."""
     flat = [n for n in range(1, MAX_ITEMS + 2) if f"completion_{n}" in row]
     if "completions" in row and flat:
         raise BadRow(_("give either “completions” or “completion_1” …, not both."))

@@ -1,4 +1,4 @@
-"""The page of the queue's order: by arrival or by score, the random share, scores from a file."""
+"""The page of the queue's order: by arrival or by score, the random share, scores from a reward model or a file."""
 
 from django.contrib import messages
 from django.db.models import Count, Max, Min, Q
@@ -11,12 +11,12 @@ from django.views.decorators.http import require_GET, require_http_methods
 from labeling import actions, export, places, scores, uploads
 from labeling.actions.many import Changed
 from labeling.forms.filling import ImportForm
-from labeling.forms.tasks import OrderForm
+from labeling.forms.tasks import OrderForm, ScorerForm
 from labeling.models import Project, Task
 from labeling.project_queries import changes_under_way
 from people.downloads import json_lines_file
 from people.errors import Refusal
-from people.permissions import Right, requires
+from people.permissions import Right, can, requires
 
 EXAMPLE = '{"task": 1, "score": 0.83}\n{"task": 2, "score": 0.12}\n'
 
@@ -28,6 +28,7 @@ def order(request: HttpRequest, slug: str) -> HttpResponse:
     do = request.POST.get("do", "")
     upload = ImportForm(request.POST, request.FILES) if do == "scores" else ImportForm()
     form = OrderForm(request.POST if do == "share" else None, initial={"random_percent": project.random_percent})
+    model = ScorerForm(request.POST if do == "model" else None)
     problems: list[str] = []
     try:
         if do == "score":
@@ -49,7 +50,9 @@ def order(request: HttpRequest, slug: str) -> HttpResponse:
                 scored.tasks,
             )
             _say(request, scored, said)
-        if do and not form.errors and not upload.errors:
+        elif do == "model" and model.is_valid():
+            actions.start_scoring_tasks(actor=request.user, project=project, **model.cleaned_data)
+        if do and not form.errors and not upload.errors and not model.errors:
             return redirect("project-order", slug)
     except Refusal as refusal:
         problems = list(refusal.problems)
@@ -67,6 +70,7 @@ def order(request: HttpRequest, slug: str) -> HttpResponse:
         "part": "order",
         "form": form,
         "upload": upload,
+        "model": model if can(request.user, Right.TRY_MODELS) else None,
         "example": EXAMPLE,
         "figures": figures,
         "problems": problems,

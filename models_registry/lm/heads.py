@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Literal
 import torch
 from tokenizers import processors
 from torch import Tensor, nn
-from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, PretrainedConfig, PreTrainedModel
+from transformers import (
+    MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from .text import bos_id
 
@@ -102,9 +107,26 @@ def _with_score(model: PreTrainedModel, config: PretrainedConfig, *, std: float,
     return scoring.train(model.training)
 
 
+def can_pad(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether it has a pad token, or another special token that could be one."""
+    names = ("pad_token", "unk_token", "bos_token", "eos_token")
+    return any(getattr(tokenizer, name, None) is not None for name in names)
+
+
 def into_reward(loaded: "Loaded", *, seed: int) -> None:
-    """Turn a loaded language model into a reward model with a fresh head; the adapters of its chain stay in its layers."""
-    _put(loaded, to_reward(loaded.model, seed=seed), "reward")
+    """Turn a loaded language model into a reward model with a fresh head; the adapters of its chain stay in its layers.
+
+    Where the model has no pad token, the unknown token or BOS becomes it, so that transformers can score several texts at once by itself. EOS never
+    does: every completion ends with it, and transformers would take the end for padding and read the score one token too early.
+    """
+    tokenizer = loaded.tokenizer
+    if tokenizer.pad_token_id is None:
+        others = (tokenizer.unk_token, tokenizer.bos_token)
+        tokenizer.pad_token = next((token for token in others if token not in (None, tokenizer.eos_token)), None)
+    reward = to_reward(loaded.model, seed=seed)
+    if tokenizer.pad_token_id is not None and reward.config.get_text_config().pad_token_id is None:
+        reward.config.get_text_config().pad_token_id = tokenizer.pad_token_id
+    _put(loaded, reward, "reward")
 
 
 def into_classes(loaded: "Loaded", labels: Sequence[str], *, seed: int) -> None:

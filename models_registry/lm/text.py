@@ -165,9 +165,12 @@ def encode_pairs(loaded: "Loaded", pairs: Sequence[tuple[Prompt, Prompt]]) -> li
     EOS does.
     """
     plain = encode_completions(loaded, [completion for _prompt, completion in pairs])
-    found = []
+    found: list[tuple[list[int], list[int]]] = []
+    before: Prompt | None = None
+    start: list[int] = []
     for (prompt, completion), ids in zip(pairs, plain, strict=True):
-        start = encode_prompt(loaded, prompt)
+        if prompt is not before:  # several completions of one prompt come one after the other
+            before, start = prompt, encode_prompt(loaded, prompt)
         if not isinstance(prompt, str) and loaded.tokenizer.chat_template:
             ids = _templated_answer(loaded, prompt, completion, start) or ids
         found.append((start, ids))

@@ -3,7 +3,8 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,14 @@ from models_registry import queries
 from models_registry.lm import leading
 from models_registry.lm.chain import Loaded
 from models_registry.lm.generate import Output, generate_ids, stream
-from models_registry.lm.score import class_logprobs, rewards
+from models_registry.lm.heads import read_scale
+from models_registry.lm.judge import Score, judge, trace
+from models_registry.lm.score import class_logprobs
 from models_registry.lm.text import encode_prompt
 from models_registry.models import Head, Kind, Stage, Version
 from people.errors import Refusal
 
-from .engine import Engine, Together
+from .engine import Engine, Ticket, Together
 from .protocol import (
     ApiError,
     ChatRequest,
@@ -113,16 +116,19 @@ async def _write(request: Request, wanted: CompletionRequest | ChatRequest) -> R
     envelope = Envelope(wanted)
     engine: Engine = request.app.state.engine
     if not wanted.stream:
-        return JSONResponse(
-            await _only(request, engine.submit(found.folders, _whole(found, wanted, envelope)).events())
-        )
+        ticket = engine.submit(found.folders, _whole(found, wanted, envelope))
+        return JSONResponse((await _items(request, ticket))[0])
     ticket = engine.submit(found.folders, lambda loaded: _pieces(loaded, wanted, envelope))
     return await _event_stream(ticket.events())
 
 
-async def _only(request: Request, events: AsyncIterator[Any]) -> Any:
-    """The one event of a request that does not stream; a client that hangs up while it waits gives its place up."""
-    answer = asyncio.ensure_future(anext(events))
+async def _items(request: Request, ticket: Ticket) -> list[Any]:
+    """All items of a request that does not stream; a client that hangs up while it waits gives its place up."""
+
+    async def collected() -> list[Any]:
+        return [item async for item in ticket.events()]
+
+    answer = asyncio.ensure_future(collected())
     while not (await asyncio.wait([answer], timeout=0.5))[0]:
         if await request.is_disconnected():
             answer.cancel()
@@ -242,12 +248,20 @@ async def score(request: Request) -> Response:
     found = await _find(wanted.model)
     if found.head != Head.REWARD:
         raise ApiError(400, f"{found.name} is no reward model.", param="model")
-    prompt = wanted.prompt if isinstance(wanted.prompt, str) else [message.plain() for message in wanted.prompt]
-    pairs = [(prompt, completion) for completion in wanted.completions]
-    ticket = request.app.state.engine.submit(found.folders, lambda loaded: iter([rewards(loaded, pairs)]))
-    scores = await _only(request, ticket.events())
-    data = [{"index": index, "score": value} for index, value in enumerate(scores)]
-    return JSONResponse({"object": "list", "model": wanted.model, "data": data})
+    rows = [row.asked for row in wanted.asked]
+    ticket = request.app.state.engine.submit(found.folders, partial(trace if wanted.trace else judge, rows=rows))
+    scores = [one for batch in await _items(request, ticket) for one in batch]
+    data = [_scored(one) for one in sorted(scores, key=lambda one: (one.row, one.place))]
+    scale = asdict(await sync_to_async(read_scale)(found.folders[-1]))
+    cut = sum(one.cut for one in scores)
+    return JSONResponse({"object": "list", "model": wanted.model, "data": data, "cut": cut, "scale": scale})
+
+
+def _scored(one: Score) -> dict[str, Any]:
+    told = {"row": one.row, "index": one.place, "score": one.value, "cut": one.cut}
+    if one.trace is not None:
+        told["trace"] = [{"text": point.text, "score": point.score} for point in one.trace]
+    return told
 
 
 async def classify(request: Request) -> Response:
@@ -261,7 +275,7 @@ async def classify(request: Request) -> Response:
         yield [dict(zip(loaded.labels, map(float, row), strict=True)) for row in rows]
 
     ticket = request.app.state.engine.submit(found.folders, work)
-    rows = await _only(request, ticket.events())
+    [rows] = await _items(request, ticket)
     data = [
         {"index": index, "label": max(labels, key=lambda label: labels[label]), "labels": labels}
         for index, labels in enumerate(rows)

@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from models_registry.serving_client import MOST_ROWS, MOST_TEXTS
+
 MOST_TOKENS = 16_384
 MOST_SAMPLES = 16
 
@@ -119,14 +121,41 @@ class ChatRequest(_Sampling):
         return self.max_completion_tokens or self.max_tokens or 512
 
 
+Completions = Annotated[list[str], Field(min_length=1, max_length=MOST_TEXTS)]
+
+
+class ScoreRow(BaseModel):
+    """A prompt and the completions of it that are scored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    prompt: str | list[Message]
+    completions: Completions
+
+    @property
+    def asked(self) -> tuple[str | list[dict[str, str]], list[str]]:
+        prompt = self.prompt if isinstance(self.prompt, str) else [message.plain() for message in self.prompt]
+        return prompt, self.completions
+
+
 class ScoreRequest(BaseModel):
-    """Not OpenAI's: what a reward model says of completions of one prompt."""
+    """Not OpenAI's: what a reward model says of completions of one prompt, or of several prompts at once (`rows`)."""
 
     model_config = ConfigDict(extra="forbid")
 
     model: str
-    prompt: str | list[Message]
-    completions: Annotated[list[str], Field(min_length=1, max_length=256)]
+    prompt: str | list[Message] | None = None
+    completions: Completions | None = None
+    rows: Annotated[list[ScoreRow], Field(min_length=1, max_length=MOST_ROWS)] | None = None
+    trace: bool = False
+
+    @property
+    def asked(self) -> list[ScoreRow]:
+        if self.rows is not None and self.prompt is None and self.completions is None:
+            return self.rows
+        if self.rows is None and self.prompt is not None and self.completions is not None:
+            return [ScoreRow(prompt=self.prompt, completions=self.completions)]
+        raise ApiError(400, "Give a 'prompt' and its 'completions', or 'rows' of both.", param="rows")
 
 
 class ClassifyRequest(BaseModel):

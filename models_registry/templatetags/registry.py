@@ -56,3 +56,8 @@ def role(name: str) -> str:
 @register.filter
 def result(version: Version) -> str:
     return words.result(version)
+
+
+@register.filter
+def score(value: float) -> str:
+    return words.figure(value, 3).replace("-", "−")

@@ -40,7 +40,6 @@ document.addEventListener("keydown", (event) => {
 
 function show(event) {
   if (event.problems) return showProblem(event.problems.join("\n"));
-  if ("score" in event) return scored(event);
   if ("labels" in event) return classified(event);
   if ("seed" in event) {
     answers.dataset.seed = event.seed;
@@ -65,14 +64,6 @@ function finish(answer, how) {
   delete answer.dataset.writing;
   answer.querySelector(".how").textContent += ` · ${how}`;
   answer.querySelector(".copy").dataset.copy = answer.querySelector(".written").textContent;
-}
-
-function scored(event) {
-  const answer = document.getElementById("answer").content.firstElementChild.cloneNode(true);
-  answer.querySelector(".written").textContent = event.text;
-  answer.querySelector(".how").textContent = `${words.score} ${event.score.toFixed(3)}`;
-  answer.querySelector(".copy").remove();
-  answers.append(answer);
 }
 
 function classified(event) {

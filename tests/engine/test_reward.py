@@ -1,25 +1,32 @@
 """Reward models from rankings: they learn, they say how well, they refuse what they cannot learn from, and they resume exactly."""
 
+import itertools
 import json
+import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from labeling.ranking import WeakOrder
 from models_registry.lm import inspect
 from models_registry.lm.chain import load
 from models_registry.lm.heads import read_scale
+from models_registry.lm.packed import Group
 from models_registry.lm.score import rewards
 from training.engine.methods import config_of
+from training.engine.methods.reward import rankings as rankings_of_run
 
 from . import rankings, runs
 
 pytestmark = pytest.mark.slow  # each trains a model, if a tiny one
 
-QUICK = {"lr": 3e-3, "epochs": 8, "batch_size": 8, "patience": None}
+QUICK = {"lr": 3e-3, "epochs": 8, "batch_size": 8, "patience": None, "precision": "fp32"}
 
 
 @pytest.fixture(scope="module")
@@ -241,6 +248,62 @@ def test_a_prompt_in_both_splits_is_not_trained_on_and_rankings_that_say_nothing
     assert metrics(folder)["train_rankings"] == 46
 
 
+def test_a_share_of_the_prompts_is_part_of_every_larger_one():
+    ranked = [ranking_of(f"prompt {number // 2}") for number in range(80)]  # two people rank each
+    shares = [rankings_of_run.some_prompts(ranked, share) for share in (0.001, 0.25, 0.5, 1.0)]
+    assert [len(share) for share in shares] == [2, 20, 40, 80]
+    for fewer, more in itertools.pairwise(shares):
+        assert {id(ranking) for ranking in fewer} <= {id(ranking) for ranking in more}
+    assert shares[-1] == ranked
+    backwards = rankings_of_run.some_prompts(ranked[::-1], 0.25)
+    assert {ranking.prompt for ranking in backwards} == {ranking.prompt for ranking in shares[1]}
+    # Not simply the first ones: a file may be in an order that means something.
+    assert {ranking.prompt for ranking in shares[1]} != {f"prompt {number}" for number in range(10)}
+
+
+def ranking_of(prompt: str) -> rankings_of_run.Ranking:
+    order = WeakOrder.parse("A > B")
+    return rankings_of_run.Ranking(Group([1], [[2], [3]]), order, 1.0, (1, 1), None, prompt, prompt, order, (0, 1))
+
+
+def test_a_run_on_a_share_of_the_prompts_says_how_many_and_is_judged_on_all_that_is_held_out(
+    tmp_path, pretrained, snapshot
+):
+    folder = reward_run(tmp_path / "run", [pretrained / "output"], snapshot, train_share=0.25, epochs=1)
+    assert runs.go(folder) == 0
+    assert (metrics(folder)["train_rankings"], metrics(folder)["heldout_rankings"]) == (12, 12)
+    assert "share-of-prompts" in notes(folder)
+
+
+@pytest.mark.skipif(
+    not (torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()),
+    reason="a processor without bf16",
+)
+def test_in_bf16_it_learns_as_well_and_its_figures_are_those_it_has_in_fp32(tmp_path, pretrained, snapshot):
+    folder = reward_run(tmp_path / "run", [pretrained / "output"], snapshot, precision="bf16", device="cpu")
+    assert runs.go(folder) == 0
+    assert runs.status(folder)["dtype"] == "bfloat16"
+    found = metrics(folder)
+    assert found["accuracy"] > 0.9
+    judge = load([folder / "output"])
+    right = strict = 0.0
+    for row in map(json.loads, snapshot.open()):
+        if row["split"] == "heldout":
+            scores = rewards(judge, [(row["prompt"], text) for text in row["completions"]])
+            pairs = WeakOrder.parse(row["ranking"]).strict_pairs()
+            right, strict = right + sum(scores[a] > scores[b] for a, b in pairs), strict + len(pairs)
+    assert right / strict == pytest.approx(found["accuracy"], abs=1e-9)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="about processors")
+def test_by_itself_a_reward_model_is_computed_in_what_the_processor_is_fastest_in(tmp_path, pretrained, snapshot):
+    folder = reward_run(tmp_path / "run", [pretrained / "output"], snapshot, precision="auto")
+    assert runs.go(folder) == 0
+    flags = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
+    assert runs.status(folder)["dtype"] == ("bfloat16" if "amx_tile" in flags else "float32")
+    assert metrics(folder)["accuracy"] > 0.9
+
+
 def test_the_config_bounds_hold():
     config = config_of("reward")
     with pytest.raises(ValueError, match="theta"):
@@ -250,10 +313,28 @@ def test_the_config_bounds_hold():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("tune", [{"kind": "all"}, {"kind": "lora", "rank": 4, "dropout": 0.2}])
-def test_stopped_and_resumed_is_the_same_as_never_stopped(tune, tmp_path, pretrained, snapshot):
-    """With a learned θ and early stopping, whose memory is part of the checkpoint."""
-    config = {"tune": tune, "lr": 0.01, "epochs": 10, "patience": 8, "eval_every": 5, "log_every": 1}
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"tune": {"kind": "all"}},
+        {"tune": {"kind": "lora", "rank": 4, "dropout": 0.2}},
+        {
+            "loss": "plackett_luce",
+            "annotator_scale": True,
+            "line_weight": 0.1,
+            "train_share": 0.75,
+            "precision": "auto",
+        },
+    ],
+)
+def test_stopped_and_resumed_is_the_same_as_never_stopped(changes, tmp_path, pretrained, snapshot):
+    """With what is learned beside the model (θ, δ, the line's score, a scale for each annotator) and early stopping, whose memory is part of the
+    checkpoint."""
+    config = {"lr": 0.01, "epochs": 10, "patience": 8, "eval_every": 5, "log_every": 1, **changes}
+    rows = list(map(json.loads, snapshot.open()))
+    if "line_weight" in changes:
+        rows = [row | {"ranking": str(replace(WeakOrder.parse(row["ranking"]), line=1))} for row in rows]
+    snapshot = runs.write_rows(tmp_path / "rankings.jsonl", rows)
     whole = reward_run(tmp_path / "whole", [pretrained / "output"], snapshot, **config)
     assert runs.go(whole) == 0
     stopped = reward_run(tmp_path / "stopped", [pretrained / "output"], snapshot, **config)
@@ -289,3 +370,40 @@ def test_what_plackett_luce_cannot_use_is_refused():
     config = config_of("reward")(loss="plackett_luce", margin=0.5, label_smoothing=0.1)
     (problem,) = config.problems({"base", "dataset"})
     assert "margin, label_smoothing" in str(problem)
+
+
+def without_pad_token(pretrained: Path, folder: Path, *also: str) -> Path:
+    """The pretrained model with a tokenizer that names no pad token, nor these others."""
+    shutil.copytree(pretrained / "output", folder)
+    settings = json.loads((folder / "tokenizer_config.json").read_text())
+    for name in ("pad_token", *also):
+        settings.pop(name, None)
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    config = json.loads((folder / "config.json").read_text()) | {"pad_token_id": None}
+    (folder / "config.json").write_text(json.dumps(config))
+    return folder
+
+
+def test_a_base_without_a_pad_token_gets_one_that_is_not_eos_and_transformers_scores_alike(
+    tmp_path, pretrained, snapshot
+):
+    base = without_pad_token(pretrained, tmp_path / "base")
+    folder = reward_run(tmp_path / "run", [base], snapshot, max_steps=2)
+    assert runs.go(folder) == 0
+    model = AutoModelForSequenceClassification.from_pretrained(folder / "output").eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder / "output")
+    assert tokenizer.pad_token == tokenizer.bos_token != tokenizer.eos_token
+    pairs = [("One day", " the fox met the hen."), ("One day", " the hen.")]
+    texts = [prompt + completion + tokenizer.eos_token for prompt, completion in pairs]
+    batch = tokenizer(texts, padding=True, return_tensors="pt", padding_side="right", add_special_tokens=True)
+    batch.pop("token_type_ids", None)
+    with torch.no_grad():
+        found = read_scale(folder / "output").apply(model(**batch).logits[:, 0])
+    assert found.tolist() == pytest.approx(rewards(load([folder / "output"]), pairs), abs=1e-4)
+
+
+def test_a_base_with_no_token_that_could_pad_is_refused(tmp_path, pretrained, snapshot):
+    base = without_pad_token(pretrained, tmp_path / "base", "bos_token", "eos_token", "unk_token")
+    folder = reward_run(tmp_path / "run", [base], snapshot)
+    assert runs.go(folder) == 2
+    assert [found["id"] for found in runs.status(folder)["problems"]] == ["no-pad-token"]

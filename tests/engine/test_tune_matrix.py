@@ -9,7 +9,9 @@ import torch
 from safetensors.torch import load_file
 
 from models_registry.lm import inspect
-from models_registry.lm.chain import load
+from models_registry.lm.chain import active_head, load
+from models_registry.lm.heads import read_scale, write_scale
+from models_registry.lm.merging import merge, reasons_against
 from models_registry.lm.score import class_logprobs, documents_loss, logprobs, rewards
 from models_registry.lm.tuning.config import result_kind
 from training.engine.contract import check_config
@@ -164,3 +166,48 @@ def numbers_agree(method: str, loaded: Any, told: dict[str, Any], dataset: str) 
         assert -sum(map(sum, found)) / sum(map(len, found)) == pytest.approx(told["heldout_loss"], rel=1e-3)
     else:
         assert documents_loss(loaded, ["The cat met the dog."]).loss > 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("all", "last_layers", "head")])
+def test_the_head_of_a_reward_model_stays_with_it(kind, inputs, pretrained, tmp_path):
+    """Trained, saved, loaded, merged where that can be, and asked by PPO: the same scores, read at the same token."""
+    config = {**QUICK["reward"], "tune": {"kind": kind, **KINDS[kind]}, "lr": 1e-2, "precision": "fp32"}
+    folder = runs.write_run(tmp_path / "run", "reward", config, inputs["reward"])
+    assert runs.go(folder) == 0
+    chain = [pretrained / "output", folder / "output"]
+    judge = load(chain)
+    rows = [json.loads(line) for line in Path(inputs["reward"]["dataset"]).read_text().splitlines()]
+    pairs = [(row["prompt"], text) for row in rows for text in row["completions"]]
+    scores = rewards(judge, pairs)
+    assert torch.tensor(scores).std() > 0.1
+    # Padding moves no score: each by itself is what all together are.
+    assert [rewards(judge, [pair])[0] for pair in pairs[:5]] == pytest.approx(scores[:5], abs=1e-4)
+    # The head moved with what was trained: another one gives other scores.
+    with torch.no_grad():
+        active_head(judge).weight.neg_()
+    scale = read_scale(folder / "output")
+    turned = [-2 * scale.mean / scale.std - score for score in scores]
+    assert rewards(judge, pairs) == pytest.approx(turned, abs=1e-4)
+
+    ways = {"chain": chain}
+    again = load(chain)
+    if not reasons_against(again):
+        merge(again)
+        merged = tmp_path / "merged"
+        again.model.save_pretrained(merged)
+        again.tokenizer.save_pretrained(merged)
+        write_scale(merged, scale)
+        assert rewards(load([merged]), pairs) == pytest.approx(scores, abs=1e-3)
+        ways["merged"] = [merged]
+    assert ("merged" in ways) == (kind not in ("serial", "parallel", "prefix", "soft_prompt"))
+    told: dict[str, list[float]] = {}
+    for way, links in ways.items():
+        asked = inputs["ppo"] | {"reward_model": [str(link) for link in links]}
+        policy = runs.write_run(tmp_path / f"ppo-{way}", "ppo", {**QUICK["ppo"], "updates": 1}, asked)
+        assert runs.go(policy) == 0
+        samples = [json.loads(line) for line in (policy / "samples.jsonl").read_text().splitlines()]
+        told[way] = [sample["reward_before"] for sample in samples]
+        asked_again = rewards(load(links), [(sample["prompt"], sample["before"]) for sample in samples])
+        assert told[way] == pytest.approx(asked_again, abs=1e-3)
+    assert told[list(told)[-1]] == pytest.approx(told["chain"], abs=1e-3)

@@ -212,6 +212,7 @@ ADDRESSES = [
     ("api-known-answer", "delete", {Role.ADMIN}),
     ("api-stranded", "get", LEARNED),
     ("api-scores", "post", {Role.ADMIN}),
+    ("api-scores-by-model", "post", {Role.ADMIN}),
     ("api-order", "post", {Role.ADMIN}),
     ("api-batches", "get", LEARNED),
     ("api-batches", "post", {Role.ADMIN}),
@@ -248,6 +249,8 @@ ADDRESSES = [
     ("api-dataset-rows", "get", LEARNED),
     ("api-dataset-pairs", "get", LEARNED),
     ("api-dataset-acceptable", "get", LEARNED),
+    ("api-version-score-file", "post", LEARNED),
+    ("api-scored", "get", LEARNED),
 ]
 
 
@@ -263,7 +266,12 @@ def arguments(name, *, project, assignment, dataset) -> dict:
 
     pattern = next(each.pattern for each in urlpatterns if each.name == name)
     about = {"datasets": dataset.pk, "assignments": assignment.pk, "tasks": assignment.task_id}
-    found = {"slug": project.slug, "task": assignment.task_id, "pk": about.get(str(pattern).split("/")[0], 1)}
+    made_up = {"name": "none", "number": 1, "upload": "none"}
+    found = made_up | {
+        "slug": project.slug,
+        "task": assignment.task_id,
+        "pk": about.get(str(pattern).split("/")[0], 1),
+    }
     return {
         key: assignment.pk if isinstance(converter, UUIDConverter) else found[key]
         for key, converter in pattern.converters.items()

@@ -80,6 +80,28 @@ def tiny_tuned(tiny, tiny_adapter) -> Version:
 
 
 @pytest.fixture
+def scorer(tiny_model, tmp_path):
+    """A reward model of the same shape, with a random head and the scale of its scores."""
+    import torch
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    from models_registry.lm.heads import Scale, write_scale
+
+    torch.manual_seed(3)
+    model = AutoModelForSequenceClassification.from_pretrained(tiny_model, num_labels=1)
+    torch.nn.init.normal_(model.score.weight)
+    model.save_pretrained(tmp_path / "scorer")
+    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(tmp_path / "scorer")
+    write_scale(tmp_path / "scorer", Scale(0.5, 2.0))
+    return tmp_path / "scorer"
+
+
+@pytest.fixture
+def reward(scorer) -> Version:
+    return actions.import_folder(actor=None, name="scorer", path=scorer).version
+
+
+@pytest.fixture
 def endless(db, tiny_model, copy_of) -> Version:
     """A model that knows no end and has room for a million tokens: it keeps the one thread busy for minutes."""
     folder = copy_of(tiny_model, "endless")

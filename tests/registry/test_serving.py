@@ -236,7 +236,7 @@ def test_a_stopped_server_is_said_plainly(client, tiny, admin, settings):
     assert "The model server is not running" in events[-1]["problems"][0]
     assert serving_client.health() is None
     with pytest.raises(serving_client.NotRunning):
-        serving_client.score(tiny, "a", ["b"])
+        serving_client.judge(tiny, [("a", ["b"])])
 
 
 def test_wrong_settings_come_back_all_at_once(client, tiny, admin):
@@ -250,20 +250,6 @@ def test_wrong_settings_come_back_all_at_once(client, tiny, admin):
 def test_the_servers_reason_reaches_the_page(client, server, tiny, admin):
     client.force_login(admin)
     assert "context" in answer(client, tiny, prompt="x" * 500)[-1]["problems"][0]
-
-
-@pytest.fixture
-def scorer(tiny_model, tmp_path):
-    """A reward model of the same shape, with a random head."""
-    import torch
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    torch.manual_seed(3)
-    model = AutoModelForSequenceClassification.from_pretrained(tiny_model, num_labels=1)
-    torch.nn.init.normal_(model.score.weight)
-    model.save_pretrained(tmp_path / "scorer")
-    AutoTokenizer.from_pretrained(tiny_model).save_pretrained(tmp_path / "scorer")
-    return tmp_path / "scorer"
 
 
 def test_a_classifier_tells_the_probability_of_each_label(client, server, tiny_model, tiny, admin, tmp_path):
@@ -298,24 +284,45 @@ def test_a_classifier_tells_the_probability_of_each_label(client, server, tiny_m
     assert "no classifier" in post(f"{server}/v1/classify", model="tiny:v1", input="x").json()["error"]["message"]
 
 
-def test_a_reward_model_scores_instead_of_writing(client, server, scorer, tiny, admin):
+LONG = "x" * 600  # more than the context
+ASKED = [("Say", ["one", "two"]), ([{"role": "user", "content": "Hi"}], ["", LONG])]
+
+
+def test_a_reward_model_scores_prompts_with_their_outputs_at_once(server, reward, tiny):
     from models_registry.lm.chain import load
     from models_registry.lm.score import rewards
 
-    version = actions.import_folder(actor=None, name="scorer", path=scorer).version
-    assert version.head == "reward"
-    expected = rewards(load([version.folder]), [("Say", "one"), ("Say", "two")])
-    assert serving_client.score(version, "Say", ["one", "two"]) == pytest.approx(expected, abs=1e-5)
-    client.force_login(admin)
-    events = answer(client, version, prompt="Say", completions="one\r\n---\r\ntwo")
-    assert {event["text"]: event["score"] for event in events} == pytest.approx(
-        {"one": expected[0], "two": expected[1]}, abs=1e-5
-    )
-    assert [event["score"] for event in events] == sorted((event["score"] for event in events), reverse=True)
+    expected = rewards(load([reward.folder]), [(prompt, text) for prompt, texts in ASKED for text in texts])
+    found = serving_client.judge(reward, ASKED)
+    assert [each.score for row in found.rows for each in row] == pytest.approx(expected, abs=1e-4)
+    assert [each.cut for row in found.rows for each in row] == [False, False, False, True]
+    assert (found.cut, found.std) == (1, 2.0)  # the scale lies beside the weights
+    alone = post(f"{server}/v1/score", model="scorer:v1", prompt="Say", completions=["one", "two"]).json()
+    assert [each["score"] for each in alone["data"]] == pytest.approx(expected[:2], abs=1e-4)
+    assert alone["cut"] == 0
+
+
+def test_what_cannot_be_scored_is_refused(server, reward, tiny):
+    def said(**body) -> str:
+        return post(f"{server}/v1/score", **body).json()["error"]["message"]
+
     wrong = post(f"{server}/v1/completions", model="scorer:v1", prompt="x")
     assert "does not write" in wrong.json()["error"]["message"]
     with pytest.raises(Refusal, match="no reward model"):
-        serving_client.score(tiny, "x", ["y"])
+        serving_client.judge(tiny, [("x", ["y"])])
+    assert "or 'rows' of both" in said(model="scorer:v1", prompt="x")
+    assert "or 'rows' of both" in said(model="scorer:v1", rows=[{"prompt": "x", "completions": ["y"]}], prompt="x")
+    assert "at least 1 item" in said(model="scorer:v1", prompt="x", completions=[])
+
+
+def test_a_trace_says_the_score_after_every_token(server, reward):
+    [[judged]] = serving_client.judge(reward, [("Say", ["so 🦊"])], trace=True).rows
+    assert "".join(point.text for point in judged.trace) == "so 🦊"
+    assert len(judged.trace) == 3 + 4 + 1  # bytes, and the end
+    assert judged.trace[-1].score == judged.score
+    [[without]] = serving_client.judge(reward, [("Say", ["so 🦊"])]).rows
+    assert without.trace is None
+    assert without.score == pytest.approx(judged.score, abs=1e-4)
 
 
 def test_stopping_the_page_stops_the_writing(server, endless):

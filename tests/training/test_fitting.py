@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
+from tokenizers import Tokenizer, models, pre_tokenizers
 
-from models_registry.models import Head, Kind
+from models_registry.models import Head, Kind, Version
 from tests import factories
 from training import actions
 from training.models import Run
@@ -128,3 +129,72 @@ def test_a_hard_prompt_with_labels_is_judged_on_labelled_texts():
     asks = version("asks", head=Head.CLASSES, kind=Kind.HARD_PROMPT, parent=version("root"))
     rows = [{"text": "a", "label": "b", "split": "heldout"}]
     assert queued("evaluate", {}, base=asks, dataset=make.dataset("labelled", rows))
+
+
+def words(count: int) -> str:
+    return " ".join(["word"] * count)
+
+
+def short_model() -> Version:
+    """A token a word, and room for 64."""
+    base = version("short", context_length=64)
+    base.folder.mkdir(parents=True)
+    made = Tokenizer(models.WordLevel({"word": 0, "?": 1}, unk_token="?"))
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
+    made.save(str(base.folder / "tokenizer.json"))
+    return base
+
+
+def test_a_reward_model_needs_rankings_to_learn_from():
+    data = make.dataset("rankings", ranked("A > B", splits=("heldout",)), "Votes")
+    said = refused("reward", {}, base=version(), dataset=data)
+    assert said == {
+        "inputs.dataset": [
+            "All rankings of Votes are held out, so there is none to learn from. Hold out fewer prompts."
+        ]
+    }
+
+
+@pytest.mark.parametrize(("split", "said"), [("train", "All training rankings of Votes"), ("heldout", "All held-out")])
+def test_a_split_that_only_ties_teaches_and_judges_nothing(split, said):
+    rows = ranked("A > B") + ranked("A = B", "| A = B")
+    only_ties = [row for row in rows if row["split"] != split or ">" not in row["ranking"]]
+    problems = refused("reward", {}, base=version(), dataset=make.dataset("rankings", only_ties, "Votes"))
+    (problem,) = problems["inputs.dataset"]
+    assert problem.startswith(said)
+    assert "tie everything" in problem
+    assert queued("reward", {}, base=version("other"), dataset=make.dataset("rankings", rows))
+
+
+def test_a_snapshot_says_itself_how_many_pairs_are_strict():
+    """And so also of more rankings than are looked at."""
+    data = make.dataset("rankings", ranked("A > B"), "Votes")
+    data.manifest = {"pairs": {"strict": {"train": 1, "heldout": 0}}}
+    data.save()
+    assert "All held-out rankings" in refused("reward", {}, base=version(), dataset=data)["inputs.dataset"][0]
+    data.manifest = {"pairs": {"strict": {"train": 1, "heldout": 1}}}
+    data.save()
+    assert queued("reward", {}, base=version("other"), dataset=data)
+
+
+def test_texts_longer_than_the_model_are_counted_before_anything_is_queued():
+    base = short_model()
+    rows = ranked("A > B", "B > A")
+    rows[0] = rows[0] | {"prompt": words(50), "completions": ["b", words(20)]}
+    rows[1] = rows[1] | {"prompt": words(90)}
+    data = make.dataset("rankings", rows, "Votes")
+    (problem,) = refused("reward", {}, base=base, dataset=data)["config.truncate"]
+    # Two tokens may merge where prompt and completion meet, so a few fewer than there are.
+    assert problem.startswith("At least 2 of the first 4 rankings have texts longer than the 64 tokens")
+    assert "(the longest: 89)" in problem
+    assert "would drop 29 tokens" in problem
+    in_front = {"tune": {"kind": "soft_prompt", "length": 14}}
+    (problem,) = refused("reward", in_front, base=base, dataset=data)["config.truncate"]
+    assert "longer than the 50 tokens" in problem
+    assert queued("reward", {"truncate": True}, base=base, dataset=data)
+
+
+def test_nobody_minds_outputs_about_which_a_ranking_says_nothing():
+    base = short_model()
+    rows = [row | {"completions": ["b", "c", words(90)]} for row in ranked("A > B")]
+    assert queued("reward", {}, base=base, dataset=make.dataset("rankings", rows))

@@ -11,6 +11,7 @@ from labeling.datasets.store import rows_of as data_rows
 from people.downloads import safe_cell
 
 from ..engine.evaluation import METRICS
+from . import learning
 from .models import Comparison
 from .table import BASE, BEST, Attempt, Contrast, Estimate, Row, Table, rows_of
 
@@ -95,7 +96,17 @@ def as_json(table: Table) -> dict[str, Any]:
         "largest_class": asdict(table.largest_class)
         if table.largest_class
         else None,  # no model: what one has to beat
+        "learning_curves": [_learned(curve) for curve in learning.curves(table)],
     }
+
+
+def _learned(curve: learning.Curve) -> dict[str, Any]:
+    """Figures by the rankings that were learned from."""
+    points = [
+        {"rankings": line.rankings, "number": line.row.number, "figures": {n: _estimate(e) for n, e in line.figures.items()}}
+        for line in curve.lines
+    ]  # fmt: skip
+    return {"label": curve.label, "points": points, "says": curve.sentence}
 
 
 def as_csv(table: Table) -> str:

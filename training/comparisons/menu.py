@@ -4,12 +4,15 @@ A method with a field `tune` is offered once for each kind of it (finetuning: th
 that a method before it has offered already excepted; a new method or kind of `tune` appears here by itself.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from math import sqrt
 from typing import Any
 
+from django.utils.formats import localize
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from labeling.models import Dataset
 from models_registry.models import Version
@@ -50,6 +53,7 @@ TASKS = {
     ),
 }
 FEW = 8
+SHARES = (0.125, 0.25, 0.5)  # of the prompts, besides all of them: each is twice the one before
 # The menu goes from what moves little to what moves all.
 _KINDS = ("soft_prompt", "prefix", "ia3", "lora", "serial", "parallel", "head", "last_layers", "all")
 FEWEST_FIRST = {kind: place for place, kind in enumerate(_KINDS)}
@@ -68,12 +72,27 @@ class Choice:
     ticked: bool = False
     needs_reward_model: bool = False
     against: str = ""
+    sets: tuple[str, ...] = ()  # of SETS
 
     @property
     def has_own_budget(self) -> bool:
         """Whether its length is set by settings of its own, since an update of it is not one of the others'."""
         known = methods.config_of(self.method).model_fields if self.method else {}
         return "tune" in known and "max_steps" not in known
+
+
+# What can be ticked at once.
+SETS = {
+    "losses": gettext_noop("The loss functions side by side"),
+    "curve": gettext_noop("Learning curve: are more rankings worth it?"),
+}
+
+
+def sets_of(choices: Iterable[Choice]) -> dict[str, frozenset[str]]:
+    """The sets that these choices make up, in the order of SETS, with their keys; without what could not begin."""
+    fitting = [choice for choice in choices if not choice.against]
+    found = {name: frozenset(choice.key for choice in fitting if name in choice.sets) for name in SETS}
+    return {name: keys for name, keys in found.items() if len(keys) > 1}
 
 
 def menu(task: str, base: Version | None = None, dataset: Dataset | None = None) -> list[Choice]:
@@ -108,7 +127,16 @@ def _choices(task: Task, base: Version | None) -> Iterator[Choice]:
                 continue
             offered.add(kind)
             takes = methods.facts_of(name).inputs
-            yield Choice(key, title, hint, name, config, key in facts.ticked, "reward_model" in takes)
+            sets = _sets(name, config)
+            yield Choice(key, title, hint, name, config, key in facts.ticked, "reward_model" in takes, sets=sets)
+
+
+def _sets(name: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    if name != "reward":
+        return ()
+    if "train_share" in config:
+        return ("curve",)
+    return ("losses", "curve") if config["loss"] == _knob(name, "loss").default else ("losses",)
 
 
 def _variants(name: str, path: str, base: Version | None) -> Iterator[tuple[str, str, str, dict]]:
@@ -128,6 +156,11 @@ def _variants(name: str, path: str, base: Version | None) -> Iterator[tuple[str,
     else:
         for value, _words in knob.options:
             yield *called(name, {path: value}), summary, {path: value}
+        if _knob(name, "train_share"):
+            hint = _("On a part of the rankings: where more of them stop helping, the curve goes flat.")
+            for share in SHARES:
+                config = {path: knob.default, "train_share": share}
+                yield *called(name, config), hint, config
 
 
 def called(method: str, config: Mapping[str, Any]) -> tuple[str, str]:
@@ -150,7 +183,15 @@ def called(method: str, config: Mapping[str, Any]) -> tuple[str, str]:
         kind = (value or {}).get("kind")
         words = {each: words for each, words, _hint in _kinds(knob)}
         return f"{method}-{kind}" if knob.variants else method, words.get(kind, title)
-    return f"{method}-{value}", f"{title}: {dict(knob.options).get(value, value)}"
+    key, title = f"{method}-{value}", f"{title}: {dict(knob.options).get(value, value)}"
+    share = config.get("train_share", 1)
+    if share == 1:
+        return key, title
+    percent = localize(Decimal(f"{100 * share:g}"))
+    return f"{key}-share-{100 * share:g}".replace(".", "_"), _("%(method)s, %(percent)s %% of the prompts") % {
+        "method": title,
+        "percent": percent,
+    }
 
 
 def _knob(method: str, path: str) -> Field | None:

@@ -16,7 +16,7 @@ from .. import queries as run_queries
 from ..actions import RunRefusal
 from ..engine import methods
 from ..forms import RunForm
-from . import actions, chart, export, menu, queries
+from . import actions, chart, export, learning, menu, queries
 from .forms import NewComparison, filled, of_address
 from .models import Comparison, Entry, Trial
 from .table import BASE, BEST, COLUMNS, Attempt, Table
@@ -55,7 +55,10 @@ def comparison_new(request: HttpRequest) -> HttpResponse:
     offered = form.offered()
     untouched = not keys and request.method == "GET"
     ticked = {choice.key for choice in offered if choice.ticked} if untouched else set(keys)
-    context = {"section": "runs", "form": form, "offered": offered, "ticked": ticked}
+    sets = menu.sets_of(offered)
+    ticked = sets.get(request.GET.get("set", ""), ticked)
+    shown = [(name, _(menu.SETS[name])) for name in sets]
+    context = {"section": "runs", "form": form, "offered": offered, "ticked": ticked, "sets": shown}
     status = 400 if form.is_bound and not form.is_valid() else 200
     return render(request, "training/comparisons/new.html", context, status=status)
 
@@ -88,6 +91,7 @@ def comparison_page(request: HttpRequest, pk: int) -> HttpResponse:
         "metric_title": table.metric_title(table.metric),
         "references": _references(table),
         "picture": charts.draw([plot])[0] if plot else "",
+        "learning": learning.curves(table),
         "unsupervised": table.is_live and not run_queries.is_supervised(),
         "offered": [each for each in _menu(comparison) if (each.method or not table.base) and not each.against],
     }

@@ -1,7 +1,7 @@
 """What the methods' Configs share: facts about a method, how a field is declared, and the common groups of fields. Light."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -171,7 +171,9 @@ class OptimizerSettings(Settings):
 
 
 class ComputeSettings(Settings):
-    """Where and in which numbers the run is computed."""
+    """Where and in which numbers the run is computed. `auto_bf16`: the devices on which automatic precision takes bf16, where they compute in it."""
+
+    auto_bf16: ClassVar[frozenset[str]] = frozenset({"cuda"})
 
     device: str = setting(
         "auto",

@@ -38,7 +38,11 @@ class Context:
         self.inputs: Any = order.inputs
         self.seed = order.seed
         self.device = devices.find(getattr(self.config, "device", "auto"))
-        self.dtype = _dtype(getattr(self.config, "precision", "auto"), self.device)
+        self.dtype = _dtype(
+            getattr(self.config, "precision", "auto"),
+            self.device,
+            getattr(self.config, "auto_bf16", frozenset({"cuda"})),
+        )
         self.output = run_dir / "output.part"
         self.cache = (
             run_dir / "cache"
@@ -246,23 +250,27 @@ def memory(device: torch.device) -> dict[str, int]:
     return figures
 
 
-def _dtype(precision: str, device: torch.device) -> torch.dtype:
-    """bf16 only where the machine computes in it: emulated, it is slower than fp32 and less exact."""
+def _dtype(precision: str, device: torch.device, auto_bf16: frozenset[str]) -> torch.dtype:
+    """bf16 only where the machine computes in it: emulated, it is slower than fp32 and less exact. `auto_bf16`: devices on which "auto" takes it."""
+    if precision == "auto" and device.type not in auto_bf16:
+        return torch.float32
     if device.type == "cuda":
         native = torch.cuda.is_bf16_supported(including_emulation=False)
         return torch.bfloat16 if native and precision != "fp32" else torch.float32
+    if precision == "auto":
+        return torch.bfloat16 if _supports("_is_amx_tile_supported") else torch.float32
     if precision == "bf16":
-        if not _processor_has_bf16():
+        if not _supports("_is_amx_tile_supported", "_is_avx512_bf16_supported"):
             text = _("This machine's processor does not compute in bf16. Set precision to fp32 or auto.")
             raise Refused(Message("no-bf16", text))
         return torch.bfloat16
     return torch.float32
 
 
-def _processor_has_bf16() -> bool:
-    """AVX512-BF16 or AMX; torch has no public question for it."""
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, name, lambda: False)() for name in checks)
+def _supports(*questions: str) -> bool:
+    """Whether torch says yes to one of these about the processor; it has no public ones. AVX512-BF16 computes in bf16 at half the speed of fp32,
+    AMX at several times it."""
+    return any(getattr(torch.cpu, name, lambda: False)() for name in questions)
 
 
 def _seed(seed: int) -> None:

@@ -47,9 +47,11 @@ class PlackettLuce(nn.Module):
         return Davidson(self.deltas[0], learned=False).to(d).outcomes(d)
 
     def losses(self, scores: Tensor, comparisons: Comparisons) -> tuple[Tensor, Tensor]:
-        """Per ranking, the mean -log probability of its choices, and how many choices it makes: (R,) and (R,). `scores` is (N,), flat.
+        """Per ranking, the -log probability of its choices over the most that so many outputs could make, and how many it makes: (R,) and
+        (R,). `scores` is (N,), flat.
 
-        The choice of the only output that is left is none.
+        The choice of the only output that is left is none. A tie makes fewer choices, so their mean would count rankings with ties more and find
+        ties likelier than they are.
         """
         chosen = [(number, *choice) for number, order in enumerate(comparisons.orders) for choice in choices(order)]
         if not chosen:
@@ -68,7 +70,11 @@ class PlackettLuce(nn.Module):
         numbers = torch.arange(1, len(size) + 1, device=device)
         within = (numbers & ~left[:, None]) == 0  # (choices, subsets)
         total = value[number].masked_fill(~within, -torch.inf).logsumexp(1)
-        return mean_by_ranking([(total - value[number, taken - 1], number)], comparisons.rankings, scores)
+        mean, count = mean_by_ranking([(total - value[number, taken - 1], number)], comparisons.rankings, scores)
+        most = torch.tensor(
+            [max(order.items - len(order.unranked) - 1, 1) for order in comparisons.orders], device=device
+        )
+        return mean * count / most, count
 
 
 def choices(order: WeakOrder) -> Iterator[tuple[int, int]]:

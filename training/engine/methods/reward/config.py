@@ -22,6 +22,15 @@ METHOD = Method(
 
 
 class Config(TrainingSettings):
+    auto_bf16 = frozenset({"cuda", "cpu"})
+
+    precision: Literal["auto", "fp32", "bf16"] = setting(
+        "auto",
+        _("Precision"),
+        _("bf16 is faster where the machine computes in it; automatic takes it on a GPU that does and on a processor with AMX, and fp32 elsewhere. Weights and scores stay fp32."),
+        group="compute",
+        labels={"auto": _("automatic")},
+    )  # fmt: skip
     tune: Tune = setting(
         TuneAll(),
         _("What moves"),
@@ -149,6 +158,16 @@ class Config(TrainingSettings):
         _("Compute each prompt once for all its outputs. A check at the start decides whether the model can; the numbers are the same."),
         group="goal",
         advanced=True,
+    )  # fmt: skip
+    train_share: float = setting(
+        1.0,
+        _("Share of the prompts"),
+        _("Train on so many of the training prompts: runs on an eighth, a quarter, a half and all of them show whether more rankings would help. A larger share holds all of a smaller one."),
+        group="data",
+        unit="share",
+        advanced=True,
+        gt=0,
+        le=1,
     )  # fmt: skip
     truncate: bool = setting(
         False,

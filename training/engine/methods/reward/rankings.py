@@ -2,9 +2,11 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from labeling.ranking import WeakOrder
 from models_registry.lm.chain import Loaded
+from models_registry.lm.heads import can_pad
 from models_registry.lm.packed import Group
 from models_registry.lm.text import encode_pairs
 
@@ -27,6 +29,7 @@ class Ranking:
     weight: float
     tokens: tuple[int, ...]  # length of each completion before anything was cut, at least 1
     annotator: str | None
+    prompt: str  # as one text
     task: Hashable  # names the outputs: rankings of the same have the same
     whole: WeakOrder  # ranks all of them
     said: tuple[int, ...]  # those that `order` is about
@@ -46,7 +49,8 @@ def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ran
             found[row.split].append(ranking)
     heldout = found["heldout"]
     held = {tuple(ranking.group.prompt) for ranking in heldout}
-    train = [ranking for ranking in found["train"] if tuple(ranking.group.prompt) not in held]
+    alone = [ranking for ranking in found["train"] if tuple(ranking.group.prompt) not in held]
+    train = some_prompts(alone, config.train_share)
 
     problems: list[Message] = []
     if not train:
@@ -86,17 +90,32 @@ def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ran
             train, heldout = (
                 [replace(ranking, group=ranking.group.cut(limit)) for ranking in part] for part in (train, heldout)
             )
+    if not can_pad(loaded.tokenizer):
+        text = _("The model's tokenizer has no pad token and no other special token that could be one (unknown, BOS, EOS), so no program could score several texts with the reward model at once. Give it a pad token.")  # fmt: skip
+        problems.append(Message("no-pad-token", text))
     if problems:
         raise Refused(problems)
 
     if silent:
         text = _("%(number)s rankings say nothing about any two outputs and are left out.")
         ctx.note(Message("silent-rankings", text, {"number": silent}))
-    if both := len(found["train"]) - len(train):
+    if both := len(found["train"]) - len(alone):
         text = _("%(number)s training rankings are left out, because their prompts are also held out.")
         ctx.note(Message("prompt-in-both", text, {"number": both}), "warning")
+    if len(train) < len(alone):
+        text = _("%(number)s of %(all)s training rankings are used: those of %(share)s of the prompts.")
+        said = {"number": len(train), "all": len(alone), "share": f"{config.train_share:.4g}"}
+        ctx.note(Message("share-of-prompts", text, said))
     mean = sum(ranking.weight for ranking in train) / len(train)
     return [replace(ranking, weight=ranking.weight / mean) for ranking in train], heldout
+
+
+def some_prompts(rankings: Sequence[Ranking], share: float) -> list[Ranking]:
+    """All rankings of a share of the prompts, at least one prompt. Which ones hangs on their texts alone, not on the run's seed; those of a larger
+    share hold those of a smaller one."""
+    prompts = sorted({r.prompt for r in rankings}, key=lambda text: sha256(text.encode()).digest())
+    kept = set(prompts[: max(1, round(share * len(prompts)))])
+    return [ranking for ranking in rankings if ranking.prompt in kept]
 
 
 def tokenized(loaded: Loaded, row: RankingRow, *, line_says: bool = False) -> Ranking | None:
@@ -111,7 +130,7 @@ def tokenized(loaded: Loaded, row: RankingRow, *, line_says: bool = False) -> Ra
     tokens = tuple(max(len(ids), 1) for ids in group.completions)
     annotator = None if row.annotator is None else str(row.annotator)
     task = (row.task, str(prompt), *row.completions)
-    return Ranking(group, order, row.weight, tokens, annotator, task, row.order, tuple(said))
+    return Ranking(group, order, row.weight, tokens, annotator, str(prompt), task, row.order, tuple(said))
 
 
 def batches(rankings: Sequence[Ranking], size: int) -> list[list[Ranking]]:

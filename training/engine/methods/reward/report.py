@@ -99,11 +99,15 @@ def tie_threshold(pairs: Pairs) -> float:
     return float((ordered[at] + ordered[at + 1]) / 2 if at + 1 < len(ordered) else ordered[at])
 
 
-def three_way_log_loss(pairs: Pairs, outcomes: Outcomes) -> float:
-    """Mean -log probability of what people said of a pair: first wins or tie."""
+def surprise(pairs: Pairs, outcomes: Outcomes) -> np.ndarray:
+    """(n,) -log probability of what people said of each pair: first wins or tie."""
     probabilities = outcomes(pairs.difference)
     said = np.where(pairs.tied, probabilities[:, 1], probabilities[:, 0])
-    return float(-np.log(np.maximum(said, 1e-12)).mean())
+    return -np.log(np.maximum(said, 1e-12))
+
+
+def three_way_log_loss(pairs: Pairs, outcomes: Outcomes) -> float:
+    return float(surprise(pairs, outcomes).mean())
 
 
 def chance_log_loss(train: Pairs, heldout: Pairs) -> float:
@@ -132,17 +136,19 @@ def report(train: Sequence[Scored], heldout: Sequence[Scored], outcomes: Outcome
         "heldout_rankings": len(heldout),
         "heldout_strict_pairs": int((~pairs.tied).sum()),
         "heldout_tied_pairs": int(pairs.tied.sum()),
-        "log_loss_three_way": three_way_log_loss(pairs, outcomes),
         "log_loss_chance": chance_log_loss(fit, pairs),
         "tie_threshold": threshold,
         "length_slope": length_slope(heldout),
     }
     every = np.ones_like(pairs.tied)
     for name, right, among in (
+        ("log_loss_three_way", surprise(pairs, outcomes), every),
         ("accuracy", pairs.direction, ~pairs.tied),
         ("tie_aware_accuracy", agrees, every),
         ("longer_accuracy", longer, ~pairs.tied),
     ):
         found = pairs.share(right, among)
         figures |= dict(zip((name, f"{name}_low", f"{name}_high"), found or (None,) * 3, strict=True))
+    if len(np.unique(pairs.prompt)) < 2:  # 0 to 1 says "anything" of a share alone
+        figures |= {"log_loss_three_way_low": None, "log_loss_three_way_high": None}
     return figures

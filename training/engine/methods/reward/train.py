@@ -185,13 +185,13 @@ def look(ctx: Context, objective: Objective, scores_of: Scorer, rankings: Sequen
 
 
 def score(ctx: Context, scores_of: Scorer, rankings: Sequence[Ranking]) -> list[np.ndarray]:
-    """Raw scores of each ranking's outputs, in the order of `rankings`."""
+    """Raw scores of each ranking's outputs, in the order of `rankings`. In fp32, as the model will score: a scale and a tie threshold that were
+    measured in bf16 would not be quite its own."""
     place = {id(ranking): i for i, ranking in enumerate(rankings)}
     found: list[np.ndarray] = [np.empty(0)] * len(rankings)
     for part in batches(rankings, EVALUATED_AT_ONCE):
         ctx.pause_point()
-        with ctx.autocast():
-            scores = scores_of([r.group for r in part]).double().cpu().numpy()
+        scores = scores_of([r.group for r in part]).double().cpu().numpy()
         for ranking, own in zip(part, np.split(scores, np.cumsum([r.order.items for r in part])[:-1]), strict=True):
             found[place[id(ranking)]] = own
     return found

@@ -1,0 +1,168 @@
+"""What a reward model says of a file of rows, and of the tasks that wait in a project: asked of the model server, some rows at a time."""
+
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.http import StreamingHttpResponse
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from labeling.files import BadRow, Problem, messages_of, refuse, rows, text_of
+from labeling.importing.formats import completions_of
+from labeling.models import Project
+from labeling.uploads import Upload
+from models_registry import serving_client
+from models_registry.models import Version
+from models_registry.serving_client import MOST_TEXTS, Judged
+from people.downloads import download
+from people.errors import Refusal
+
+TEXTS_AT_ONCE = 128  # of a request, or one row: what is done is seen, and others are let in between
+Progress = Callable[[int, int], None]
+Row = tuple[str | list, Sequence[str]]  # a prompt and its completions
+
+
+@dataclass(frozen=True)
+class Result:
+    """The rows of a file with what the model said of them, and how many outputs were scored and cut."""
+
+    rows: list[dict]
+    outputs: int
+    cut: int
+
+    def sentences(self) -> list[str]:
+        said = [ngettext("%(n)d output was scored.", "%(n)d outputs were scored.", self.outputs) % {"n": self.outputs}]
+        if self.cut:
+            cut = ngettext(
+                "%(n)d output was longer than the model's context together with its prompt, and was scored without the start of the prompt or its own end.",
+                "%(n)d outputs were longer than the model's context together with their prompts, and were scored without the start of the prompt or their own end.",
+                self.cut,
+            )
+            said.append(cut % {"n": self.cut})
+        return said
+
+
+def read(path: Path, name: str | None = None) -> list[tuple[dict, Row]]:
+    """Every row of a file, and what of it is scored: a “prompt” (or none), and a “completion”, “completions” or completion_1 ….
+
+    A Refusal names each row that makes no sense.
+    """
+    found, problems = [], []
+    for line, row in rows(path, name):
+        try:
+            if isinstance(row, Problem):
+                raise BadRow(row.reason)
+            found.append((row, _asked(row)))
+        except BadRow as error:
+            problems.append(Problem(line, str(error)))
+    if problems:
+        raise refuse(problems)
+    if not found:
+        raise Refusal(_("The file holds no rows."))
+    return found
+
+
+def _asked(row: dict) -> Row:
+    prompt = "" if row.get("prompt") in (None, "") else messages_of(row["prompt"], "prompt")
+    if "completion" in row:
+        return prompt, [text_of(row, "completion", required=False)]
+    texts = [text for text, _source in completions_of(row)]
+    if not texts:
+        raise BadRow(_("it needs “completion”, “completions”, or “completion_1” …: the outputs to score."))
+    if len(texts) > MOST_TEXTS:
+        raise BadRow(_("a prompt can have %(most)d outputs at most.") % {"most": MOST_TEXTS})
+    return prompt, texts
+
+
+def score_file(version: Version, path: Path, name: str | None, progress: Progress) -> Result:
+    """The rows of a file with “score” (and “cut”) beside a “completion”, score_1 … beside completion_1 …, else “scores”."""
+    found = read(path, name)
+    told: list[list[Judged]] = []
+    for said, _std in judged(version, [row for _given, row in found]):
+        told.append(said)
+        progress(len(told), len(found))
+    outputs = [each for row in told for each in row]
+    scored = [row | _columns(row, said) for (row, _row), said in zip(found, told, strict=True)]
+    return Result(scored, len(outputs), sum(each.cut for each in outputs))
+
+
+def _columns(row: dict, said: Sequence[Judged]) -> dict:
+    if "completion" in row:
+        return {"score": said[0].score, "cut": said[0].cut}
+    if "completions" in row:
+        return {"scores": [each.score for each in said], "cut": [each.cut for each in said]}
+    scores = {f"score_{n}": each.score for n, each in enumerate(said, 1)}
+    return scores | {"cut": any(each.cut for each in said)}
+
+
+def columns_of(scored: Iterable[dict]) -> list[str]:
+    """Of all rows, in the order in which they come."""
+    return list(dict.fromkeys(column for row in scored for column in row))
+
+
+def rows_of(result: Upload) -> Iterator[dict]:
+    return (row for _line, row in rows(result.path) if isinstance(row, dict))
+
+
+def file_of(result: Upload, kind: str) -> StreamingHttpResponse:
+    """The scored rows to take away: "csv", or "json" (a line each)."""
+    if kind not in ("csv", "json"):
+        raise Refusal(_("Choose csv or json."))
+    scored = list(rows_of(result))
+    columns = columns_of(scored)
+    if kind == "csv":
+        scored = [dict.fromkeys(columns) | row for row in scored]
+    return download(scored, columns, result.path.stem, kind)
+
+
+def as_lines(scored: Iterable[dict]) -> Iterator[bytes]:
+    return (json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in scored)
+
+
+def uncertainties(version: Version, project: Project, progress: Progress) -> dict[int, float]:
+    """How uncertain a reward model is about each task that waits: see `uncertainty`."""
+    waiting = project.tasks.filter(position__isnull=False).select_related("prompt").order_by("pk")
+    total = waiting.count()
+    asked: list[int] = []
+    found: dict[int, float] = {}
+
+    def tasks() -> Iterator[Row]:
+        for task in waiting.prefetch_related("items__completion").iterator(chunk_size=500):
+            asked.append(task.pk)
+            yield task.prompt.content, [item.completion.text for item in task.items.all()]
+
+    for said, std in judged(version, tasks()):
+        found[asked[len(found)]] = uncertainty([each.score for each in said], std)
+        progress(len(found), max(total, len(found)))
+    return found
+
+
+def uncertainty(scores: Sequence[float], std: float) -> float:
+    """How close the best two of at least two outputs are, from 0 (no doubt which is best) to 1 (equally good).
+
+    Twice the probability that the second best would win against the best: 2 / (1 + exp(std · (s₁ − s₂))), by Bradley and Terry (1952).
+    `std` brings a difference of scores back to the scale on which the model learned it.
+    """
+    best, second = sorted(scores, reverse=True)[:2]
+    odds = math.exp(-std * (best - second))
+    return 2 * odds / (1 + odds)
+
+
+def judged(version: Version, asked: Iterable[Row]) -> Iterator[tuple[list[Judged], float]]:
+    """Of each row, in its order, what the model says of its completions, and the `std` of its scale (serving_client.Judgement)."""
+    some: list[Row] = []
+    for row in asked:
+        if some and sum(len(texts) for _prompt, texts in [*some, row]) > TEXTS_AT_ONCE:
+            yield from _answers(version, some)
+            some = []
+        some.append(row)
+    if some:
+        yield from _answers(version, some)
+
+
+def _answers(version: Version, some: Sequence[Row]) -> Iterator[tuple[list[Judged], float]]:
+    judgement = serving_client.judge(version, some)
+    return ((row, judgement.std) for row in judgement.rows)
