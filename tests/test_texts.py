@@ -191,6 +191,7 @@ def site(db) -> tuple[Client, dict[str, str]]:
     return client, addresses
 
 
+@pytest.mark.slow
 def test_an_indonesian_page_shows_no_english(site, catalogue):
     client, addresses = site
     for name, address in addresses.items():

@@ -5,6 +5,7 @@ Nothing here knows any method: a field that is added to a Config appears everywh
 
 import json
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
@@ -170,7 +171,7 @@ def _field(path: str, schema: Mapping, defs: Mapping, *, required: bool) -> Fiel
         advanced=bool(schema.get("advanced")),
         required=required,
         nullable=nullable,
-        default=schema.get("default"),
+        default=deepcopy(schema.get("default")),  # the schema is everybody's
         bounds={key: value for key, value in schema.items() if key in _BOUNDS},
         labels={value: _(label) for value, label in schema.get("labels", {}).items()},
         multiline=bool(schema.get("multiline")),

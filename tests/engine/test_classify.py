@@ -298,6 +298,7 @@ def test_learning_words_beside_classes_needs_a_model_that_writes(classified, pre
     assert inspect.describe(folder / "output").head == "classes"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rows", "config", "problem"),
     [

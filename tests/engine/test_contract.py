@@ -161,6 +161,7 @@ def test_a_complete_run_started_again_stays_as_it_is(pretrained):
     assert (pretrained / "status.json").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_status_tells_what_the_run_used(pretrained):
     status = runs.status(pretrained)
     assert status["state"] == "complete"

@@ -95,6 +95,7 @@ def test_every_epoch_goes_through_all_pieces_in_updates_of_like_size():
     assert [again(step).tolist() for step in (30, 2)] == [updates[29].tolist(), updates[1].tolist()]
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(1, 16), min_size=1, max_size=60), st.integers(16, 64))
 def test_no_update_is_empty(lengths, tokens):
     pieces_of = ByTokens(np.array(lengths), tokens, seed=0)

@@ -188,6 +188,7 @@ def test_accuracy_by_annotator_distance_and_items_adds_up_to_the_whole():
     assert near["value"] < far["value"]
 
 
+@pytest.mark.slow
 def test_a_model_that_is_as_sure_as_it_may_be_is_calibrated():
     """People who rank by the model's own scores and tie model: what it expects happens."""
     choose = np.random.default_rng(0)

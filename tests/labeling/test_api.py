@@ -118,6 +118,7 @@ def test_an_annotator_sees_the_projects_they_may_rank_and_a_researcher_all(api, 
     assert slugs == {project.slug, closed.slug}
 
 
+@pytest.mark.slow
 def test_a_researcher_freezes_and_downloads(ana, project):
     factories.submit(ana, factories.claim(ana, project), "A = B > C > D")
     researcher = client_of(factories.user(Role.RESEARCHER))

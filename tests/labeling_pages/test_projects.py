@@ -109,6 +109,7 @@ def test_settings_are_changed_and_bad_ones_change_nothing(page):
     assert project.name == "Renamed"
 
 
+@pytest.mark.slow
 def test_pausing_and_opening_again(page, said):
     project, annotator = factories.project(tasks=1), factories.user()
     address = reverse("project-state", args=[project.slug])

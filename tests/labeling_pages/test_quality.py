@@ -191,6 +191,7 @@ def test_the_order_in_which_an_import_showed_outputs_is_not_known(project):
     assert Quality(project)["bias"]["position"]["earlier_wins"]["value"] is None
 
 
+@pytest.mark.slow
 def test_people_are_sorted_by_what_is_asked_for(page, project, said):
     text = said(part_of(page, project, "annotators", sort="seconds"))
     assert text.index("Ayu") < text.index("Budi")

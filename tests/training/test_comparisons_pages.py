@@ -174,6 +174,7 @@ def test_a_finished_table_keeps_its_order_in_the_address_and_can_be_taken_along(
     assert client.get(f"{address}table.exe").status_code == 404
 
 
+@pytest.mark.slow
 def test_who_may_only_look_sees_the_table_and_no_buttons(client, judged):
     client.force_login(factories.user(Role.RESEARCHER))
     page = text(client.get(judged.get_absolute_url()))
