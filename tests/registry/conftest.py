@@ -108,7 +108,7 @@ def endless(db, tiny_model, copy_of) -> Version:
     for file, changes in {
         "config.json": {"max_position_embeddings": 2**20, "eos_token_id": None},
         "generation_config.json": {"eos_token_id": None},
-        "tokenizer_config.json": {"eos_token": None},
+        "tokenizer_config.json": {"eos_token": None, "bos_token": None},  # BOS ends a text too: Loaded.eos_ids
     }.items():
         content = json.loads((folder / file).read_text()) | changes
         (folder / file).write_text(json.dumps(content))
