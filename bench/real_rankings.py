@@ -84,7 +84,7 @@ def by_trl(base: Path, dataset: Path, folder: Path, settings: dict[str, Any], se
     language = load([base])
     limit = language.context_length
     found: dict[str, list] = {"train": [], "heldout": []}
-    for row in rows(dataset, "rankings"):
+    for row in rows(dataset, ("rankings",)):
         ranking = tokenized(language, row)
         if ranking is not None:
             found[row.split].append(ranking)

@@ -25,6 +25,7 @@ import resource
 import statistics
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -32,6 +33,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.peer import Clock, Spent, matmul_peak, no_tokenizer, quiet, ratios
+from bench.rankings import Row, fine_grained_qa, pandalm
 
 PROMPT, COMPLETION = 256, 64
 PAIRS_AT_ONCE = (1, 2, 4, 8, 16)  # of TRL
@@ -99,30 +101,17 @@ def synthetic(size: Size, items: int, count: int) -> list[Ranked]:
 
 
 def texts_of(name: str, folder: Path) -> Iterator[tuple[str, list[str], str]]:
-    """(prompt, completions, ranking without ties) of a real data set."""
+    """(prompt, completions, ranking) of a real data set, ties put apart by place: TRL knows none. Of PandaLM, what most people said."""
     if name.startswith("finegrained-qa"):
-        from labeling.ranking import LETTERS
-
-        for row in json.loads((folder / "finegrained-qa" / "dev_feedback.json").read_text()):
-            outputs = [row[f"prediction {n}"] for n in range(1, 5)]
-            wins = [0.0] * 4
-            pairs = [(a, b) for a in range(4) for b in range(a + 1, 4)]
-            for (a, b), said in zip(pairs, row["preference"], strict=True):
-                wins[a] += {1: 1.0, 0: 0.5, 2: 0.0}[said]
-                wins[b] += {1: 0.0, 0: 0.5, 2: 1.0}[said]
-            prompt = row["question"]
-            if name.endswith("passages"):
-                prompt += "\n\n" + "\n\n".join(f"{part[0]}\n{' '.join(part[1:])}" for part in row["passages"])
-            # Copeland's order; equal scores are put apart by chance of place, since TRL knows no tie.
-            ordered = sorted(range(4), key=lambda item: -wins[item])
-            yield prompt, outputs, " > ".join(LETTERS[item] for item in ordered)
+        rows = list(fine_grained_qa(folder, passages=name.endswith("passages")))
     else:
-        for row in json.loads((folder / "pandalm" / "testset-v1.json").read_text()):
-            said = [row[f"annotator{n}"] for n in range(1, 4)]
-            better = statistics.mode(map(int, said))
-            if better:
-                prompt = "\n\n".join(filter(None, (row["instruction"], row["input"])))
-                yield prompt, [row["response1"], row["response2"]], "A > B" if better == 1 else "B > A"
+        said: dict[int, list[Row]] = defaultdict(list)
+        for row in pandalm(folder):
+            said[row["task"]].append(row)
+        rows = [own[0] | {"ranking": statistics.mode(row["ranking"] for row in own)} for own in said.values()]
+        rows = [row for row in rows if row["ranking"] != "A = B"]
+    for row in rows:
+        yield row["prompt"], row["completions"], row["ranking"].replace("=", ">")
 
 
 def real(name: str, folder: Path, size: Size) -> list[Ranked]:
