@@ -109,8 +109,8 @@ def test_stop_texts_end_the_text_before_them(server, tiny):
     assert answer["choices"][0]["finish_reason"] == "stop"
 
 
-def test_without_a_seed_two_answers_differ(server, tiny):
-    wanted = {"model": "tiny:v1", "prompt": "Hello", "max_tokens": 30}
+def test_without_a_seed_two_answers_differ(server, endless):
+    wanted = {"model": "endless:v1", "prompt": "Hello", "max_tokens": 30}  # others may end before the first letter
     texts = {post(f"{server}/v1/completions", **wanted).json()["choices"][0]["text"] for _ in range(3)}
     assert len(texts) == 3
 
