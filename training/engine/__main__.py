@@ -3,7 +3,6 @@ run passes its checks."""
 
 import argparse
 import json
-import os
 import signal
 import sys
 import threading
@@ -12,7 +11,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from . import contract, devices, environment, export, methods, reference
+from . import contract, devices, environment, export, methods, processes, reference
 from .messages import Message, Refused, Stopped, _
 
 if TYPE_CHECKING:
@@ -65,6 +64,8 @@ def main(arguments: list[str] | None = None) -> int:
     if options.verify:
         return verify(options.run_dir)
     if options.from_checkpoint:
+        if processes.launched().number > 1:
+            parser.error("--from-checkpoint takes one process")
         return from_checkpoint(options.run_dir, options.from_checkpoint)
     return run(options.run_dir, alone=True)
 
@@ -111,15 +112,16 @@ def run(
     if not run_dir.is_dir():
         print(f"There is no folder {run_dir}.", file=sys.stderr)
         return contract.REFUSED
-    lock = contract.Lock(run_dir)
-    if not lock.acquire():
+    launched = processes.launched()
+    lock = contract.Lock(run_dir) if launched.is_main else None
+    if lock is not None and not lock.acquire():
         print(f"Another process works on {run_dir}.", file=sys.stderr)
         return contract.REFUSED
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_args: stop.set())
 
-    status = contract.Status(run_dir)
+    status = contract.Status(run_dir, writes=launched.is_main)
     if (run_dir / "output" / "metrics.json").is_file():
         # Complete; or killed between putting the result in its place and saying so.
         if contract.read_status(run_dir).get("state") != "complete":
@@ -127,15 +129,16 @@ def run(
         return contract.COMPLETE
     try:
         order = contract.read(run_dir, without=without)
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        if launched.number > 1 and not methods.facts_of(order.method).shares:
             text = _("This method runs in one process; the launcher started %(number)s. Start it with one.")
-            raise Refused(Message("one-process", text, {"number": os.environ["WORLD_SIZE"]}))
+            raise Refused(Message("one-process", text, {"number": launched.number}))
     except Refused as refused:
         return _refuse(status, refused)
     if alone:
         devices.see_only(getattr(order.config, "device", "auto"))
     status.begin()
-    environment.note(run_dir, status.attempt)
+    if launched.is_main:
+        environment.note(run_dir, status.attempt)
 
     from .context import Context, cause_of
 
@@ -168,7 +171,7 @@ def _figures(context: "Context | None") -> dict:
 
 
 def _refuse(status: contract.Status, refused: Refused) -> int:
-    for problem in refused.problems:
+    for problem in refused.problems if processes.launched().is_main else []:
         print(problem, file=sys.stderr)
     status.end("refused", problems=[problem.as_json() for problem in refused.problems])
     return contract.REFUSED

@@ -31,7 +31,7 @@ class Method:
     """What people and programs need to know about a method without loading it.
 
     `result`: the head of the version that it makes, None where it makes none (its output/ then holds figures alone). `family`: whether it
-    makes a model or judges one.
+    makes a model or judges one. `shares`: several processes can share its work (processes.py).
     """
 
     title: str
@@ -39,6 +39,7 @@ class Method:
     inputs: dict[str, Input] = field(default_factory=dict)
     result: Literal["lm", "reward", "classes"] | None = "lm"
     family: Literal["train", "judge"] = "train"
+    shares: bool = False
 
 
 GROUPS = {

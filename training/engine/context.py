@@ -20,13 +20,15 @@ import torch
 from . import devices
 from .contract import Order, Status, write_json
 from .messages import Failed, Message, Refused, Stopped, _
+from .processes import Processes
 
 
 class Context:
     """Of one attempt at a run. See the methods for what each promises.
 
     Attributes: config (the method's Config), inputs {role: chain of folders | path}, seed, device, dtype (of the computation; weights
-    that are trained stay float32), output (a folder set aside for the result), tokens_seen (add to it; it survives a resume).
+    that are trained stay float32), output (a folder set aside for the result), tokens_seen (add to it; it survives a resume), processes.
+    Of several processes all call the same methods and only the first writes; what a method writes by itself, it writes where ctx.is_main.
     """
 
     def __init__(
@@ -38,6 +40,8 @@ class Context:
         self.inputs: Any = order.inputs
         self.seed = order.seed
         self.device = devices.find(getattr(self.config, "device", "auto"))
+        self.processes = Processes(self.device)
+        self.is_main = self.processes.is_main
         self.dtype = _dtype(
             getattr(self.config, "precision", "auto"),
             self.device,
@@ -59,7 +63,10 @@ class Context:
         self._last_checkpoint = self._last_boundary = time.monotonic()
         self._metrics: dict[str, Any] | None = None
         self._restored = False
-        self._found = self._begin()
+        self._state: dict[str, Any] = {"step": 0, "events": 0}
+        self._found = self.processes.main_says(self._begin() if self.is_main else None)
+        if self._found is not None:
+            self._state = json.loads((self._found / "context.json").read_text())
         _seed(self.seed)
         if self.device.type == "cpu":
             # Interrupted must equal uninterrupted bit for bit.
@@ -80,7 +87,8 @@ class Context:
 
     def note(self, message: Message, level: str = "info") -> None:
         """A line for people; level: good (checked, and as it should be), info or warning. What is said before restore() was said in the first attempt and is not repeated."""
-        print(f"{level}: {message}", file=sys.stderr, flush=True)
+        if self.is_main:
+            print(f"{level}: {message}", file=sys.stderr, flush=True)
         if self._found is None or self._restored:
             self._line({"kind": "note", "level": level, "message": message.as_json()})
 
@@ -109,6 +117,8 @@ class Context:
 
     def _line(self, fields: dict[str, Any]) -> None:
         self._last_line = time.monotonic()
+        if not self.is_main:
+            return
         if self._fraction is not None and fields.get("kind") in {None, "progress"}:
             fields = {**fields, "progress": round(self._fraction, 5), "eta_s": self._eta}
         line = json.dumps({"t": round(time.time(), 3), **fields}, ensure_ascii=False, allow_nan=False)
@@ -124,17 +134,15 @@ class Context:
         for left in self._checkpoints.glob("*.tmp"):
             shutil.rmtree(left)
         found = max(self._checkpoints.glob("step-*"), key=_step_of, default=None)
-        self._state: dict[str, Any] = {"step": 0, "events": 0}
-        if found:
-            self._state = json.loads((found / "context.json").read_text())
-        if found and self._state["order"] != self._order:
+        state = json.loads((found / "context.json").read_text()) if found else self._state
+        if found and state["order"] != self._order:
             text = _(
                 "run.json was changed after the run had begun. Put it back, or start a new run with the new settings."
             )
             raise Refused(Message("order-changed", text))
         self._events = os.open(self.run_dir / "events.jsonl", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        os.ftruncate(self._events, self._state["events"])
-        self._line({"kind": "attempt", "attempt": self._status.attempt, "step": self._state["step"]})
+        os.ftruncate(self._events, state["events"])
+        self._line({"kind": "attempt", "attempt": self._status.attempt, "step": state["step"]})
         return found
 
     def restore(self) -> Path | None:
@@ -170,14 +178,15 @@ class Context:
         # Due when it would be too late by the next boundary, if that is as far away as the last one was.
         late = now - self._last_checkpoint + (now - self._last_boundary) >= 60 * minutes
         self._last_boundary = now
-        if stop or late or (every and step % every == 0):
+        if self.is_main and (stop or late or (every and step % every == 0)):
             self._checkpoint(step, save)
-        if stop:
+        # Behind the checkpoint: a launcher ends all of its processes as soon as one has left.
+        if self.processes.main_says(stop):
             raise Stopped
 
     def pause_point(self) -> None:
         """Call in long work before the first step: stops at once when asked to. Nothing is lost, since it can all be done again."""
-        if self._stop.is_set():
+        if self._stop.is_set() and self.is_main:  # without it the others cannot go on
             raise Stopped
 
     def _checkpoint(self, step: int, save: Callable[[Path], None]) -> None:
@@ -215,13 +224,16 @@ class Context:
     def finish(self, metrics: dict[str, Any]) -> None:
         """Call at the end, when ctx.output holds the result: writes metrics.json beside it. Numbers that are not finite become null."""
         self._metrics = _finite_all(metrics)
-        self.output.mkdir(exist_ok=True)
-        write_json(self.output / "metrics.json", self._metrics)
+        if self.is_main:
+            self.output.mkdir(exist_ok=True)
+            write_json(self.output / "metrics.json", self._metrics)
 
     def complete(self) -> dict[str, Any]:
         """For the engine: put the result in its place. Returns the last fields of status.json."""
         if self._metrics is None:
             raise RuntimeError("the method ended without ctx.finish()")
+        if not self.is_main:
+            return {}
         _to_disk(self.output)
         self.output.rename(self.run_dir / "output")
         _sync(self.run_dir)
@@ -232,7 +244,9 @@ class Context:
 
     def close(self) -> None:
         """For the engine: the attempt is over."""
-        os.close(self._events)
+        if self.is_main:
+            os.close(self._events)
+        self.processes.leave()
 
     def figures(self) -> dict[str, Any]:
         """For the engine: what status.json tells about any attempt that reached the method."""
@@ -351,5 +365,10 @@ def cause_of(error: BaseException) -> Message:
         )
     if isinstance(error, OSError) and error.errno == 28:
         return Message("disk-full", _("The disk is full. Make room and resume: the last checkpoint is kept."))
+    if isinstance(error, RuntimeError) and "by peer" in text:
+        lost = _(
+            "Another process of this run ended before its time; the log may say why. Resume it: the last checkpoint is kept."
+        )
+        return Message("process-lost", lost)
     kind = type(error).__name__
     return Message("error", _("The training program met an error: %(error)s"), {"error": f"{kind}: {text}"[:500]})

@@ -345,12 +345,14 @@ def read_status(run_dir: Path) -> dict[str, Any]:
 class Status:
     """status.json. Fields are set as they become known; a thread of its own renews `heartbeat` every few seconds.
 
-    state: running | complete | stopped | refused | failed. Times are unix seconds, sizes bytes.
+    state: running | complete | stopped | refused | failed. Times are unix seconds, sizes bytes. `writes`: of several processes that work on a
+    run, one does.
     """
 
     BEAT_S = 5.0
 
-    def __init__(self, run_dir: Path) -> None:
+    def __init__(self, run_dir: Path, *, writes: bool = True) -> None:
+        self._writes = writes
         self._path = run_dir / "status.json"
         self._write_lock = threading.Lock()
         self._over = threading.Event()
@@ -399,7 +401,8 @@ class Status:
     def _write(self) -> None:
         now = time.monotonic()
         self._fields |= {"heartbeat": time.time(), "wall_s": round(self._wall_before + now - self._started, 3)}
-        write_json(self._path, self._fields, to_disk=self._over.is_set())
+        if self._writes:
+            write_json(self._path, self._fields, to_disk=self._over.is_set())
         self._written = now
 
 

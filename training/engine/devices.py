@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .messages import Message, Refused, _
+from .processes import launched
 
 if TYPE_CHECKING:
     import torch
@@ -31,7 +32,7 @@ def see_only(wanted: str) -> None:
     Call it before torch is loaded. `wanted` is a Config's device; "auto" leaves everything as it is.
     """
     global _only
-    if wanted == "auto" or "torch" in sys.modules:
+    if wanted == "auto" or "torch" in sys.modules or (launched().number > 1 and wanted != "cpu"):
         return
     if wanted == "cpu":
         os.environ[_VISIBLE] = ""
@@ -52,6 +53,13 @@ def find(wanted: str) -> "torch.device":
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted == "cpu" or (wanted == "auto" and not count):
         return torch.device("cpu")
+    if launched().number > 1:
+        if ":" in wanted:
+            text = _(
+                "Several processes cannot share the device “%(device)s”. Choose cuda, where each takes a GPU of its own, or cpu."
+            )
+            raise Refused(Message("device-shared", text, {"device": wanted}))
+        wanted = f"cuda:{launched().local_index}"
     number = 0 if _only else int(wanted.partition(":")[2] or 0)
     if number >= count:
         text = _("This machine has no device “%(device)s” that training can use. Choose another, or automatic.")

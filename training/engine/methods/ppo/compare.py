@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models_registry.lm.generate import Output, generate_ids
+from models_registry.lm.generate import Output
 from models_registry.lm.score import padded
 
 from ...context import Context
@@ -16,9 +16,9 @@ from ...diversity import distinct_ngrams
 from ...intervals import wilson
 from ...messages import Message, _
 from .actors import Actors
-from .config import Config
 from .prompts import Tokenized
 from .scoring import RewardFunction, scored
+from .writing import write
 
 AT_ONCE = 32  # answers in one forward pass
 
@@ -31,11 +31,10 @@ def compare(ctx: Context, actors: Actors, prompts: Sequence[Tokenized], reward: 
     """
     if not prompts:
         return {}
-    before = write(ctx, actors, prompts, start=True)
-    after = write(ctx, actors, prompts, start=False)
-    asked = [p.prompt for p in prompts]
-    scores_before = scored(reward, asked, [output.text for output in before], ctx.device)
-    scores_after = scored(reward, asked, [output.text for output in after], ctx.device)
+    before = answers(ctx, actors, prompts, start=True)
+    after = answers(ctx, actors, prompts, start=False)
+    scores_before = judged(ctx, reward, prompts, before)
+    scores_after = judged(ctx, reward, prompts, after)
     kl, loss_after = departure(ctx, actors, prompts, after)
     _kl, loss_before = departure(ctx, actors, prompts, before)
 
@@ -63,30 +62,33 @@ def compare(ctx: Context, actors: Actors, prompts: Sequence[Tokenized], reward: 
             f"length{suffix}": sum(len(output.token_ids) for output in outputs) / n,
             f"eos_rate{suffix}": sum(output.finish_reason == "eos" for output in outputs) / n,
         }
-    with open(ctx.run_dir / "samples.jsonl", "w", encoding="utf-8") as file:
-        for prompt, old, new, old_score, new_score in zip(
-            prompts, before, after, scores_before.tolist(), scores_after.tolist(), strict=True
-        ):
-            pair = {"prompt": prompt.prompt, "before": old.text, "after": new.text}
-            pair |= {"reward_before": old_score, "reward_after": new_score}
-            file.write(json.dumps(pair, ensure_ascii=False) + "\n")
+    if ctx.is_main:
+        with open(ctx.run_dir / "samples.jsonl", "w", encoding="utf-8") as file:
+            for prompt, old, new, old_score, new_score in zip(
+                prompts, before, after, scores_before.tolist(), scores_after.tolist(), strict=True
+            ):
+                pair = {"prompt": prompt.prompt, "before": old.text, "after": new.text}
+                pair |= {"reward_before": old_score, "reward_after": new_score}
+                file.write(json.dumps(pair, ensure_ascii=False) + "\n")
     text = _("On %(prompts)s held-out prompts the result wins %(share).0f %% by the reward (%(low).0f to %(high).0f %%), at a KL of %(kl).1f nats an answer.")  # fmt: skip
     params = {"prompts": n, "share": 100 * figures["win_rate"], "low": 100 * low, "high": 100 * high, "kl": kl}
     ctx.note(Message("compared", text, params), "warning" if figures["kl_per_token"] > ctx.config.kl_limit else "info")
     return figures
 
 
-def write(ctx: Context, actors: Actors, prompts: Sequence[Tokenized], *, start: bool) -> list[Output]:
-    """One answer to each prompt, by the result or by its start."""
-    config: Config = ctx.config
-    with ctx.autocast(), actors.reference() if start else nullcontext(actors.loaded) as writer:
-        return generate_ids(
-            writer,
-            [p.ids for p in prompts],
-            max_tokens=config.max_tokens,
-            temperature=config.temperature,
-            seed=ctx.seed,
-        )
+def answers(ctx: Context, actors: Actors, prompts: Sequence[Tokenized], *, start: bool) -> list[Output]:
+    """One to each prompt, by the result or by its start."""
+    with actors.reference() if start else nullcontext(actors.loaded) as writer:
+        return ctx.processes.shared(list(enumerate(prompts)), lambda some: write(ctx, writer, some))
+
+
+def judged(ctx: Context, reward: RewardFunction, prompts: Sequence[Tokenized], outputs: Sequence[Output]) -> Tensor:
+    """The score of each answer, (n,)."""
+
+    def scores(some: Sequence[tuple[Tokenized, Output]]) -> list[float]:
+        return scored(reward, [p.prompt for p, _o in some], [o.text for _p, o in some], ctx.device).tolist()
+
+    return torch.tensor(ctx.processes.shared(list(zip(prompts, outputs, strict=True)), scores))
 
 
 @torch.no_grad()
@@ -95,19 +97,21 @@ def departure(
 ) -> tuple[float, float]:
     """KL(policy ‖ reference) in nats an answer, estimated on `outputs` (k1), and their loss under the reference in nats a token."""
     temperature = ctx.config.temperature
-    kl, nats, tokens = 0.0, 0.0, 0
-    for begin in range(0, len(outputs), AT_ONCE):
+    kl, nats, tokens = totals = torch.zeros(3, dtype=torch.float64, device=ctx.device)
+    mine = list(zip(prompts, outputs, strict=True))[ctx.processes.share]
+    for begin in range(0, len(mine), AT_ONCE):
         ctx.pause_point()
-        part = slice(begin, begin + AT_ONCE)
-        batch = padded([p.ids for p in prompts[part]], [output.token_ids for output in outputs[part]], ctx.device)
+        part = mine[begin : begin + AT_ONCE]
+        batch = padded([p.ids for p, _o in part], [output.token_ids for _p, output in part], ctx.device)
         mask = batch.completion_mask.bool()
 
-        def total(x: Tensor, mask: Tensor = mask) -> float:
-            return float(torch.where(mask, x, 0).double().sum())
+        def total(x: Tensor, mask: Tensor = mask) -> Tensor:
+            return torch.where(mask, x, 0).double().sum()
 
         with ctx.autocast():
             policy = actors.judge(batch, temperature=temperature).logprobs
             kl += total(policy - actors.reference_logprobs(batch, temperature=temperature))
             nats -= total(actors.reference_logprobs(batch, temperature=1.0))
-        tokens += int(mask.sum())
-    return kl / len(outputs), nats / tokens
+        tokens += mask.sum()
+    ctx.processes.add_up([totals])
+    return float(kl / len(outputs)), float(nats / tokens)

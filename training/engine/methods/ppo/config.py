@@ -21,6 +21,7 @@ METHOD = Method(
         "dataset": Input("dataset", _("Prompts"), ("prompts", "sft", "rankings")),
     },
     result="lm",
+    shares=True,
 )  # fmt: skip
 
 

@@ -4,7 +4,8 @@ Schulman et al. 2017; for language models Ziegler et al. 2019, Stiennon et al. 2
 "The N+ implementation details of RLHF with PPO".
 
 Nothing here draws from a global random state: what an episode samples depends on (seed, its number), which prompts an update takes on (seed,
-update), its minibatches on (seed, update, pass). So a resumed run goes on exactly as an unbroken one.
+update), its minibatches on (seed, update, pass). So a resumed run goes on exactly as an unbroken one, and several processes make the updates of
+one: each writes, judges and goes back through its share of the answers, and everything else is done in all of them alike.
 """
 
 import json
@@ -19,15 +20,17 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from models_registry.lm.chain import Loaded, load
-from models_registry.lm.generate import Output, generate_ids
+from models_registry.lm.generate import Output
 from models_registry.lm.score import Padded, padded
 from models_registry.lm.tuning.apply import save
 
 from ...context import Context
 from ...diversity import distinct_ngrams
 from ...loop import Shuffle, adamw, load_state, must_be_finite, save_state, schedule
+from ...messages import Message, Refused, _
 from ...moving import Moving
 from .actors import Actors
 from .compare import compare
@@ -46,8 +49,7 @@ from .maths import (
 )
 from .prompts import Tokenized, tokenized_prompts
 from .scoring import ByModel, RewardFunction, scored
-
-GENERATED_AT_ONCE = 128  # answers that are written side by side
+from .writing import Numbered, write
 
 
 def run(ctx: Context) -> None:
@@ -62,6 +64,7 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
     The function may have a `fits(prompt)`, as ByModel has: prompts for which it says no are left out.
     """
     config: Config = ctx.config
+    must_be_shareable(ctx)
     loaded = load(ctx.inputs["base"], device=ctx.device)
     prompts, heldout = tokenized_prompts(ctx, loaded, getattr(reward_fn, "fits", lambda _prompt: True))
     moving = Moving(ctx, loaded, [p.ids for p in prompts])
@@ -119,16 +122,23 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
 
     metrics = {"updates": config.updates, "episodes": config.updates * config.episodes, "beta": controller.beta}
     metrics |= compare(ctx, actors, heldout[: config.heldout_prompts], reward_fn) | moving.report()
-    save(loaded, ctx.output)
+    if ctx.is_main:
+        save(loaded, ctx.output)
     ctx.finish(metrics)
+
+
+def must_be_shareable(ctx: Context) -> None:
+    """Every process has to have an answer of every minibatch."""
+    answers = ctx.config.episodes // ctx.config.minibatches
+    if answers < ctx.processes.number:
+        text = _("A minibatch has %(answers)s answers, too few for %(processes)s processes: raise “episodes” or lower “minibatches”.")  # fmt: skip
+        params = {"answers": answers, "processes": ctx.processes.number}
+        raise Refused(Message("too-many-processes", text, params))
 
 
 def show_samples(ctx: Context, loaded: Loaded, prompts: Sequence[Tokenized], step: int) -> None:
     """What the model now writes at the same prompts, with the same random numbers each time."""
-    config: Config = ctx.config
-    outputs = generate_ids(
-        loaded, [p.ids for p in prompts], max_tokens=config.max_tokens, temperature=config.temperature, seed=ctx.seed
-    )
+    outputs = ctx.processes.shared(list(enumerate(prompts)), lambda some: write(ctx, loaded, some))
     for slot, (prompt, output) in enumerate(zip(prompts, outputs, strict=True)):
         ctx.sample(step, prompt.text, output.text, slot)
 
@@ -180,23 +190,29 @@ def roll_out(
 ) -> Rollout:
     """One answer to each prompt, its score, and the log-probabilities and values of policy, reference and critic."""
     config: Config = ctx.config
-    with ctx.autocast():
-        outputs = generate_ids(
-            actors.loaded,
-            [p.ids for p in prompts],
-            max_tokens=config.max_tokens,
-            temperature=config.temperature,
-            seed=ctx.seed,
-            first_index=update * config.episodes,
-            batch_size=GENERATED_AT_ONCE,
-        )
-    scores = scored(reward, [p.prompt for p in prompts], [output.text for output in outputs], ctx.device)
-    unfinished = torch.tensor([output.finish_reason != "eos" for output in outputs], device=ctx.device)
+    numbered = list(enumerate(prompts, update * config.episodes))
+    episodes = ctx.processes.shared(numbered, lambda some: written_and_judged(ctx, actors, some, reward))
+    outputs, scores, judged = zip(*episodes, strict=True)
     batch = padded([p.ids for p in prompts], [output.token_ids for output in outputs], ctx.device)
+    width = batch.completion_length
+    unfinished = torch.tensor([output.finish_reason != "eos" for output in outputs], device=ctx.device)
+    penalties = config.missing_eos_penalty * unfinished.float()
+    tokens = torch.stack([pad(row, (0, width - row.shape[1])) for row in judged], 1).to(ctx.device)
+    return Rollout(list(outputs), batch, torch.tensor(scores, device=ctx.device), penalties, *tokens)
+
+
+def written_and_judged(
+    ctx: Context, actors: Actors, prompts: Sequence[Numbered], reward: RewardFunction
+) -> list[tuple[Output, float, Tensor]]:
+    """Of this process's prompts: answer, score, and (4, tokens) on the CPU: log-probability, value, the reference's log-probability, entropy."""
+    config: Config = ctx.config
+    outputs = write(ctx, actors.loaded, prompts)
+    asked = [prompt for _number, prompt in prompts]
+    scores = scored(reward, [p.prompt for p in asked], [output.text for output in outputs], ctx.device)
+    batch = padded([p.ids for p in asked], [output.token_ids for output in outputs], ctx.device)
     # In parts of the size that learning uses: the same shapes, so the first ratio is 1 to the last bits.
-    logprobs, values, reference, entropy = (
-        torch.zeros(batch.completion_mask.shape, device=ctx.device) for _ in range(4)
-    )
+    tokens = torch.zeros(4, *batch.completion_mask.shape, device=ctx.device)
+    logprobs, values, reference, entropy = tokens
     with torch.no_grad(), ctx.autocast():
         for part in torch.arange(len(prompts)).split(micro_batch(config)):
             cut, width = taken(batch, part)
@@ -205,8 +221,9 @@ def roll_out(
             if judged.entropy is not None:
                 entropy[part, :width] = judged.entropy
             reference[part, :width] = actors.reference_logprobs(cut, temperature=config.temperature)
-    penalties = config.missing_eos_penalty * unfinished.float()
-    return Rollout(outputs, batch, scores, penalties, logprobs, values, reference, entropy)
+    told = tokens.cpu()
+    rows = [told[:, row, : len(output.token_ids)].clone() for row, output in enumerate(outputs)]
+    return list(zip(outputs, scores.tolist(), rows, strict=True))
 
 
 def micro_batch(config: Config) -> int:
@@ -260,7 +277,7 @@ def learn(
     for minibatch in minibatches(ctx.seed, update, config):
         tokens = rollout.mask[minibatch].sum()
         numbers: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=ctx.device))
-        for part in minibatch.split(micro_batch(config)):
+        for part in minibatch[ctx.processes.share].split(micro_batch(config)):
             cut, width = taken(rollout.batch, part)
             mask = cut.completion_mask.bool()
             share = mask.sum() / tokens
@@ -281,6 +298,7 @@ def learn(
                 "approx_kl": policy.approx_kl,
             }.items():
                 numbers[name] += number.detach() * share
+        ctx.processes.add_up([*numbers.values(), *(p.grad for p in parameters if p.grad is not None)])
         numbers["grad_norm"] = nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf)
         must_be_finite(numbers["grad_norm"], update)
         optimizer.step()

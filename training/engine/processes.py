@@ -1,0 +1,120 @@
+"""Several processes that work on one run together, as `accelerate launch` or `torchrun` starts them. Loads torch only where there are several.
+
+Every process holds the whole state and takes every step; only the work of a step is shared. What one has to know of the others' work is
+gathered, so the numbers of an update do not depend, but for rounding, on how many there are. The first writes the run's files, the others none.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+T = TypeVar("T")
+R = TypeVar("R")
+BUCKET = 1 << 24  # numbers that are summed in one message, about
+
+
+@dataclass(frozen=True)
+class Launched:
+    """What a launcher tells a process by its environment."""
+
+    number: int = 1
+    index: int = 0
+    local_index: int = 0  # among those on this machine
+
+    @property
+    def is_main(self) -> bool:
+        return self.index == 0
+
+
+def launched() -> Launched:
+    """Of this process; one that no launcher started is alone."""
+    number = int(os.environ.get("WORLD_SIZE", "1"))
+    if number == 1:
+        return Launched()
+    return Launched(number, int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0")))
+
+
+class Processes:
+    """The processes of this run; waits until all of them are there. `share`: the slice of anything that is this one's part of the work.
+
+    All of them have to call the methods alike.
+    """
+
+    def __init__(self, device: "torch.device") -> None:
+        by = launched()
+        self.number, self.index, self.is_main = by.number, by.index, by.is_main
+        self.share = slice(self.index, None, self.number)
+        self._state: Any = None
+        if self.number > 1:
+            from accelerate import PartialState
+
+            self._state = PartialState(cpu=device.type == "cpu")
+
+    def every(self, work: Callable[[], T]) -> list[T]:
+        """What `work` gives in each process, in their order; where it fails in one, all fail. It is pickled: no tensors on a GPU."""
+        if self.number == 1:
+            return [work()]
+        result: Any = None
+        failure: Exception | None = None
+        try:
+            result = work()
+        except Exception as error:
+            failure = error
+        told: list[Any] = [None] * self.number
+        self._torch.all_gather_object(told, (result, failure and f"{type(failure).__name__}: {failure}"))
+        if failure is not None:
+            raise failure
+        if failures := [text for _result, text in told if text]:
+            raise RuntimeError(failures[0])
+        return [each for each, _failure in told]
+
+    def shared(self, items: Sequence[T], work: Callable[[Sequence[T]], Sequence[R]]) -> list[R]:
+        """What `work` gives for the items, one for each and in their order; each process does its share."""
+        parts = self.every(lambda: list(work(mine)) if (mine := items[self.share]) else [])
+        return [parts[place % self.number][place // self.number] for place in range(len(items))]
+
+    def main_says(self, value: T) -> T:
+        """The first process's value, for all."""
+        told = [value]
+        if self.number > 1:
+            self._torch.broadcast_object_list(told)
+        return told[0]
+
+    def add_up(self, tensors: Iterable["Tensor"]) -> None:
+        """Replace each tensor by its sum over the processes, which is the same to the last bit in all of them."""
+        if self.number == 1:
+            return
+        import torch
+
+        for bucket in _buckets(tensors):
+            total = torch.cat([tensor.flatten() for tensor in bucket])
+            self._torch.all_reduce(total)
+            for tensor, added in zip(bucket, total.split([tensor.numel() for tensor in bucket]), strict=True):
+                tensor.copy_(added.view_as(tensor))
+
+    def leave(self) -> None:
+        if self._state is not None:
+            self._state.destroy_process_group()
+
+    @property
+    def _torch(self) -> Any:
+        import torch.distributed
+
+        return torch.distributed
+
+
+def _buckets(tensors: Iterable["Tensor"]) -> Iterator[list["Tensor"]]:
+    """Tensors of one kind together: a message costs more than what is in it."""
+    bucket: list[Tensor] = []
+    for tensor in tensors:
+        if bucket and (tensor.dtype != bucket[0].dtype or sum(each.numel() for each in bucket) > BUCKET):
+            yield bucket
+            bucket = []
+        bucket.append(tensor)
+    if bucket:
+        yield bucket
