@@ -1,10 +1,13 @@
 """What the tests of the engine share: data files, and a tiny model that was really pretrained."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from . import runs
+from . import rankings, runs
+from .ppo_runs import QUICK
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +31,36 @@ def pretrained(tmp_path_factory: pytest.TempPathFactory, corpus: Path) -> Path:
     )
     assert runs.go(folder) == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def prompts(tmp_path_factory) -> Path:
+    rows = [
+        {"prompt": f"The {a} met the {b}" + ". They" * (i % 3), "split": "heldout" if (i + j) % 4 == 0 else "train"}
+        for i, a in enumerate(runs.ANIMALS)
+        for j, b in enumerate(runs.ANIMALS)
+    ]
+    return runs.write_rows(tmp_path_factory.mktemp("data") / "prompts.jsonl", rows)
+
+
+@pytest.fixture(scope="session")
+def judge(tmp_path_factory, pretrained) -> Path:
+    """A reward model that likes foxes."""
+    folder = tmp_path_factory.mktemp("runs")
+    data = runs.write_rows(folder / "rankings.jsonl", rankings.rows())
+    config = {"lr": 3e-3, "epochs": 6, "batch_size": 8}
+    run = runs.write_run(
+        folder / "reward", "reward", config, {"base": [str(pretrained / "output")], "dataset": str(data)}
+    )
+    assert runs.go(run) == 0
+    return run / "output"
+
+
+@pytest.fixture
+def ppo_run(tmp_path, pretrained, judge, prompts) -> Callable[..., Path]:
+    def make(name: str = "run", base: Sequence[Path] = (), seed: int = 1, **config: Any) -> Path:
+        chain = [str(link) for link in (pretrained / "output", *base)]
+        inputs = {"base": chain, "reward_model": [str(judge)], "dataset": str(prompts)}
+        return runs.write_run(tmp_path / name, "ppo", QUICK | config, inputs, seed=seed)
+
+    return make

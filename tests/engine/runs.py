@@ -77,18 +77,42 @@ Context.event = event
 sys.exit(main([folder]))
 """
 
+# The command line, whose process is killed from within, before the n-th time that it calls a function.
+KILLED = """
+import os, pkgutil, signal, sys
+from training.engine.__main__ import main
+place, at, folder = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+module, _, path = place.partition(":")
+*outer, name = path.split(".")
+holder = pkgutil.resolve_name(":".join([module, ".".join(outer)]) if outer else module)
+call, calls = getattr(holder, name), 0
+def counted(*arguments, **options):
+    global calls
+    calls += 1
+    if calls == at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return call(*arguments, **options)
+setattr(holder, name, counted)
+sys.exit(main([folder]))
+"""
+
 
 def start(folder: Path) -> subprocess.Popen:
     """The command line, as a launcher calls it, in a process group of its own."""
-    return _start("-m", "training.engine", str(folder))
+    return started("-m", "training.engine", str(folder))
 
 
 def start_and_signal(number: signal.Signals, folder: Path, step: int, key: str = "loss") -> subprocess.Popen:
     """The same, and the group gets a signal at this step, in an event that has `key`."""
-    return _start("-c", SIGNALLED, str(int(number)), str(step), key, str(folder))
+    return started("-c", SIGNALLED, str(int(number)), str(step), key, str(folder))
 
 
-def _start(*command: str) -> subprocess.Popen:
+def start_and_kill(folder: Path, place: str, call: int) -> subprocess.Popen:
+    """The same, and it is killed where it would call the function at `place` (module:name) for this time."""
+    return started("-c", KILLED, place, str(call), str(folder))
+
+
+def started(*command: str) -> subprocess.Popen:
     return subprocess.Popen(
         [sys.executable, *command],
         cwd=ROOT,

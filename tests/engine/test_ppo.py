@@ -4,7 +4,6 @@ import json
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -20,59 +19,11 @@ from training.engine.methods import config_of
 from training.engine.methods.ppo.actors import Actors
 from training.engine.methods.ppo.train import taken, train
 
-from . import rankings, runs
+from . import runs
+from .ppo_runs import ALL, LORA, QUICK, metrics, notes, updates
 from .tiny import VOCABULARY, causal_lm
 
 pytestmark = pytest.mark.slow  # each trains a model, if a tiny one
-
-QUICK = {"updates": 3, "episodes": 16, "max_tokens": 12, "minibatches": 2, "epochs": 2, "heldout_prompts": 8}
-LORA = {"kind": "lora", "rank": 4}
-ALL = {"kind": "all"}
-
-
-@pytest.fixture(scope="module")
-def prompts(tmp_path_factory) -> Path:
-    rows = [
-        {"prompt": f"The {a} met the {b}" + ". They" * (i % 3), "split": "heldout" if (i + j) % 4 == 0 else "train"}
-        for i, a in enumerate(runs.ANIMALS)
-        for j, b in enumerate(runs.ANIMALS)
-    ]
-    return runs.write_rows(tmp_path_factory.mktemp("data") / "prompts.jsonl", rows)
-
-
-@pytest.fixture(scope="module")
-def judge(tmp_path_factory, pretrained) -> Path:
-    """A reward model that likes foxes."""
-    folder = tmp_path_factory.mktemp("runs")
-    data = runs.write_rows(folder / "rankings.jsonl", rankings.rows())
-    config = {"lr": 3e-3, "epochs": 6, "batch_size": 8}
-    run = runs.write_run(
-        folder / "reward", "reward", config, {"base": [str(pretrained / "output")], "dataset": str(data)}
-    )
-    assert runs.go(run) == 0
-    return run / "output"
-
-
-@pytest.fixture
-def ppo_run(tmp_path, pretrained, judge, prompts) -> Callable[..., Path]:
-    def make(name: str = "run", base: Sequence[Path] = (), seed: int = 1, **config: Any) -> Path:
-        chain = [str(link) for link in (pretrained / "output", *base)]
-        inputs = {"base": chain, "reward_model": [str(judge)], "dataset": str(prompts)}
-        return runs.write_run(tmp_path / name, "ppo", QUICK | config, inputs, seed=seed)
-
-    return make
-
-
-def updates(folder: Path) -> list[dict[str, Any]]:
-    return [event for event in runs.events(folder) if "ratio" in event]
-
-
-def notes(folder: Path) -> list[str]:
-    return [event["message"]["id"] for event in runs.events(folder) if event.get("kind") == "note"]
-
-
-def metrics(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "output" / "metrics.json").read_text())
 
 
 def train_here(folder: Path, reward_fn: Callable) -> int:

@@ -134,12 +134,24 @@ def run(
             raise Refused(Message("one-process", text, {"number": launched.number}))
     except Refused as refused:
         return _refuse(status, refused)
-    if alone:
-        devices.see_only(getattr(order.config, "device", "auto"))
-    status.begin()
-    if launched.is_main:
-        environment.note(run_dir, status.attempt)
+    together = getattr(order.config, "processes", 1) if alone and not only_result else 1
+    with processes.started(together, [sys.executable, "-m", "training.engine", str(run_dir)]):
+        if alone:
+            devices.see_only(getattr(order.config, "device", "auto"))
+        status.begin()
+        if launched.is_main:
+            environment.note(run_dir, status.attempt)
+        return _attempt(run_dir, order, status, stop, method, only_result)
 
+
+def _attempt(
+    run_dir: Path,
+    order: contract.Order,
+    status: contract.Status,
+    stop: threading.Event,
+    method: Callable[["Context"], None] | None,
+    only_result: bool,
+) -> int:
     from .context import Context, cause_of
 
     context = None

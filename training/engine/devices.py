@@ -53,13 +53,11 @@ def find(wanted: str) -> "torch.device":
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted == "cpu" or (wanted == "auto" and not count):
         return torch.device("cpu")
-    if launched().number > 1:
-        if ":" in wanted:
-            text = _(
-                "Several processes cannot share the device “%(device)s”. Choose cuda, where each takes a GPU of its own, or cpu."
-            )
-            raise Refused(Message("device-shared", text, {"device": wanted}))
-        wanted = f"cuda:{launched().local_index}"
+    if (here := launched()).number > 1:
+        if ":" in wanted or here.local_number > count:
+            text = _("%(number)s processes need as many GPUs, and this machine has %(count)s for them. Set the device to cuda and fewer processes, or to cpu.")  # fmt: skip
+            raise Refused(Message("too-few-devices", text, {"number": here.local_number, "count": count}))
+        wanted = f"cuda:{here.local_index}"
     number = 0 if _only else int(wanted.partition(":")[2] or 0)
     if number >= count:
         text = _("This machine has no device “%(device)s” that training can use. Choose another, or automatic.")

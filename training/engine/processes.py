@@ -1,11 +1,15 @@
-"""Several processes that work on one run together, as `accelerate launch` or `torchrun` starts them. Loads torch only where there are several.
+"""Several processes that work on one run together, started by the run itself, `accelerate launch` or `torchrun`. Loads torch only where there
+are several.
 
 Every process holds the whole state and takes every step; only the work of a step is shared. What one has to know of the others' work is
 gathered, so the numbers of an update do not depend, but for rounding, on how many there are. The first writes the run's files, the others none.
 """
 
 import os
+import socket
+import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -20,11 +24,12 @@ BUCKET = 1 << 24  # numbers that are summed in one message, about
 
 @dataclass(frozen=True)
 class Launched:
-    """What a launcher tells a process by its environment."""
+    """What a launcher tells a process by its environment. `local`: of those on this machine."""
 
     number: int = 1
     index: int = 0
-    local_index: int = 0  # among those on this machine
+    local_number: int = 1
+    local_index: int = 0
 
     @property
     def is_main(self) -> bool:
@@ -36,7 +41,37 @@ def launched() -> Launched:
     number = int(os.environ.get("WORLD_SIZE", "1"))
     if number == 1:
         return Launched()
-    return Launched(number, int(os.environ["RANK"]), int(os.environ.get("LOCAL_RANK", "0")))
+    index = int(os.environ["RANK"])
+    local_number, local_index = (int(os.environ.get(f"LOCAL_{name}", "0")) for name in ("WORLD_SIZE", "RANK"))
+    return Launched(number, index, local_number or number, local_index)
+
+
+@contextmanager
+def started(number: int, command: Sequence[str]) -> Iterator[None]:
+    """For the block this process is the first of so many; `command` starts each of the others. They are in its process group, so a signal
+    reaches all, and end with the block. Nothing is started where a launcher has done so."""
+    if number == 1 or launched().number > 1:
+        yield
+        return
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    def environment(index: int) -> dict[str, str]:
+        told = {"WORLD_SIZE": number, "RANK": index, "LOCAL_WORLD_SIZE": number, "LOCAL_RANK": index}
+        return {name: str(value) for name, value in told.items()} | {
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+        }
+
+    others = [subprocess.Popen(command, env=os.environ | environment(index)) for index in range(1, number)]
+    os.environ.update(environment(0))
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
 
 
 class Processes:

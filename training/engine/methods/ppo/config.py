@@ -42,6 +42,16 @@ class Config(RolloutSettings):
         advanced=True,
     )
 
+    processes: int = setting(
+        1,
+        _("Processes"),
+        _("That share the work of every update: as many as there are GPUs, or groups of cores. The same updates but for rounding; each holds the model."),
+        group="compute",
+        advanced=True,
+        ge=1,
+        le=64,
+    )  # fmt: skip
+
     kl_coef: float = setting(
         0.2,
         _("KL weight β"),
@@ -142,4 +152,12 @@ class Config(RolloutSettings):
         return self
 
     def problems(self, inputs: set[str]) -> list[Message]:
-        return super().problems(inputs) + problems_of_tune(self.tune)
+        return super().problems(inputs) + problems_of_tune(self.tune) + self.too_many(self.processes)
+
+    def too_many(self, processes: int) -> list[Message]:
+        """What is wrong with so many processes: each has to have an answer of every minibatch."""
+        answers = self.episodes // self.minibatches
+        if processes <= answers:
+            return []
+        text = _("A minibatch has %(answers)s answers, too few for %(processes)s processes: raise “episodes” or lower “minibatches”.")  # fmt: skip
+        return [Message("too-many-processes", text, {"answers": answers, "processes": processes})]

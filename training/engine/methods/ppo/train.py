@@ -30,7 +30,7 @@ from models_registry.lm.tuning.apply import save
 from ...context import Context
 from ...diversity import distinct_ngrams
 from ...loop import Shuffle, adamw, load_state, must_be_finite, save_state, schedule
-from ...messages import Message, Refused, _
+from ...messages import Refused
 from ...moving import Moving
 from .actors import Actors
 from .compare import compare
@@ -64,7 +64,8 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
     The function may have a `fits(prompt)`, as ByModel has: prompts for which it says no are left out.
     """
     config: Config = ctx.config
-    must_be_shareable(ctx)
+    if problems := config.too_many(ctx.processes.number):
+        raise Refused(problems)
     loaded = load(ctx.inputs["base"], device=ctx.device)
     prompts, heldout = tokenized_prompts(ctx, loaded, getattr(reward_fn, "fits", lambda _prompt: True))
     moving = Moving(ctx, loaded, [p.ids for p in prompts])
@@ -125,15 +126,6 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
     if ctx.is_main:
         save(loaded, ctx.output)
     ctx.finish(metrics)
-
-
-def must_be_shareable(ctx: Context) -> None:
-    """Every process has to have an answer of every minibatch."""
-    answers = ctx.config.episodes // ctx.config.minibatches
-    if answers < ctx.processes.number:
-        text = _("A minibatch has %(answers)s answers, too few for %(processes)s processes: raise “episodes” or lower “minibatches”.")  # fmt: skip
-        params = {"answers": answers, "processes": ctx.processes.number}
-        raise Refused(Message("too-many-processes", text, params))
 
 
 def show_samples(ctx: Context, loaded: Loaded, prompts: Sequence[Tokenized], step: int) -> None:
