@@ -14,7 +14,13 @@ ROOT = Path(settings.BASE_DIR)
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 SOURCES = "bench charts config jobs labeling models_registry people static templates tests training".split()
 PLACEHOLDER = re.compile(r"<\w+>|\b[A-Z]{2,}\b|\bvN\b")
-NOT_OURS = {"projection_prng_key", "OMP_NUM_THREADS", "delta_2"}  # PEFT's, OpenMP's, and one of many that are numbered
+NOT_OURS = {
+    "projection_prng_key",  # PEFT's
+    "delta_2",  # one of many that are numbered
+    "OMP_NUM_THREADS",
+    "multi_gpu",  # accelerate's
+    "TORCH_ELASTIC_SHUTDOWN_TIMEOUT",
+}
 SOME_UUID = "00000000-0000-0000-0000-000000000000"
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

@@ -337,10 +337,12 @@ def works_on(pid: int, folder: Path) -> bool:
 
 
 def find_process(folder: Path) -> int | None:
-    """The engine's process for `folder`, where the supervisor died before it could note its number."""
-    for process in psutil.process_iter(["pid", "cmdline"]):
-        command = process.info["cmdline"] or []
+    """The engine's process for `folder`, where the supervisor died before it could note its number; of several the one that began the others."""
+    found = [
+        process.info
+        for process in psutil.process_iter(["pid", "cmdline", "create_time"])
         # Not one that only looks at the folder: --from-checkpoint, --verify.
-        if command[-2:] == ["training.engine", str(folder)] and works_on(process.info["pid"], folder):
-            return process.info["pid"]
-    return None
+        if (process.info["cmdline"] or [])[-2:] == ["training.engine", str(folder)]
+        and works_on(process.info["pid"], folder)
+    ]
+    return min(found, key=lambda info: info["create_time"])["pid"] if found else None
