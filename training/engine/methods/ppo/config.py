@@ -71,7 +71,7 @@ class Config(RolloutSettings):
     normalize_scores: Literal["off", "scale", "standardize"] = setting(
         "off",
         _("Normalize scores"),
-        _("By the mean and standard deviation of all scores so far in the run; a reward model from here is normalized already, at its own answers."),
+        _("By the mean and standard deviation of all scores so far in the run. A reward model made here is on such a scale already."),
         group="goal",
         labels={"off": _("as they are"), "scale": _("divide by the spread"), "standardize": _("subtract the mean, divide by the spread")},
         source="Huang et al. 2022, The 37 implementation details of PPO (scale); Stiennon et al. 2020 (mean 0)",

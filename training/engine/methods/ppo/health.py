@@ -83,7 +83,7 @@ class Health:
         if (spread := self._grown("reward_spread")) > 2:
             yield Message(
                 "rewards-disagree",
-                _("The rewards disagree about the answers %(times).1f times as much as at the start: the model may please one of them and no person. Take caution λ, or a larger KL weight."),
+                _("The rewards disagree about the answers %(times).1f times as much as at the start: the model may please one of them and no person. Raise caution λ or the KL weight."),
                 {"times": spread},
             ), "warning"  # fmt: skip
         if (clipped := self._mean(self.latest, "clip_fraction") or 0.0) > 0.4:
