@@ -1,6 +1,7 @@
 """PPO's options on real tiny models: what each does to a run, and that all of them together go through a checkpoint."""
 
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from models_registry.lm.tuning.apply import apply, trained_parameters
 from models_registry.lm.tuning.config import TuneLora
 from training.engine.context import Context
 from training.engine.methods.ppo.ptx import Pretraining
+from training.engine.methods.ppo.scoring import reward_of
 from training.engine.methods.ppo.train import train
 
 from . import rankings, runs
@@ -316,15 +318,26 @@ def test_a_function_that_may_not_or_cannot_be_called_is_refused(
 def test_with_every_option_stopped_and_resumed_is_the_same_as_never_stopped(ppo_run, judges, corpus):
     inputs = {"reward_model": judges[0], "reward_model_2": judges[1], "pretraining": str(corpus)}
     config = {
-        "updates": 8, "lr": 3e-3, "tune": LORA, "reward_caution": 0.5, "reward_weights": [2.0, 1.0],
+        "updates": 5, "lr": 3e-3, "tune": LORA, "reward_caution": 0.5, "reward_weights": [2.0, 1.0],
         "normalize_scores": "standardize", "score_clip": 3.0, "length_penalty": 0.01, "length_free": 4,
         "stop": ["."], "ptx_coef": 0.5, "ema_decay": 0.9, "dual_clip": 3.0, "update_kl_limit": 0.05, "kl_stop": 500.0,
         "kl_target": 2.0, "kl_horizon": 200,
     }  # fmt: skip
     whole, stopped = ppo_run("whole", inputs, **config), ppo_run("stopped", inputs, **config)
     assert runs.go(whole) == 0
-    code, said = runs.ended(runs.start_and_signal(signal.SIGTERM, stopped, 3, key="ratio"))
-    assert code == 75, said
+
+    def interrupted(ctx: Context) -> None:
+        tell = ctx.event
+
+        def event(step: int, **numbers: Any) -> None:
+            tell(step, **numbers)
+            if step == 3:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        ctx.event = event
+        train(ctx, reward_of(ctx))
+
+    assert runs.go(stopped, method=interrupted) == 75
     assert runs.go(stopped) == 0
     assert runs.weights(stopped) == runs.weights(whole)
     assert runs.curves(stopped) == runs.curves(whole)
