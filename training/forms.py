@@ -104,7 +104,6 @@ class InputChoice:
     search: str
     errors: list[str]
     more: int  # that fit and are not listed: search finds them
-
     can_be_left: bool  # nothing may be chosen
 
     @property

@@ -132,10 +132,10 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
         controller.update(numbers["kl"], config.episodes)
         ctx.boundary(update, save_checkpoint)
 
+    metrics: dict[str, Any] = {"updates": updates, "episodes": updates * config.episodes, "beta": controller.beta}
     if average is not None:
         average.take_over()
-    metrics: dict[str, Any] = {"updates": updates, "episodes": updates * config.episodes, "beta": controller.beta}
-    metrics["ema_decay"] = config.ema_decay
+        metrics["ema_decay"] = config.ema_decay
     metrics |= compare(ctx, actors, heldout[: config.heldout_prompts], reward_fn) | moving.report()
     save(loaded, ctx.output)
     ctx.finish(metrics)
