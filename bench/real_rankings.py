@@ -7,8 +7,8 @@ model. A fifth of the prompts is held out. Each set is learned twice by the meth
 pretrained on the set's own training texts; everything is a run directory in the work folder, and what is complete is not run again.
 
 Beside each: taking the longer output, or the shorter, whichever was right more often in training; where several people ranked the same
-outputs, what another person, or all others together, get right (the human ceiling); and TRL's RewardTrainer from the same base on the
-strict pairs of the same rankings, with the same learning rate, schedule and passes, its scores judged by the same code.
+outputs, what another person, or all others together, get right (the human ceiling); and TRL's RewardTrainer on the strict pairs of the same
+rankings, from the model of the set's own texts, with the same learning rate, schedule and passes, its scores judged by the same code.
 
 --quick: few rankings and updates, to see that everything works; its figures say nothing.
 """
@@ -181,7 +181,7 @@ def measure(data: Path, model: Path, work: Path, sets: Sequence[str], *, peer: b
                 | {"seconds": shop.seconds(f"{place}-{loss}"), "people": metrics["judged"]["people"]}
                 for loss, metrics in figures.items()
             }
-            if peer:
+            if peer and folder == own:
                 known = work / f"{place}-trl.json"
                 if not known.exists():
                     with tempfile.TemporaryDirectory() as scratch:

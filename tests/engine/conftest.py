@@ -58,9 +58,15 @@ def judge(tmp_path_factory, pretrained) -> Path:
 
 @pytest.fixture
 def ppo_run(tmp_path, pretrained, judge, prompts) -> Callable[..., Path]:
-    def make(name: str = "run", base: Sequence[Path] = (), seed: int = 1, **config: Any) -> Path:
+    def make(
+        name: str = "run",
+        base: Sequence[Path] = (),
+        seed: int = 1,
+        inputs: dict[str, Any] | None = None,
+        **config: Any,
+    ) -> Path:
         chain = [str(link) for link in (pretrained / "output", *base)]
-        inputs = {"base": chain, "reward_model": [str(judge)], "dataset": str(prompts)}
-        return runs.write_run(tmp_path / name, "ppo", QUICK | config, inputs, seed=seed)
+        given = {"base": chain, "reward_model": [str(judge)], "dataset": str(prompts)} | (inputs or {})
+        return runs.write_run(tmp_path / name, "ppo", QUICK | config, given, seed=seed)
 
     return make

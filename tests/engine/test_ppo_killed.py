@@ -43,7 +43,7 @@ def assert_same(one: Path, other: Path) -> None:
     assert runs.status(one)["tokens_seen"] == runs.status(other)["tokens_seen"]
 
 
-ADAPTIVE = {"kl_target": 0.3, "kl_horizon": 200, "lr": 3e-3}
+ADAPTIVE = {"kl_target": 0.3, "kl_horizon": 200, "lr": 3e-3, "ema_decay": 0.9, "normalize_scores": "standardize"}
 
 
 @pytest.mark.parametrize(

@@ -38,14 +38,18 @@ def assert_like(one: dict[str, Any], other: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "config",
     [
-        {"tune": ALL, "critic": "separate", "minibatches": 4, "whiten_rewards": True},
-        {"tune": LORA, "critic": "shared", "episodes": 14, "micro_batch": 2},  # 7 answers in a minibatch: 4 and 3
+        {"tune": ALL, "critic": "separate", "minibatches": 4, "whiten_rewards": True, "update_kl_limit": 0.02},
+        # 7 answers in a minibatch are 4 and 3, 5 texts 3 and 2.
+        {"tune": LORA, "episodes": 14, "micro_batch": 2, "ptx_coef": 0.5, "ptx_batch": 5, "normalize_scores": "scale"},
     ],
     ids=["all-separate", "lora-shared"],
 )
-def test_two_processes_of_accelerate_make_the_updates_of_one(config, ppo_run: Callable[..., Path]):
-    config = {"kl_target": 0.3, "kl_horizon": 200, "lr": 1e-3, "missing_eos_penalty": 0.5} | config
-    one, two = ppo_run("one", **config), ppo_run("two", **config)
+def test_two_processes_of_accelerate_make_the_updates_of_one(config, ppo_run: Callable[..., Path], judge, corpus):
+    config = {"kl_target": 0.3, "kl_horizon": 200, "lr": 1e-3, "missing_eos_penalty": 0.5, "ema_decay": 0.5} | config
+    inputs: dict[str, Any] = {"reward_model_2": [str(judge)]}
+    if "ptx_coef" in config:
+        inputs["pretraining"] = str(corpus)
+    one, two = (ppo_run(name, inputs=inputs, **config) for name in ("one", "two"))
     assert runs.go(one) == 0
     code, said = launched(two)
     assert code == 0, said

@@ -120,6 +120,12 @@ class Processes:
             self._torch.broadcast_object_list(told)
         return told[0]
 
+    def main_first(self, work: Callable[[], T]) -> T:
+        """What `work` gives; the others begin when the first has ended, and find what it left on the disk."""
+        result = work() if self.is_main else None
+        self.main_says(None)
+        return result if self.is_main else work()  # type: ignore[return-value]
+
     def add_up(self, tensors: Iterable["Tensor"]) -> None:
         """Replace each tensor by its sum over the processes, which is the same to the last bit in all of them."""
         if self.number == 1:

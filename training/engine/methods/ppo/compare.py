@@ -60,7 +60,7 @@ def compare(ctx: Context, actors: Actors, prompts: Sequence[Tokenized], reward: 
             f"distinct_within{suffix}": within,
             f"distinct_across{suffix}": across,
             f"length{suffix}": sum(len(output.token_ids) for output in outputs) / n,
-            f"eos_rate{suffix}": sum(output.finish_reason == "eos" for output in outputs) / n,
+            f"eos_rate{suffix}": sum(output.finish_reason != "length" for output in outputs) / n,
         }
     if ctx.is_main:
         with open(ctx.run_dir / "samples.jsonl", "w", encoding="utf-8") as file:

@@ -23,6 +23,7 @@ def write(ctx: Context, writer: Loaded, prompts: Sequence[Numbered]) -> list[Out
             [prompt.ids for _number, prompt in prompts],
             max_tokens=config.max_tokens,
             temperature=config.temperature,
+            stop=config.stop_texts,
             draws=[(ctx.seed, number) for number, _prompt in prompts],
             batch_size=AT_ONCE,
         )
