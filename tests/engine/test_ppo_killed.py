@@ -13,7 +13,7 @@ pytestmark = pytest.mark.slow  # each starts processes that train
 
 # Where the process is when it is killed: the function that it would call next.
 WRITING = "models_registry.lm.generate:choose"  # once a token: a few of the answers' tokens are there
-SCORING = "training.engine.methods.ppo.train:scored"  # once an update: the answers are written
+SCORING = "training.engine.methods.ppo.scoring:scored"  # once an update: the answers are written
 LEARNING = "torch.optim:AdamW.step"  # once a minibatch: some of an update's steps are made
 SAVING = "torch:save"  # once a checkpoint: the weights are in it, the optimizer is not
 SYNCING = "training.engine.context:_to_disk"  # once a checkpoint: all is in it, and it has not yet its name

@@ -17,7 +17,7 @@ from ...intervals import wilson
 from ...messages import Message, _
 from .actors import Actors
 from .prompts import Tokenized
-from .scoring import RewardFunction, scored
+from .scoring import RewardFunction, shared_scores
 from .writing import write
 
 AT_ONCE = 32  # answers in one forward pass
@@ -33,8 +33,8 @@ def compare(ctx: Context, actors: Actors, prompts: Sequence[Tokenized], reward: 
         return {}
     before = answers(ctx, actors, prompts, start=True)
     after = answers(ctx, actors, prompts, start=False)
-    scores_before = judged(ctx, reward, prompts, before)
-    scores_after = judged(ctx, reward, prompts, after)
+    scores_before = shared_scores(ctx, reward, prompts, before)
+    scores_after = shared_scores(ctx, reward, prompts, after)
     kl, loss_after = departure(ctx, actors, prompts, after)
     _kl, loss_before = departure(ctx, actors, prompts, before)
 
@@ -80,15 +80,6 @@ def answers(ctx: Context, actors: Actors, prompts: Sequence[Tokenized], *, start
     """One to each prompt, by the result or by its start."""
     with actors.reference() if start else nullcontext(actors.loaded) as writer:
         return ctx.processes.shared(list(enumerate(prompts)), lambda some: write(ctx, writer, some))
-
-
-def judged(ctx: Context, reward: RewardFunction, prompts: Sequence[Tokenized], outputs: Sequence[Output]) -> Tensor:
-    """The score of each answer, (n,)."""
-
-    def scores(some: Sequence[tuple[Tokenized, Output]]) -> list[float]:
-        return scored(reward, [p.prompt for p, _o in some], [o.text for _p, o in some], ctx.device).tolist()
-
-    return torch.tensor(ctx.processes.shared(list(zip(prompts, outputs, strict=True)), scores))
 
 
 @torch.no_grad()

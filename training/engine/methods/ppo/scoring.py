@@ -15,6 +15,7 @@ from ... import functions
 from ...context import Context
 from .config import REWARD_MODELS, Config
 from .maths import RunningMoments, conservative
+from .prompts import Tokenized
 
 RewardFunction = Callable[[Sequence[Prompt], Sequence[str]], Sequence[float]]
 
@@ -87,6 +88,17 @@ def scored(reward: RewardFunction, prompts: Sequence[Prompt], texts: Sequence[st
     if scores.shape != (len(texts),) or not bool(scores.isfinite().all()):
         raise ValueError(f"the reward function must give one finite number for each of {len(texts)} texts")
     return scores
+
+
+def shared_scores(
+    ctx: Context, reward: RewardFunction, prompts: Sequence[Tokenized], outputs: Sequence[Output]
+) -> Tensor:
+    """The score of each answer, (n,); each process scores its share."""
+
+    def scores(some: Sequence[tuple[Tokenized, Output]]) -> list[float]:
+        return scored(reward, [p.prompt for p, _o in some], [o.text for _p, o in some], ctx.device).tolist()
+
+    return torch.tensor(ctx.processes.shared(list(zip(prompts, outputs, strict=True)), scores), device=ctx.device)
 
 
 class Earned:

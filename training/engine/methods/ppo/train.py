@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
 
 from models_registry.lm.chain import Loaded, load
 from models_registry.lm.generate import Output
@@ -50,8 +49,8 @@ from .maths import (
 )
 from .prompts import Tokenized, tokenized_prompts
 from .ptx import Pretraining
-from .scoring import Earned, RewardFunction, fits, reward_of, scored, told
-from .writing import Numbered, write
+from .scoring import Earned, RewardFunction, fits, reward_of, shared_scores, told
+from .writing import write
 
 
 def run(ctx: Context) -> None:
@@ -200,37 +199,22 @@ def roll_out(
     """One answer to each prompt, its score, and the log-probabilities and values of policy, reference and critic."""
     config: Config = ctx.config
     numbered = list(enumerate(prompts, update * config.episodes))
-    episodes = ctx.processes.shared(numbered, lambda some: written_and_judged(ctx, actors, some, reward))
-    outputs, scores, judged = zip(*episodes, strict=True)
+    outputs = ctx.processes.shared(numbered, lambda some: write(ctx, actors.loaded, some))
+    scores = shared_scores(ctx, reward, prompts, outputs)
     batch = padded([p.ids for p in prompts], [output.token_ids for output in outputs], ctx.device)
-    width = batch.completion_length
-    tokens = torch.stack([pad(row, (0, width - row.shape[1])) for row in judged], 1).to(ctx.device)
-    return Rollout(list(outputs), batch, torch.tensor(scores, device=ctx.device), *tokens)
-
-
-def written_and_judged(
-    ctx: Context, actors: Actors, prompts: Sequence[Numbered], reward: RewardFunction
-) -> list[tuple[Output, float, Tensor]]:
-    """Of this process's prompts: answer, score, and (4, tokens) on the CPU: log-probability, value, the reference's log-probability, entropy."""
-    config: Config = ctx.config
-    outputs = write(ctx, actors.loaded, prompts)
-    asked = [prompt for _number, prompt in prompts]
-    scores = scored(reward, [p.prompt for p in asked], [output.text for output in outputs], ctx.device)
-    batch = padded([p.ids for p in asked], [output.token_ids for output in outputs], ctx.device)
     # In parts of the size that learning uses: the same shapes, so the first ratio is 1 to the last bits.
     tokens = torch.zeros(4, *batch.completion_mask.shape, device=ctx.device)
     logprobs, values, reference, entropy = tokens
     with torch.no_grad(), ctx.autocast():
-        for part in torch.arange(len(prompts)).split(micro_batch(config)):
+        for part in torch.arange(len(prompts))[ctx.processes.share].split(micro_batch(config)):
             cut, width = taken(batch, part)
             judged = actors.judge(cut, temperature=config.temperature, entropy=True)
             logprobs[part, :width], values[part, :width] = judged.logprobs, judged.values
             if judged.entropy is not None:
                 entropy[part, :width] = judged.entropy
             reference[part, :width] = actors.reference_logprobs(cut, temperature=config.temperature)
-    tokens = tokens.cpu()
-    rows = [tokens[:, row, : len(output.token_ids)].clone() for row, output in enumerate(outputs)]
-    return list(zip(outputs, scores.tolist(), rows, strict=True))
+    ctx.processes.add_up([tokens])  # each row from the process that has judged it, and 0 from the others
+    return Rollout(outputs, batch, scores, logprobs, values, reference, entropy)
 
 
 def micro_batch(config: Config) -> int:

@@ -11,10 +11,8 @@ from .prompts import Tokenized
 
 AT_ONCE = 128  # answers that are written side by side
 
-Numbered = tuple[int, Tokenized]
 
-
-def write(ctx: Context, writer: Loaded, prompts: Sequence[Numbered]) -> list[Output]:
+def write(ctx: Context, writer: Loaded, prompts: Sequence[tuple[int, Tokenized]]) -> list[Output]:
     """One answer to each prompt, in this process; what it samples depends on the run's seed and the number beside the prompt."""
     config: Config = ctx.config
     with ctx.autocast():
