@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import devices
+from . import devices, heap
 from .contract import Order, Status, write_json
 from .messages import Failed, Message, Refused, Stopped, _
 
@@ -62,6 +62,7 @@ class Context:
         self._found = self._begin()
         _seed(self.seed)
         if self.device.type == "cpu":
+            heap.keep()
             # Interrupted must equal uninterrupted bit for bit.
             torch.use_deterministic_algorithms(True, warn_only=True)
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

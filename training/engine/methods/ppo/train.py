@@ -200,10 +200,9 @@ def roll_out(
     with torch.no_grad(), ctx.autocast():
         for part in torch.arange(len(prompts)).split(micro_batch(config)):
             cut, width = taken(batch, part)
-            judged = actors.judge(cut, temperature=config.temperature, entropy=True)
+            judged = actors.judge(cut, temperature=config.temperature)
             logprobs[part, :width], values[part, :width] = judged.logprobs, judged.values
-            if judged.entropy is not None:
-                entropy[part, :width] = judged.entropy
+            entropy[part, :width] = judged.entropy
             reference[part, :width] = actors.reference_logprobs(cut, temperature=config.temperature)
     penalties = config.missing_eos_penalty * unfinished.float()
     return Rollout(outputs, batch, scores, penalties, logprobs, values, reference, entropy)
