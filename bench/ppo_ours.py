@@ -10,7 +10,20 @@ from typing import Any
 import torch
 
 from bench.peer import quiet
-from bench.ppo_task import ALPHA, ANSWER, EPISODES, EPOCHS, EPSILON, KL_COEF, RANK, SIZES, Meter, Task, static_megabytes, write_inputs
+from bench.ppo_task import (
+    ALPHA,
+    ANSWER,
+    EPISODES,
+    EPOCHS,
+    EPSILON,
+    KL_COEF,
+    RANK,
+    SIZES,
+    Meter,
+    Task,
+    static_megabytes,
+    write_inputs,
+)
 
 
 def main() -> None:
