@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 
-from bench.peer import quiet
 from bench.ppo_task import (
     ALPHA,
     ANSWER,

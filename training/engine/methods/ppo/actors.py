@@ -23,7 +23,6 @@ from ...chosen import chosen, of_logits
 from ...packing import probe, states
 from .flat import Flat, flat
 
-
 PROBED = 512  # tokens, where the model's positions have no end
 
 
