@@ -59,6 +59,7 @@ class Context:
         self._last_checkpoint = self._last_boundary = time.monotonic()
         self._metrics: dict[str, Any] | None = None
         self._restored = False
+        self._empty = memory(self.device)
         self._found = self._begin()
         _seed(self.seed)
         if self.device.type == "cpu":
@@ -237,7 +238,13 @@ class Context:
 
     def figures(self) -> dict[str, Any]:
         """For the engine: what status.json tells about any attempt that reached the method."""
-        return {"tokens_seen": self.tokens_seen, **memory(self.device)}
+        return {"tokens_seen": self.tokens_seen, **memory(self.device), "memory_of_run": self.memory_of_run}
+
+    @property
+    def memory_of_run(self) -> int:
+        """Bytes at the most so far, above what the process took before the run had anything; on a GPU, the GPU's."""
+        name = "peak_gpu_memory" if self.device.type == "cuda" else "peak_memory"
+        return memory(self.device)[name] - self._empty[name]
 
 
 def memory(device: torch.device) -> dict[str, int]:

@@ -59,6 +59,11 @@ class Actors:
         critic = {f"critic.{name}": p for name, p in self.critic.named_parameters() if p.requires_grad}
         return trained_parameters(self.loaded) | critic
 
+    @property
+    def unmoved(self) -> PreTrainedModel:
+        """The model that holds the weights which the run started from and which do not move."""
+        return self.model if self.frozen is None else self.frozen
+
     def judge(self, batch: Padded, *, temperature: float) -> Judged:
         """One forward pass of the policy over prompts and answers, and one of the critic if it has its own trunk."""
         row, mask = flat(batch), batch.completion_mask.bool()

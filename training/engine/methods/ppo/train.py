@@ -44,6 +44,7 @@ from .maths import (
     value_loss,
     whiten,
 )
+from .memory import estimate as estimate_memory
 from .prompts import Tokenized, tokenized_prompts
 from .scoring import ByModel, RewardFunction, scored
 
@@ -59,13 +60,24 @@ def run(ctx: Context) -> None:
 def train(ctx: Context, reward_fn: RewardFunction) -> None:
     """PPO against any function from prompts and completions to scores; a standard deviation of about 1 suits the defaults.
 
-    The function may have a `fits(prompt)`, as ByModel has: prompts for which it says no are left out.
+    The function may have a `fits(prompt)`, as ByModel has: prompts for which it says no are left out; and a `share(model)`, which is called
+    with a model whose weights do not move, and returns how many parameters it has beside that.
     """
     config: Config = ctx.config
     loaded = load(ctx.inputs["base"], device=ctx.device)
     prompts, heldout = tokenized_prompts(ctx, loaded, getattr(reward_fn, "fits", lambda _prompt: True))
     moving = Moving(ctx, loaded, [p.ids for p in prompts])
     actors = Actors(loaded, separate_critic=config.critic == "separate")
+    judges = reward_fn.share(actors.unmoved) if hasattr(reward_fn, "share") else 0
+    expected = estimate_memory(
+        config,
+        total=moving.total,
+        moving=moving.trained,
+        judges=judges,
+        about=loaded.model.config.get_text_config().to_dict(),
+        prompt=max(len(p.ids) for p in prompts),
+    )
+    ctx.facts(memory_estimate=expected)
 
     parameters = actors.parameters()
     optimizer = adamw(config, parameters)
@@ -118,6 +130,7 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
         ctx.boundary(update, save_checkpoint)
 
     metrics = {"updates": config.updates, "episodes": config.updates * config.episodes, "beta": controller.beta}
+    metrics |= {"memory_estimate": expected, "memory_of_run": ctx.memory_of_run}
     metrics |= compare(ctx, actors, heldout[: config.heldout_prompts], reward_fn) | moving.report()
     save(loaded, ctx.output)
     ctx.finish(metrics)
