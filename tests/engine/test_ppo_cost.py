@@ -169,3 +169,19 @@ def test_one_copy_of_the_base_serves_every_role(tune, ppo_run, pretrained, tmp_p
     critic = 4 * sum(p.numel() for p in actors.critic.parameters())
     assert held <= copies * whole + moving + own + critic
     assert metrics(folder)["memory_estimate"] == runs.status(folder)["memory_estimate"] > copies * whole
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("config", "forwards"), [({"minibatches": 1}, 2), ({"minibatches": 2, "micro_batch": 4}, 4 + 7)])
+def test_what_was_judged_of_the_first_part_is_not_computed_again(config, forwards, ppo_run, monkeypatch):  # noqa: F811
+    """Of 16 answers in 2 passes: the parts of one pass before learning, the first of them with its gradients."""
+    calls = []
+    judge_of = Actors.judge
+    monkeypatch.setattr(Actors, "judge", lambda *a, **k: calls.append(torch.is_grad_enabled()) or judge_of(*a, **k))
+    folder = ppo_run(tune=LORA, updates=1, heldout_prompts=0, **config)
+    assert runs.go(folder) == 0
+    assert (len(calls), sum(calls)) == (forwards, 2 if forwards == 2 else 8)
+    [numbers] = [event for event in runs.events(folder) if "ratio" in event]
+    assert numbers["ratio_start"] == pytest.approx(1, abs=1e-7)
+    assert (numbers["clip_fraction_start"], numbers["kl"]) == (0, pytest.approx(0, abs=1e-6))
+    assert numbers["policy_loss_start"] == pytest.approx(0, abs=1e-6 if config["minibatches"] == 1 else 1)

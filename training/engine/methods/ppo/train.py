@@ -13,6 +13,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from ...context import Context
 from ...diversity import distinct_ngrams
 from ...loop import Shuffle, adamw, load_state, must_be_finite, save_state, schedule
 from ...moving import Moving
-from .actors import Actors
+from .actors import Actors, Judged
 from .compare import compare
 from .config import Config
 from .health import Health
@@ -161,6 +162,7 @@ class Rollout:
     values: Tensor
     reference: Tensor
     entropy: Tensor
+    first: list[Judged]  # what was said of the first part of the first minibatch, with gradients; learning takes it out
 
     @property
     def mask(self) -> Tensor:
@@ -206,19 +208,22 @@ def roll_out(
     scores = scored(reward, [p.prompt for p in prompts], [output.text for output in outputs], ctx.device)
     unfinished = torch.tensor([output.finish_reason != "eos" for output in outputs], device=ctx.device)
     batch = padded([p.ids for p in prompts], [output.token_ids for output in outputs], ctx.device)
-    # In parts of the size that learning uses: the same shapes, so the first ratio is 1 to the last bits.
+    # In the parts of the first pass of learning: the first ratio is 1 to the last bit. What is computed of the first part, which learning
+    # begins with, is kept with its gradients, and not computed again.
+    passes = islice(minibatches(ctx.seed, update, config), config.minibatches)
+    first, *others = [part for minibatch in passes for part in minibatch.split(micro_batch(config))]
     logprobs, values, reference, entropy = (
         torch.zeros(batch.completion_mask.shape, device=ctx.device) for _ in range(4)
     )
-    with torch.no_grad(), ctx.autocast():
-        for part in torch.arange(len(prompts)).split(micro_batch(config)):
-            cut, width = taken(batch, part)
-            judged = actors.judge(cut, temperature=config.temperature)
-            logprobs[part, :width], values[part, :width] = judged.logprobs, judged.values
-            entropy[part, :width] = judged.entropy
+    for part in (*others, first):
+        cut, width = taken(batch, part)
+        with ctx.autocast(), torch.set_grad_enabled(part is first):
             reference[part, :width] = actors.reference_logprobs(cut, temperature=config.temperature)
+            judged = actors.judge(cut, temperature=config.temperature)
+        logprobs[part, :width], values[part, :width] = judged.logprobs.detach(), judged.values.detach()
+        entropy[part, :width] = judged.entropy
     penalties = config.missing_eos_penalty * unfinished.float()
-    return Rollout(outputs, batch, scores, penalties, logprobs, values, reference, entropy)
+    return Rollout(outputs, batch, scores, penalties, logprobs, values, reference, entropy, [judged])
 
 
 def micro_batch(config: Config) -> int:
@@ -277,7 +282,7 @@ def learn(
             mask = cut.completion_mask.bool()
             share = mask.sum() / tokens
             with ctx.autocast():
-                judged = actors.judge(cut, temperature=config.temperature)
+                judged = rollout.first.pop() if rollout.first else actors.judge(cut, temperature=config.temperature)
             policy = policy_loss(
                 judged.logprobs, rollout.logprobs[part, :width], advantages[part, :width], mask, clip=config.clip
             )
