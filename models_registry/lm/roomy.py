@@ -19,6 +19,8 @@ class _Roomy(DynamicLayer):
 
     def __init__(self) -> None:
         super().__init__()
+        self.keys: Tensor
+        self.values: Tensor
         self._rooms: list[Tensor] = []
 
     def update(self, key_states: Tensor, value_states: Tensor, *_args: object, **_others: object) -> tuple[Tensor, Tensor]:  # fmt: skip
