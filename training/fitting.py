@@ -50,7 +50,7 @@ def _of_tune(config: Settings, base: Version) -> Iterator[tuple[str, str]]:
     if isinstance(tune, TuneLastLayers) and blocks is not None and tune.n > blocks:
         text = _("%(base)s has %(blocks)s blocks, so no %(last)s can move.")
         yield "config.tune.n", text % {"base": base, "blocks": blocks, "last": tune.n}
-    if isinstance(tune, (TuneLokr, TuneOft)) and _root_config(base).get("model_type") in CONV1D:
+    if isinstance(tune, (TuneLokr, TuneOft)) and root_config(base).get("model_type") in CONV1D:
         text = _("PEFT cannot put %(kind)s on this model's layers, which are of the kind Conv1D, as GPT-2's are")
         yield "config.tune", text % {"kind": tune.kind} + "."
     if isinstance(tune, TuneFourier) and (most := _weights_of_smallest_layer(base, tune.target)) < tune.frequencies:
@@ -62,7 +62,7 @@ def _of_tune(config: Settings, base: Version) -> Iterator[tuple[str, str]]:
         yield "config.tune.length", text % {"base": base, "context": base.context_length, "length": length}
 
 
-def _root_config(base: Version) -> dict[str, Any]:
+def root_config(base: Version) -> dict[str, Any]:
     """The config.json of the model that a version stands on; {} where it cannot be read."""
     try:
         config = json.loads((base.chain()[0].folder / "config.json").read_text("utf-8"))
@@ -73,7 +73,7 @@ def _root_config(base: Version) -> dict[str, Any]:
 
 def _blocks(base: Version) -> int | None:
     """How many blocks the model has that a version stands on; None where it does not say."""
-    config = _root_config(base)
+    config = root_config(base)
     return config.get("num_hidden_layers", config.get("n_layer"))
 
 

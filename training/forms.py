@@ -4,7 +4,7 @@ Names of the fields are the paths that validation.py names: `config.tune.rank`, 
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -15,9 +15,9 @@ from django.utils.translation import gettext as _
 from labeling.models import Dataset
 from models_registry.models import Kind, Stage, Version
 
-from . import queries, room
+from . import memory, queries, room
 from .engine import contract, methods
-from .engine.config import GROUPS, Input
+from .engine.config import GROUPS, Input, Settings
 from .fields import Field, as_text, config_of_texts, convert, fields_of
 
 LISTED_INPUTS = 30
@@ -200,10 +200,18 @@ class RunForm:
 
     @property
     def room(self) -> int:
-        """Bytes that the run may need, with what is chosen so far; 0 where that cannot be said."""
+        """Bytes that the run may need on the disk, with what is chosen so far; 0 where that cannot be said."""
+        return self._needed(room.needed)
+
+    @property
+    def memory(self) -> int:
+        """The same of memory."""
+        return self._needed(memory.needed)
+
+    def _needed(self, question: Callable[[str, Settings, dict[str, Version | Dataset]], int]) -> int:
         config, _problems = contract.check_config(self.method, self.config())
         chosen = {each.role: _find(self.facts.inputs[each.role], str(each.chosen)) for each in self.inputs}
-        return room.needed(self.method, config, {role: one for role, one in chosen.items() if one}) if config else 0
+        return question(self.method, config, {role: one for role, one in chosen.items() if one}) if config else 0
 
     @property
     def makes_version(self) -> bool:

@@ -251,6 +251,11 @@ class Page:
             found.append((_("Peak memory"), gibibytes(peak)))
         if peak := status.get("peak_gpu_memory"):
             found.append((_("Peak GPU memory"), gibibytes(peak)))
+        if expected := status.get("memory_estimate"):
+            measured, told = status.get("memory_of_run"), {"estimate": gibibytes(expected)}
+            text = _("%(measured)s, estimated %(estimate)s") if measured else _("estimated %(estimate)s")
+            told["measured"] = gibibytes(measured or 0)
+            found.append((_("Memory of models and answers"), text % told))
         if total := status.get("total_parameters"):
             trained = status.get("trained_parameters", total)
             share = _("%(trained)s of %(total)s (%(share)s %%)")

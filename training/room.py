@@ -29,7 +29,7 @@ def needed(method: str, config: Settings, inputs: Mapping[str, Version | Dataset
     if methods.facts_of(method).family == "judge" or not hasattr(config, "keep_checkpoints"):
         return 0
     whole = base.chain()[0].parameters if isinstance(base, Version) else from_nothing(config)
-    moving = _moving(base, tune) if isinstance(base, Version) else whole
+    moving = moving_of(base, tune) if isinstance(base, Version) else whole
     if moving is None or not whole:
         return 0
     copies = 1 + MOMENTS
@@ -91,7 +91,7 @@ def _sizes(told: Mapping[str, Any]) -> dict[str, int]:
     return {name: value for name, value in told.items() if type(value) is int and 0 < value <= MOST}
 
 
-def _moving(base: Version, tune: Tune) -> int | None:
+def moving_of(base: Version, tune: Tune) -> int | None:
     root = base.chain()[0]
     try:
         return moving_parameters(root.folder, tune, writes=base.head == Head.LM)

@@ -12,10 +12,10 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
 from . import soft_prompts as soft
 from .chain import Loaded
+from .roomy import roomy_cache
 from .text import Prompt, decode_completion, encode_prompt
 
 FinishReason = Literal["eos", "stop", "length"]
@@ -215,7 +215,7 @@ def _decode(
         first_of, prompt_of = _unique(rows)
         prompts = [row.prompt_ids for row in first_of]
         ids, mask = left_padded(prompts, loaded.eos_ids[0] if loaded.eos_ids else 0, device)
-        cache = DynamicCache(config=model.config)
+        cache = roomy_cache(model.config)
         with _led(loaded, [row.soft_prompt for row in first_of] if own_soft_prompts else None):
             result = model(
                 input_ids=ids,

@@ -16,6 +16,7 @@ import torch
 from models_registry.lm import hard_prompt, inspect
 from models_registry.lm.chain import Loaded, add_adapter, load, use
 from models_registry.lm.forget import forget
+from models_registry.lm.sharing import share
 
 logger = logging.getLogger("models_registry.serving")
 
@@ -113,7 +114,7 @@ class Pool:
     def _loaded(self, key: Key, chain: tuple[Path, ...]) -> _Base:
         loaded = load(chain, device=self.device, dtype=self._dtype(key[0]))
         if relative := next((base for held, base in self._bases.items() if held[0] == key[0]), None):
-            share(loaded, relative.loaded)
+            share(loaded.model, relative.loaded.model)
         links = [folder for folder in chain[1:] if _about(folder).kind != "hard_prompt"]
         self._bases[key] = _Base(loaded, OrderedDict(zip(links, loaded.adapters, strict=True)))
         logger.info("Loaded %s; %.1f MB of weights in memory.", key[0].name[:12], self.used / 1e6)
@@ -162,19 +163,3 @@ def _view(base: _Base, chain: tuple[Path, ...], links: Sequence[Path]) -> Loaded
     view = replace(base.loaded, folders=chain, adapters=names, on=names, hard_prompt=words, shortened=0)
     view.__dict__["continuation"] = base.loaded.continuation  # made from the tokenizer, which is the same
     return view
-
-
-def share(loaded: Loaded, other: Loaded) -> None:
-    """Let `loaded` use the tensors of `other` wherever they hold the same numbers under the same name: one base in memory.
-
-    For a base that is loaded with two heads. Adapters wrap a layer and call it `base_layer`; that is looked through.
-    """
-    theirs = {_plain(name): parameter for name, parameter in other.model.named_parameters()}
-    for name, parameter in loaded.model.named_parameters():
-        twin = theirs.get(_plain(name))
-        if twin is not None and twin.dtype == parameter.dtype and torch.equal(twin, parameter):
-            parameter.data = twin.data
-
-
-def _plain(name: str) -> str:
-    return name.replace(".base_layer.", ".")

@@ -80,7 +80,7 @@ def test_policy_reference_and_a_plain_forward_agree(shape, tune, tmp_path, pretr
     rows = list(zip(ids[:3], ids[3:], strict=True))
     batch = padded([p for p, _c in rows], [c for _p, c in rows], torch.device("cpu"))
     temperature = 0.7
-    judged = actors.judge(batch, temperature=temperature, entropy=True)
+    judged = actors.judge(batch, temperature=temperature)
     before = judged.logprobs.detach()
     reference = actors.reference_logprobs(batch, temperature=temperature)
     for row, (prompt, completion) in enumerate(rows):

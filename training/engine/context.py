@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from . import devices
+from . import devices, heap
 from .contract import Order, Status, write_json
 from .messages import Failed, Message, Refused, Stopped, _
 from .processes import Processes
@@ -63,12 +63,14 @@ class Context:
         self._last_checkpoint = self._last_boundary = time.monotonic()
         self._metrics: dict[str, Any] | None = None
         self._restored = False
+        self._empty = memory(self.device)
         self._state: dict[str, Any] = {"step": 0, "events": 0}
         self._found = self.processes.main_says(self._begin() if self.is_main else None)
         if self._found is not None:
             self._state = json.loads((self._found / "context.json").read_text())
         _seed(self.seed)
         if self.device.type == "cpu":
+            heap.keep()
             # Interrupted must equal uninterrupted bit for bit.
             torch.use_deterministic_algorithms(True, warn_only=True)
             torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
@@ -250,7 +252,13 @@ class Context:
 
     def figures(self) -> dict[str, Any]:
         """For the engine: what status.json tells about any attempt that reached the method."""
-        return {"tokens_seen": self.tokens_seen, **memory(self.device)}
+        return {"tokens_seen": self.tokens_seen, **memory(self.device), "memory_of_run": self.memory_of_run}
+
+    @property
+    def memory_of_run(self) -> int:
+        """Bytes at the most so far, above what the process took before the run had anything; on a GPU, the GPU's."""
+        name = "peak_gpu_memory" if self.device.type == "cuda" else "peak_memory"
+        return memory(self.device)[name] - self._empty[name]
 
 
 def memory(device: torch.device) -> dict[str, int]:

@@ -134,7 +134,7 @@ def batch(corpus: Corpus, pieces: np.ndarray) -> Batch:
     lengths, skips = corpus.lengths[pieces], corpus.skips[pieces]
     ids, positions, targets = [], [], []
     groups = []
-    for begin, end in _groups(lengths):
+    for begin, end in like_lengths(lengths):
         longest = int(lengths[begin])
         within = np.broadcast_to(np.arange(longest), (end - begin, longest))
         real = within < lengths[begin:end, None]
@@ -148,7 +148,7 @@ def batch(corpus: Corpus, pieces: np.ndarray) -> Batch:
     return Batch(flat[0], flat[1], flat[2], groups, weight=int((lengths - skips).sum()), tokens=int(lengths.sum()))
 
 
-def _groups(lengths: np.ndarray) -> list[tuple[int, int]]:
+def like_lengths(lengths: np.ndarray) -> list[tuple[int, int]]:
     """[begin, end) of runs of like length; `lengths` fall."""
     groups = []
     begin = 0

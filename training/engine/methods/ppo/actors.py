@@ -15,9 +15,15 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from models_registry.lm.chain import Loaded, adapter_off
-from models_registry.lm.generate import positions
-from models_registry.lm.score import Padded, completion_logprobs, token_logprobs
+from models_registry.lm.score import Padded
 from models_registry.lm.tuning.apply import trained_parameters
+from models_registry.lm.tuning.lean_lora import lean
+
+from ...chosen import chosen, of_logits
+from ...packing import probe, states
+from .flat import Flat, flat
+
+PROBED = 512  # tokens, where the model's positions have no end
 
 
 class Judged(NamedTuple):
@@ -25,7 +31,7 @@ class Judged(NamedTuple):
 
     logprobs: Tensor  # of each token, in nats, at the sampling temperature
     values: Tensor  # expected return before each token
-    entropy: Tensor | None  # of the distribution that each token was drawn from, in nats
+    entropy: Tensor  # of the distribution that each token was drawn from, in nats
 
 
 class Actors:
@@ -34,8 +40,12 @@ class Actors:
     def __init__(self, loaded: Loaded, *, separate_critic: bool) -> None:
         self.loaded = loaded
         self.model: PreTrainedModel = loaded.model.eval()
+        lean(self.model)
+        # Virtual tokens must lead every text, so several in one row are out of the question.
+        found = probe(self.model, loaded.context_length or PROBED)
+        self.way = replace(found, together=found.together and not loaded.leads)
         # With an adapter the model is its own reference.
-        self._frozen = _own(self.model).requires_grad_(False) if loaded.trainable is None else None
+        self.frozen = _own(self.model).requires_grad_(False) if loaded.trainable is None else None
         self.critic = nn.ModuleDict()
         if separate_critic:
             self.critic["trunk"] = _own(self.model.base_model)
@@ -49,39 +59,44 @@ class Actors:
         critic = {f"critic.{name}": p for name, p in self.critic.named_parameters() if p.requires_grad}
         return trained_parameters(self.loaded) | critic
 
-    def judge(self, batch: Padded, *, temperature: float, entropy: bool = False) -> Judged:
+    @property
+    def unmoved(self) -> PreTrainedModel:
+        """The model that holds the weights which the run started from and which do not move."""
+        return self.model if self.frozen is None else self.frozen
+
+    def judge(self, batch: Padded, *, temperature: float) -> Judged:
         """One forward pass of the policy over prompts and answers, and one of the critic if it has its own trunk."""
-        length = batch.completion_length
+        row, mask = flat(batch), batch.completion_mask.bool()
+        hidden, logprobs, entropy = self._read(self.model, row, temperature)
+        if "trunk" in self.critic:
+            hidden = states(self.critic["trunk"], row.batch, replace(self.way, short=True))[row.places]
+        values = self.critic["head"](hidden.float()).squeeze(-1)
+
+        def spread(found: Tensor) -> Tensor:
+            return found.new_zeros(mask.shape).masked_scatter(mask, found)
+
+        return Judged(spread(logprobs), spread(values), spread(entropy))
+
+    def _read(self, model: PreTrainedModel, row: Flat, temperature: float) -> tuple[Tensor, Tensor, Tensor]:
+        """Of the answers' N tokens: the states that they were drawn at (N, hidden), their log-probabilities and entropies (N,)."""
+        head = model.get_output_embeddings()
+        if self.way.short:
+            hidden = states(model, row.batch, self.way)[row.places]
+            return hidden, *chosen(hidden, head, row.ids, temperature=temperature)
         seen: list[Tensor] = []
-        # What the output layer is given are the hidden states of just the tokens that count, in every architecture.
-        hook = self.model.get_output_embeddings().register_forward_pre_hook(
-            lambda _layer, given: seen.append(given[0])
-        )
+        # What the output layer is given are the hidden states, in every architecture.
+        hook = head.register_forward_pre_hook(lambda _layer, given: seen.append(given[0].flatten(0, 1)))
         try:
-            logits = self.model(
-                input_ids=batch.ids,
-                attention_mask=batch.mask,
-                position_ids=positions(batch.mask),
-                use_cache=False,
-                logits_to_keep=length + 1,
-            ).logits[:, :-1]
+            logits = states(model, row.batch, self.way)[row.places]
         finally:
             hook.remove()
-        logits = logits.float() / temperature
-        hidden = seen[0][:, -length - 1 : -1]
-        if "trunk" in self.critic:
-            states = self.critic["trunk"](
-                input_ids=batch.ids, attention_mask=batch.mask, position_ids=positions(batch.mask), use_cache=False
-            ).last_hidden_state
-            hidden = states[:, -length - 1 : -1]
-        values = self.critic["head"](hidden.float()).squeeze(-1)
-        return Judged(token_logprobs(logits, batch.ids[:, -length:]), values, _entropy(logits) if entropy else None)
+        return torch.cat(seen)[row.places], *of_logits(logits, row.ids, temperature=temperature)
 
     @contextmanager
     def reference(self) -> Iterator[Loaded]:
         """The version that the run started from, to write and to score with inside the block."""
-        if self._frozen is not None:
-            yield replace(self.loaded, model=self._frozen)
+        if self.frozen is not None:
+            yield replace(self.loaded, model=self.frozen)
             return
         with adapter_off(self.loaded):
             yield self.loaded
@@ -89,15 +104,12 @@ class Actors:
     @torch.no_grad()
     def reference_logprobs(self, batch: Padded, *, temperature: float) -> Tensor:
         """Log-probabilities of the answers under the reference: (batch, C)."""
+        mask = batch.completion_mask.bool()
         with self.reference() as start:
-            return completion_logprobs(start.model, batch, temperature=temperature)
+            _hidden, logprobs, _entropy = self._read(start.model, flat(batch), temperature)
+        return logprobs.new_zeros(mask.shape).masked_scatter(mask, logprobs)
 
 
 def _own(module: nn.Module) -> nn.Module:
     """A module with its own copy of what moves; what is frozen is shared, not copied."""
     return copy.deepcopy(module, {id(p): p for p in module.parameters() if not p.requires_grad})
-
-
-def _entropy(logits: Tensor) -> Tensor:
-    logprobs = torch.log_softmax(logits, -1)
-    return -(logprobs.exp() * logprobs).sum(-1)

@@ -5,10 +5,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from models_registry.lm.chain import Loaded, load
 from models_registry.lm.generate import Output
 from models_registry.lm.score import rewards
+from models_registry.lm.sharing import share
 from models_registry.lm.text import Prompt, encode_prompt
 
 from ... import functions
@@ -28,6 +30,13 @@ class ByModel:
 
     def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
         return rewards(self.judge, list(zip(prompts, completions, strict=True)))
+
+    def share(self, model: PreTrainedModel) -> int:
+        """Use this model's tensors where they are the same: a reward model of the same root then has no copy of its own. Returns how many
+        parameters are still its own."""
+        share(self.judge.model, model)
+        theirs = {parameter.data_ptr() for parameter in model.parameters()}
+        return sum(one.numel() for one in self.judge.model.parameters() if one.data_ptr() not in theirs)
 
     def fits(self, prompt: Prompt) -> bool:
         """Whether the model can see this prompt whole, with an answer and its EOS."""

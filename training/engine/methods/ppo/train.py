@@ -14,6 +14,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from ...diversity import distinct_ngrams
 from ...loop import Shuffle, adamw, load_state, must_be_finite, save_state, schedule
 from ...messages import Refused
 from ...moving import Moving
-from .actors import Actors
+from .actors import Actors, Judged
 from .compare import compare
 from .config import Config
 from .ema import Average
@@ -47,6 +48,7 @@ from .maths import (
     value_loss,
     whiten,
 )
+from .memory import estimate as estimate_memory
 from .prompts import Tokenized, tokenized_prompts
 from .ptx import Pretraining
 from .scoring import Earned, RewardFunction, fits, reward_of, shared_scores, told
@@ -61,7 +63,8 @@ def run(ctx: Context) -> None:
 def train(ctx: Context, reward_fn: RewardFunction) -> None:
     """PPO against any function from prompts and completions to scores; a standard deviation of about 1 suits the defaults.
 
-    The function may have a `fits(prompt)`, as ByModel has: prompts for which it says no are left out.
+    The function may have a `fits(prompt)`, as ByModel has: prompts for which it says no are left out; and a `share(model)`, which is called
+    with a model whose weights do not move, and returns how many parameters it has beside that.
     """
     config: Config = ctx.config
     if problems := config.too_many(ctx.processes.number):
@@ -71,6 +74,16 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
     ptx = Pretraining(ctx, loaded) if config.ptx_coef else None
     moving = Moving(ctx, loaded, [p.ids for p in prompts])
     actors = Actors(loaded, separate_critic=config.critic == "separate")
+    judges = reward_fn.share(actors.unmoved) if hasattr(reward_fn, "share") else 0
+    expected = estimate_memory(
+        config,
+        total=moving.total,
+        moving=moving.trained,
+        judges=judges,
+        about=loaded.model.config.get_text_config().to_dict(),
+        prompt=max(len(p.ids) for p in prompts),
+    )
+    ctx.facts(memory_estimate=expected)
 
     parameters = actors.parameters()
     optimizer = adamw(config, parameters)
@@ -139,6 +152,7 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
     if average is not None:
         average.take_over()
         metrics["ema_decay"] = config.ema_decay
+    metrics |= {"memory_estimate": expected, "memory_of_run": ctx.memory_of_run}
     metrics |= compare(ctx, actors, heldout[: config.heldout_prompts], reward_fn) | moving.report()
     if ctx.is_main:
         save(loaded, ctx.output)
@@ -166,6 +180,7 @@ class Rollout:
     values: Tensor
     reference: Tensor
     entropy: Tensor
+    first: list[Judged]  # of the first part of the first minibatch, with gradients; learning takes it out
 
     @property
     def mask(self) -> Tensor:
@@ -202,19 +217,22 @@ def roll_out(
     outputs = ctx.processes.shared(numbered, lambda some: write(ctx, actors.loaded, some))
     scores = shared_scores(ctx, reward, prompts, outputs)
     batch = padded([p.ids for p in prompts], [output.token_ids for output in outputs], ctx.device)
-    # In parts of the size that learning uses: the same shapes, so the first ratio is 1 to the last bits.
+    # In the parts of the first pass of learning: the first ratio is 1 to the last bit. What is computed of the first part, which learning
+    # begins with, is kept with its gradients, and not computed again.
+    passes = islice(minibatches(ctx.seed, update, config), config.minibatches)
+    mine = (minibatch[ctx.processes.share] for minibatch in passes)
+    first, *others = [part for rows in mine for part in rows.split(micro_batch(config))]
     tokens = torch.zeros(4, *batch.completion_mask.shape, device=ctx.device)
     logprobs, values, reference, entropy = tokens
-    with torch.no_grad(), ctx.autocast():
-        for part in torch.arange(len(prompts))[ctx.processes.share].split(micro_batch(config)):
-            cut, width = taken(batch, part)
-            judged = actors.judge(cut, temperature=config.temperature, entropy=True)
-            logprobs[part, :width], values[part, :width] = judged.logprobs, judged.values
-            if judged.entropy is not None:
-                entropy[part, :width] = judged.entropy
+    for part in (*others, first):
+        cut, width = taken(batch, part)
+        with ctx.autocast(), torch.set_grad_enabled(part is first):
             reference[part, :width] = actors.reference_logprobs(cut, temperature=config.temperature)
+            judged = actors.judge(cut, temperature=config.temperature)
+        logprobs[part, :width], values[part, :width] = judged.logprobs.detach(), judged.values.detach()
+        entropy[part, :width] = judged.entropy.detach()
     ctx.processes.add_up([tokens])  # each row from the process that has judged it, and 0 from the others
-    return Rollout(outputs, batch, scores, logprobs, values, reference, entropy)
+    return Rollout(outputs, batch, scores, logprobs, values, reference, entropy, [judged])
 
 
 def micro_batch(config: Config) -> int:
@@ -277,7 +295,7 @@ def learn(
             mask = cut.completion_mask.bool()
             share = mask.sum() / tokens
             with ctx.autocast():
-                judged = actors.judge(cut, temperature=config.temperature)
+                judged = rollout.first.pop() if rollout.first else actors.judge(cut, temperature=config.temperature)
             policy = policy_loss(
                 judged.logprobs,
                 rollout.logprobs[part, :width],
