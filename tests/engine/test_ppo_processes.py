@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from tests.processes import free_port, until
 
 from . import runs
-from .ppo_runs import ALL, LORA, metrics, notes, updates
+from .ppo_runs import ALL, LORA, figures, notes, updates
 
 pytestmark = pytest.mark.slow  # each starts several processes that train
 
@@ -58,8 +58,7 @@ def test_two_processes_of_accelerate_make_the_updates_of_one(config, ppo_run: Ca
     for alone, together in zip(runs.curves(one), runs.curves(two), strict=True):
         assert_like(alone, together)
     assert notes(one) == notes(two)
-    found = [metrics(folder) for folder in (one, two)]
-    assert_like(*found)
+    assert_like(figures(one), figures(two))
     name = next(path.name for path in (one / "output").glob("*.safetensors"))
     alone, together = (load_file(folder / "output" / name) for folder in (one, two))
     for each, weight in alone.items():
