@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import transformers
@@ -299,9 +299,9 @@ def put_head(loaded: Loaded, name: str, head: nn.Module) -> None:
     score.modules_to_save[name] = head.to(loaded.device, loaded.model.dtype).train(loaded.model.training)
 
 
-def active_head(loaded: Loaded) -> nn.Module:
+def active_head(loaded: Loaded) -> nn.Linear:
     """The score head that is on: of the uppermost link that brings one, or the model's own."""
-    score = score_head(loaded.model)
+    score: Any = score_head(loaded.model)
     if not isinstance(score, ModulesToSaveWrapper):
         return score
     return score.modules_to_save[score.active_adapters[0]] if score.active_adapters else score.original_module

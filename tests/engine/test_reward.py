@@ -17,8 +17,9 @@ from labeling.ranking import WeakOrder
 from models_registry.lm import inspect
 from models_registry.lm.chain import load
 from models_registry.lm.heads import read_scale
+from models_registry.lm.members import read_members
 from models_registry.lm.packed import Group
-from models_registry.lm.score import rewards
+from models_registry.lm.score import rewards, scores_of_members
 from training.engine.methods import config_of
 from training.engine.methods.reward import rankings as rankings_of_run
 
@@ -317,7 +318,7 @@ def test_the_config_bounds_hold():
     "changes",
     [
         {"tune": {"kind": "all"}},
-        {"tune": {"kind": "lora", "rank": 4, "dropout": 0.2}},
+        {"tune": {"kind": "lora", "rank": 4, "dropout": 0.2}, "ensemble": 3},
         {
             "loss": "plackett_luce",
             "annotator_scale": True,
@@ -364,6 +365,59 @@ def test_people_who_rank_by_dice_count_for_little_and_the_line_gets_a_score(tmp_
     assert scales["p2"] < 0.8 < min(scales["p0"], scales["p1"])
     assert metrics(folder)["nu"] > 0
     assert np.isfinite(metrics(folder)["line_score"])
+
+
+@pytest.mark.parametrize(
+    "tune", [{"kind": "all"}, {"kind": "lora", "rank": 4}, {"kind": "head"}], ids=lambda tune: tune["kind"]
+)
+def test_several_heads_score_by_their_mean_and_say_where_they_doubt(tune, tmp_path, pretrained, snapshot):
+    """With all weights, with an adapter, and over a trunk that stands still; from disk as in the run, and for transformers one head."""
+    base = pretrained / "output"
+    folder = reward_run(tmp_path / "run", [base], snapshot, ensemble=5, tune=tune, lr=3e-3, epochs=6)
+    assert runs.go(folder) == 0
+    found = metrics(folder)
+    assert found["ensemble"] == 5
+    if tune["kind"] == "head":
+        assert found["trained_parameters"] == 5 * 32
+        assert found["untouched"]["changed"] == 0
+    doubts = found["judged"]["doubts"]
+    assert sum(row["pairs"] for row in doubts["thirds"]) == found["heldout_strict_pairs"]
+    apart = [row["apart"] for row in doubts["thirds"]]
+    assert apart == sorted(apart)
+    assert apart[0] > 0
+    assert inspect.describe(folder / "output").head == "reward"
+
+    judge = load([folder / "output"] if tune["kind"] != "lora" else [base, folder / "output"])
+    train = [row for row in map(json.loads, snapshot.open()) if row["split"] == "train"]
+    pairs = [(row["prompt"], text) for row in train for text in row["completions"]]
+    by_head = scores_of_members(judge, pairs)
+    assert by_head.mean(1).tolist() == pytest.approx(rewards(judge, pairs), abs=1e-4)
+    assert by_head.mean(0).tolist() == pytest.approx([0.0] * 5, abs=1e-3)  # nobody scores higher throughout
+    assert float(by_head.mean(1).std(correction=0)) == pytest.approx(1, abs=1e-3)
+
+
+def test_heads_that_see_the_same_rankings_agree_more_than_those_that_weigh_them(tmp_path, pretrained, snapshot):
+    """Over a trunk that stands still a head's best place is one; what the rankings do not decide is left to each one's start."""
+    apart = []
+    for bootstrap in (True, False):
+        folder = tmp_path / f"run{bootstrap}"
+        config = {"ensemble": 4, "bootstrap": bootstrap, "tune": {"kind": "head"}, "lr": 0.05, "epochs": 40}
+        assert runs.go(reward_run(folder, [pretrained / "output"], snapshot, **config)) == 0
+        apart.append(np.mean([row["apart"] for row in metrics(folder)["judged"]["doubts"]["thirds"]]))
+    assert apart[0] > apart[1] > 0
+
+
+def test_an_ensemble_can_be_trained_further(tmp_path, pretrained, snapshot):
+    first = reward_run(tmp_path / "first", [pretrained / "output"], snapshot, ensemble=3)
+    assert runs.go(first) == 0
+    second = reward_run(tmp_path / "second", [first / "output"], snapshot, ensemble=3, lr=1e-9, epochs=1)
+    assert runs.go(second) == 0
+    pairs = [("Story 1: one day", " the fox met the hen."), ("Story 1: one day", " the owl met the cat.")]
+    before, after = (scores_of_members(load([run / "output"]), pairs) for run in (first, second))
+    assert (before - after).abs().max() < 1e-3
+    one = reward_run(tmp_path / "one", [first / "output"], snapshot, max_steps=1)
+    assert runs.go(one) == 0
+    assert read_members(one / "output") is None
 
 
 def test_what_plackett_luce_cannot_use_is_refused():

@@ -58,6 +58,14 @@ class Moving:
         if remark := far_off(ctx.config.lr, ctx.config.tune.kind, self.total):
             ctx.note(remark)
 
+    def instead(self, ctx: Context, parameter: nn.Parameter, others: dict[str, nn.Parameter]) -> None:
+        """These move, by name, in the place of a parameter of the model, which stays."""
+        parameter.requires_grad_(False)
+        self.parameters = {name: p for name, p in self.parameters.items() if p is not parameter} | others
+        more = sum(p.numel() for p in others.values()) - parameter.numel()
+        self.trained, self.total = self.trained + more, self.total + more
+        ctx.facts(trained_parameters=self.trained, total_parameters=self.total)
+
     def report(self) -> dict[str, Any]:
         """For metrics.json, after training: how much moved, and that nothing else did. Raises Failed if something else did."""
         changed = self._untouched.changed(self._loaded.model)
