@@ -150,6 +150,7 @@ def _answered(version: Version, wanted: dict) -> dict:
     return {
         "scored": ranked(wanted["completions"], judgement.rows[0]),
         "cut": judgement.cut,
+        "ensemble": len(judgement.rows[0][0].by_head or ()),
         "traced": wanted["trace"],
         "colours": range(-STRONGEST, STRONGEST + 1),
     }

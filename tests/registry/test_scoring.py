@@ -19,9 +19,10 @@ from labeling import actions, sampling, scoring
 from labeling.actions.tasks import NewTask, add_tasks
 from labeling.models import Completion, Prompt
 from labeling.sampling import Plan
-from labeling.scoring import uncertainty
+from labeling.scoring import disagreement, uncertainty
 from labeling.writers import Written
 from models_registry import serving_client
+from models_registry.templatetags.registry import score as figure
 from people.errors import Refusal
 from people.models import AuditEntry
 from tests import factories
@@ -216,7 +217,56 @@ def test_rest_says_what_is_wrong_with_rows(api, reward, tiny):
     assert status(tiny, rows=[row]) == 400
 
 
+@pytest.mark.slow
+def test_how_unsure_an_ensemble_is_stands_beside_its_scores(page, api, server, ensemble, tmp_path):
+    """On its page, in files of each shape, over REST and from the command."""
+    [[one, two]] = serving_client.judge(ensemble, [("Say", ["one", "two"])]).rows
+    apart = [one.std_between, two.std_between]
+    answer = page.post(address("version-score", ensemble), {"prompt": "Say", "completions": "one\r\n---\r\ntwo"})
+    assert f"± {figure(one.std_between)}" in answer.content.decode()
+    assert "4 heads" in answer.content.decode()
+    (tmp_path / "one.csv").write_text("prompt,completion\nSay,one\n")
+    (tmp_path / "flat.csv").write_text("prompt,completion_1,completion_2\nSay,one,two\n")
+    (tmp_path / "list.jsonl").write_text('{"prompt": "Say", "completions": ["one", "two"]}\n')
+    scored = {}
+    for path in tmp_path.iterdir():
+        out = tmp_path.parent / f"{path.stem}-scored.jsonl"
+        call_command("score", "ensemble:v1", str(path), out=out, stderr=io.StringIO())
+        scored[path.stem] = json.loads(out.read_text())
+    assert scored["one"]["std_between"] == pytest.approx(apart[0], abs=1e-4)
+    assert [scored["flat"]["std_between_1"], scored["flat"]["std_between_2"]] == pytest.approx(apart, abs=1e-4)
+    assert scored["list"]["std_between"] == pytest.approx(apart, abs=1e-4)
+    rows = {"rows": [{"prompt": "Say", "completions": ["one", "two"]}]}
+    told = api.post(address("api-version-score", ensemble), rows, format="json").json()["rows"][0]
+    assert [each["std_between"] for each in told] == pytest.approx(apart, abs=1e-4)
+    assert told[0]["by_head"] == pytest.approx(one.by_head, abs=1e-4)
+
+
 # Tasks
+
+
+def test_of_an_ensemble_it_is_what_a_comparison_would_tell_about_which_head_is_right():
+    agree, torn = [(2.0, 2.0), (0.0, 0.0)], [(30.0, -30.0), (0.0, 0.0)]
+    assert disagreement(agree, 1.0) == 0
+    assert disagreement([(1.0, 1.0), (1.0, 1.0)], 1.0) == 0  # known to be alike: nothing to learn
+    assert disagreement(torn, 1.0) == pytest.approx(1)
+    assert disagreement([*torn, (0.0, 0.0)], 1.0) == pytest.approx(2 / 3)  # of three pairs one is known
+    assert 0 < disagreement([(1.0, 0.5), (0.0, 0.0)], 1.0) < disagreement([(1.0, -0.5), (0.0, 0.0)], 1.0)
+    assert disagreement([(900.0, -900.0), (-900.0, 900.0)], 9.0) == pytest.approx(1)
+
+
+@pytest.mark.slow
+def test_an_ensemble_puts_the_tasks_first_about_which_its_heads_disagree(page, server, ensemble):
+    project = factories.project(tasks=6, outputs=3, random_percent=0)
+    page.post(reverse("project-order", args=[project.slug]), {"do": "model", "version": ensemble.pk})
+    run_all_waiting()
+    tasks = list(project.tasks.order_by("position"))
+    assert [task.score for task in tasks] == sorted((task.score for task in tasks), reverse=True)
+    for task in tasks:
+        texts = [item.completion.text for item in task.items.all()]
+        judgement = serving_client.judge(ensemble, [(task.prompt.content, texts)])
+        found = disagreement([each.by_head for each in judgement.rows[0]], judgement.std)
+        assert task.score == pytest.approx(found, abs=1e-3)
 
 
 def test_uncertainty_is_that_about_the_best_two():
