@@ -380,9 +380,10 @@ def test_several_heads_score_by_their_mean_and_say_where_they_doubt(tune, tmp_pa
     if tune["kind"] == "head":
         assert found["trained_parameters"] == 5 * 32
         assert found["untouched"]["changed"] == 0
-    doubts = found["judged"]["doubts"]
-    assert sum(row["pairs"] for row in doubts["thirds"]) == found["heldout_strict_pairs"]
-    apart = [row["apart"] for row in doubts["thirds"]]
+    by_doubt = found["judged"]["by_doubt"]
+    assert sum(row["pairs"] for row in by_doubt) == found["heldout_strict_pairs"]
+    assert {"error_auc", "closeness_auc", "log_loss_averaged"} <= set(found)
+    apart = [row["apart"] for row in by_doubt]
     assert apart == sorted(apart)
     assert apart[0] > 0
     assert inspect.describe(folder / "output").head == "reward"
@@ -403,7 +404,7 @@ def test_heads_that_see_the_same_rankings_agree_more_than_those_that_weigh_them(
         folder = tmp_path / f"run{bootstrap}"
         config = {"ensemble": 4, "bootstrap": bootstrap, "tune": {"kind": "head"}, "lr": 0.05, "epochs": 40}
         assert runs.go(reward_run(folder, [pretrained / "output"], snapshot, **config)) == 0
-        apart.append(np.mean([row["apart"] for row in metrics(folder)["judged"]["doubts"]["thirds"]]))
+        apart.append(np.mean([row["apart"] for row in metrics(folder)["judged"]["by_doubt"]]))
     assert apart[0] > apart[1] > 0
 
 

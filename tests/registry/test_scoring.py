@@ -229,7 +229,7 @@ def test_how_unsure_an_ensemble_is_stands_beside_its_scores(page, api, server, e
     (tmp_path / "flat.csv").write_text("prompt,completion_1,completion_2\nSay,one,two\n")
     (tmp_path / "list.jsonl").write_text('{"prompt": "Say", "completions": ["one", "two"]}\n')
     scored = {}
-    for path in tmp_path.iterdir():
+    for path in [path for path in tmp_path.iterdir() if path.is_file()]:
         out = tmp_path.parent / f"{path.stem}-scored.jsonl"
         call_command("score", "ensemble:v1", str(path), out=out, stderr=io.StringIO())
         scored[path.stem] = json.loads(out.read_text())

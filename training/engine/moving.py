@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from models_registry.lm.chain import Loaded
 from models_registry.lm.problems import Unfit
@@ -58,7 +58,7 @@ class Moving:
         if remark := far_off(ctx.config.lr, ctx.config.tune.kind, self.total):
             ctx.note(remark)
 
-    def instead(self, ctx: Context, parameter: nn.Parameter, others: dict[str, nn.Parameter]) -> None:
+    def instead(self, ctx: Context, parameter: Tensor, others: dict[str, nn.Parameter]) -> None:
         """These move, by name, in the place of a parameter of the model, which stays."""
         parameter.requires_grad_(False)
         self.parameters = {name: p for name, p in self.parameters.items() if p is not parameter} | others

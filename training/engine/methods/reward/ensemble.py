@@ -29,31 +29,34 @@ def _exponential(prompt: str, heads: int, seed: int) -> np.ndarray:
     return np.random.default_rng([seed, *key.tolist()]).exponential(size=heads)
 
 
-def doubts(pairs: Pairs, outcomes: Outcomes) -> dict[str, Any]:
-    """Whether the heads' disagreement about a pair, the standard deviation between their differences of its scores, knows where the model errs.
-
-    `thirds`: strict pairs in the right order, from those about which the heads agree most to those about which they do least. `error_auc`: how
-    often a pair in the wrong order has the larger disagreement, of one in the wrong and one in the right order (½: it knows nothing); `closeness_auc`
-    the same by how close the two scores are, which one head knows too. `log_loss_averaged`: three-way log-loss where the heads' probabilities are
-    averaged, against that of their mean score. What cannot be said is None.
-    """
+def by_doubt(pairs: Pairs) -> list[dict[str, Any]]:
+    """Strict pairs in the right order in thirds, from those about which the heads agree most to those about which they do least: `apart` is the
+    mean standard deviation between their differences of the two scores."""
     apart = pairs.by_head.std(axis=1, ddof=1)
-    strict = ~pairs.tied
-    places = np.flatnonzero(strict)
+    places = np.flatnonzero(~pairs.tied)
     places = places[np.argsort(apart[places], kind="stable")]
-    thirds = []
+    found = []
     for number, members in enumerate(np.array_split(places, PARTS), 1):
-        among = np.zeros(len(strict), dtype=bool)
+        among = np.zeros(len(apart), dtype=bool)
         among[members] = True
-        if (found := pairs.share(pairs.direction, among)) is not None:
-            row = dict(zip(("value", "low", "high"), found, strict=True))
-            thirds.append({"of": number, "apart": float(apart[members].mean()), **row, "pairs": len(members)})
-    wrong = pairs.direction[strict] < 0.5
-    prompts = pairs.prompt[strict]
+        if (share := pairs.share(pairs.direction, among)) is not None:
+            row = dict(zip(("value", "low", "high"), share, strict=True))
+            found.append({"of": number, "apart": float(apart[members].mean()), **row, "pairs": len(members)})
+    return found
+
+
+def doubts(pairs: Pairs, outcomes: Outcomes) -> dict[str, float | None]:
+    """Whether the disagreement knows where the model errs; what cannot be said is None.
+
+    `error_auc`: how often the heads disagree more about a pair in the wrong order than about one in the right order (½: it knows nothing);
+    `closeness_auc` the same by how close the two scores are, which one head knows too. `log_loss_averaged`: three-way log-loss where the heads'
+    probabilities are averaged, against that of their mean score.
+    """
+    strict = ~pairs.tied
+    wrong, prompts = pairs.direction[strict] < 0.5, pairs.prompt[strict]
     averaged = np.mean([outcomes(each) for each in pairs.by_head.T], axis=0)
     return {
-        "thirds": thirds,
-        **_auc("error_auc", apart[strict], wrong, prompts),
+        **_auc("error_auc", pairs.by_head.std(axis=1, ddof=1)[strict], wrong, prompts),
         **_auc("closeness_auc", -np.abs(pairs.difference[strict]), wrong, prompts),
         "log_loss_averaged": float(-np.log(np.maximum(said(pairs, averaged), 1e-12)).mean()),
     }

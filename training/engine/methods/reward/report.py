@@ -66,7 +66,7 @@ class Pairs:
             for a, b in pairs
         ]
         difference, doublings, tied, *numbers, heads = (np.array(column) for column in zip(*rows, strict=True))
-        return cls(difference, doublings, tied.astype(bool), *numbers, heads[:, 0] - heads[:, 1])
+        return cls(difference, doublings, tied.astype(bool), *numbers, by_head=heads[:, 0] - heads[:, 1])
 
     @property
     def direction(self) -> np.ndarray:

@@ -26,7 +26,7 @@ from ...messages import Message, _
 from ...moving import Moving
 from ...preferences import BradleyTerry, Comparisons, Davidson, Objective, PlackettLuce, Preference, RaoKupper, Soft
 from .config import Config
-from .ensemble import shares
+from .ensemble import doubts, shares
 from .judging import judged
 from .rankings import Ranking, batches, read_rankings
 from .report import Pairs, Scored, report, three_way_log_loss
@@ -115,7 +115,7 @@ def run(ctx: Context) -> None:
         **tie_model.tie,
         **({"line_score": scale.apply(objective.threshold).item()} if config.line_weight else {}),
         **({"annotator_scales": objective.scales} if config.annotator_scale else {}),
-        **({"ensemble": len(members)} if members is not None else {}),
+        **({"ensemble": len(members), **doubts(Pairs.of(unseen), on_scale)} if members is not None else {}),
         "train_rankings": len(train),
         "best_step": best.step,
         "steps": steps,
