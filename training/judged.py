@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from charts import SENTINELS, draw
+from charts import SENTINELS, draw, frame, titled_axis
 from labeling.quality_charts import Plot as Intervals
 from labeling.quality_charts import intervals
 
@@ -24,14 +24,7 @@ class Calibration:
 
     def spec(self, colours: tuple[str, ...] = SENTINELS) -> dict:
         point, second, _third, grid, text = colours
-        axis = {
-            "labelFontSize": 11,
-            "labelColor": text,
-            "titleColor": text,
-            "titleFontWeight": "normal",
-            "domain": False,
-            "ticks": False,
-        }
+        axis = titled_axis(text)
         least = min(0.5, *(number for each in self.points for number in each))
         scale = {"domain": [max(0.0, round(least - 0.05, 1)), 1], "nice": False}
         across = {
@@ -45,30 +38,23 @@ class Calibration:
             "axis": {**axis, "title": _("seen"), "gridColor": grid, "tickCount": 5, "format": ".0%"},
         }
         names = ("expected", "seen", "low", "high")
-        return {
-            "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-            "width": WIDTH,
-            "height": HEIGHT,
-            "background": None,
-            "padding": {"left": 2, "right": 10, "top": 6, "bottom": 2},
-            "view": {"stroke": None},
-            "data": {"values": [dict(zip(names, each, strict=True)) for each in self.points]},
-            "layer": [
-                {
-                    "data": {"values": [{"both": end} for end in scale["domain"]]},
-                    "mark": {"type": "line", "color": second, "strokeDash": [3, 3], "strokeWidth": 1},
-                    "encoding": {"x": {**across, "field": "both"}, "y": {**up, "field": "both"}},
-                },
-                {
-                    "mark": {"type": "rule", "color": point, "opacity": 0.5, "strokeWidth": 1.5},
-                    "encoding": {"x": {**across, "field": "expected"}, "y": {**up, "field": "low"}, "y2": {"field": "high"}},
-                },
-                {
-                    "mark": {"type": "point", "filled": True, "size": 42, "color": point, "opacity": 1},
-                    "encoding": {"x": {**across, "field": "expected"}, "y": {**up, "field": "seen"}},
-                },
-            ],
-        }  # fmt: skip
+        values = [dict(zip(names, each, strict=True)) for each in self.points]
+        layer = [
+            {
+                "data": {"values": [{"both": end} for end in scale["domain"]]},
+                "mark": {"type": "line", "color": second, "strokeDash": [3, 3], "strokeWidth": 1},
+                "encoding": {"x": {**across, "field": "both"}, "y": {**up, "field": "both"}},
+            },
+            {
+                "mark": {"type": "rule", "color": point, "opacity": 0.5, "strokeWidth": 1.5},
+                "encoding": {"x": {**across, "field": "expected"}, "y": {**up, "field": "low"}, "y2": {"field": "high"}},
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 42, "color": point, "opacity": 1},
+                "encoding": {"x": {**across, "field": "expected"}, "y": {**up, "field": "seen"}},
+            },
+        ]  # fmt: skip
+        return frame(WIDTH, HEIGHT, values, layer)
 
 
 @dataclass(frozen=True)

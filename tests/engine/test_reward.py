@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from tokenizers import ByteLevelBPETokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from labeling.ranking import WeakOrder
 from models_registry.lm import inspect
 from models_registry.lm.chain import load
-from models_registry.lm.heads import read_scale
+from models_registry.lm.heads import into_reward, read_scale
 from models_registry.lm.members import read_members
 from models_registry.lm.packed import Group
 from models_registry.lm.score import rewards, scores_of_members
@@ -448,6 +449,7 @@ def test_a_base_without_a_pad_token_gets_one_that_is_not_eos_and_transformers_sc
     model = AutoModelForSequenceClassification.from_pretrained(folder / "output").eval()
     tokenizer = AutoTokenizer.from_pretrained(folder / "output")
     assert tokenizer.pad_token == tokenizer.bos_token != tokenizer.eos_token
+    assert "pad-token-set" in notes(folder)
     pairs = [("One day", " the fox met the hen."), ("One day", " the hen.")]
     texts = [prompt + completion + tokenizer.eos_token for prompt, completion in pairs]
     batch = tokenizer(texts, padding=True, return_tensors="pt", padding_side="right", add_special_tokens=True)
@@ -462,3 +464,34 @@ def test_a_base_with_no_token_that_could_pad_is_refused(tmp_path, pretrained, sn
     folder = reward_run(tmp_path / "run", [base], snapshot)
     assert runs.go(folder) == 2
     assert [found["id"] for found in runs.status(folder)["problems"]] == ["no-pad-token"]
+
+
+def test_of_nothing_but_eos_no_pad_token_is_made(tmp_path, pretrained, snapshot):
+    """As in GPT-2."""
+    base = without_pad_token(pretrained, tmp_path / "base", "bos_token", "unk_token")
+    folder = reward_run(tmp_path / "run", [base], snapshot, max_steps=2)
+    assert runs.go(folder) == 0
+    assert "pad-token-none" in notes(folder)
+    assert AutoTokenizer.from_pretrained(folder / "output").pad_token is None
+
+
+def test_special_tokens_that_a_tokenizer_makes_up_count_for_nothing(tmp_path, pretrained, snapshot):
+    """GPT-2's class adds <|endoftext|> to a vocabulary without it, and the model has no embedding of that."""
+    base = tmp_path / "base"
+    config = GPT2Config(
+        vocab_size=257, n_embd=32, n_layer=1, n_head=2, n_positions=64, bos_token_id=None, eos_token_id=None
+    )
+    GPT2LMHeadModel(config).save_pretrained(base)
+    tokenizer = ByteLevelBPETokenizer()
+    tokenizer.train_from_iterator(["the cat met the dog"], 257)
+    assert tokenizer.get_vocab_size() == 257
+    tokenizer.save(str(base / "tokenizer.json"))
+    (base / "tokenizer_config.json").write_text('{"tokenizer_class": "GPT2Tokenizer"}')
+    assert AutoTokenizer.from_pretrained(base).eos_token_id == 257
+    folder = reward_run(tmp_path / "run", [base], snapshot)
+    assert runs.go(folder) == 2
+    assert [found["id"] for found in runs.status(folder)["problems"]] == ["no-pad-token"]
+    loaded = load([base])
+    assert loaded.tokenizer.eos_token is None
+    into_reward(loaded, seed=1)
+    assert np.isfinite(rewards(loaded, [("The cat", " met")])).all()
