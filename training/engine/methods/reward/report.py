@@ -65,8 +65,10 @@ class Pairs:
             for tied, pairs in ((False, r.order.strict_pairs()), (True, r.order.tied_pairs()))
             for a, b in pairs
         ]
-        difference, doublings, tied, *numbers, heads = (np.array(column) for column in zip(*rows, strict=True))
-        return cls(difference, doublings, tied.astype(bool), *numbers, by_head=heads[:, 0] - heads[:, 1])
+        columns = (np.array(column) for column in zip(*rows, strict=True))
+        difference, doublings, tied, prompt, ranking, distance, by_head = columns
+        apart = by_head[:, 0] - by_head[:, 1]
+        return cls(difference, doublings, tied.astype(bool), prompt, ranking, distance, apart)
 
     @property
     def direction(self) -> np.ndarray:
