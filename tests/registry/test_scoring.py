@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import math
+import shutil
+import statistics
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -27,6 +29,7 @@ from people.errors import Refusal
 from people.models import AuditEntry
 from tests import factories
 from tests.processes import LONGEST
+from tests.registry.test_export import made, registered  # noqa: F401  (a fixture)
 
 ROWS = [
     {"id": 7, "prompt": "Say", "completions": ["one", "two", "x" * 600]},
@@ -215,6 +218,40 @@ def test_rest_says_what_is_wrong_with_rows(api, reward, tiny):
     assert status(reward, rows=[row | {"prompt": [{"role": "user"}]}]) == 400
     assert status(reward, rows=[row] * 257) == 400
     assert status(tiny, rows=[row]) == 400
+
+
+@pytest.mark.slow
+def test_reward_models_over_one_base_stand_beside_each_other(page, server, tiny, reward, made, tmp_path):  # noqa: F811
+    """Each in a pass of its own over the one loaded base; a model over another base is not offered."""
+    from safetensors.torch import load_file, save_file
+
+    from models_registry.lm.chain import load
+    from models_registry.lm.score import rewards
+
+    first = registered(tiny, made("reward"))
+    folder = shutil.copytree(first.folder, tmp_path / "second")
+    tensors = load_file(folder / "adapter_model.safetensors")
+    turned = {name: -tensor if "score" in name else tensor for name, tensor in tensors.items()}
+    save_file(turned, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    second = registered(tiny, folder)
+    where = address("version-score", first)
+    content = page.get(where).content.decode()
+    assert "Beside it" in content
+    assert str(second) in content
+    assert str(reward) not in content
+    assert "Beside it" not in page.get(address("version-score", reward)).content.decode()
+
+    answer = page.post(where, {"prompt": "Say", "completions": "one\r\n---\r\ntwo", "others": [second.pk]})
+    for one in answer.context["scored"]:
+        [(version, judged)] = one.others
+        assert version == second
+        expected = [rewards(load([tiny.folder, each.folder]), [("Say", one.text)])[0] for each in (first, second)]
+        assert [one.judged.score, judged.score] == pytest.approx(expected, abs=1e-3)
+        assert one.mean == pytest.approx(statistics.fmean(expected), abs=1e-3)
+        assert one.std_between == pytest.approx(statistics.stdev(expected), abs=1e-3)
+        assert one.std_between > 0.01
+    assert "all together" in answer.content.decode()
+    assert page.post(where, {"completions": "one", "others": [reward.pk]}).status_code == 400
 
 
 @pytest.mark.slow
