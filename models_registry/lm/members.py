@@ -47,9 +47,11 @@ class Members(nn.Module):
             return values if bias is None else values + bias
 
     @torch.no_grad()
-    def center(self, means: Tensor) -> None:
-        """Take each member's mean score (members,) away, as far as it differs from the mean of all."""
-        self.offset += (means - means.mean()).to(self.offset)
+    def center(self, means: Tensor) -> Tensor:
+        """Take each member's mean score (members,) away, as far as it differs from the mean of all; (members,) what was taken."""
+        taken = (means - means.mean()).to(self.offset)
+        self.offset += taken
+        return taken
 
     @torch.no_grad()
     def into(self, head: nn.Linear) -> None:

@@ -417,6 +417,8 @@ def test_an_ensemble_can_be_trained_further(tmp_path, pretrained, snapshot):
     pairs = [("Story 1: one day", " the fox met the hen."), ("Story 1: one day", " the owl met the cat.")]
     before, after = (scores_of_members(load([run / "output"]), pairs) for run in (first, second))
     assert (before - after).abs().max() < 1e-3
+    doubts = [[row["apart"] for row in metrics(run)["judged"]["by_doubt"]] for run in (first, second)]
+    assert doubts[1] == pytest.approx(doubts[0], rel=1e-3)
     one = reward_run(tmp_path / "one", [first / "output"], snapshot, max_steps=1)
     assert runs.go(one) == 0
     assert read_members(one / "output") is None

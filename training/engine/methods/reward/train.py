@@ -99,9 +99,9 @@ def run(ctx: Context) -> None:
     with loop.evaluating(loaded.model):
         raw = [score(ctx, scores_of, rankings) for rankings in (train, heldout)]
     if members is not None:
-        members.center(torch.from_numpy(np.concatenate(raw[0]).mean(0)))
+        taken = members.center(torch.from_numpy(np.concatenate(raw[0]).mean(0))).cpu().numpy()
         members.into(active_head(loaded))
-        raw = [[own - members.offset.cpu().numpy() for own in rankings] for rankings in raw]
+        raw = [[own - taken for own in rankings] for rankings in raw]
     every = np.concatenate(raw[0]).mean(1)
     scale = Scale(float(every.mean()), max(float(every.std()), 1e-6))
     fit, unseen = (
@@ -245,13 +245,11 @@ def score(ctx: Context, scores_of: Scorer, rankings: Sequence[Ranking]) -> list[
 
 def scored(ranking: Ranking, scores: np.ndarray) -> Scored:
     """For the report: a ranking with the model's scores (K, heads) of its outputs."""
-    prompt = tuple(ranking.group.prompt)
-    tokens = np.array(ranking.tokens)
     return Scored(
         ranking.order,
         scores.mean(1),
-        tokens,
-        prompt,
+        np.array(ranking.tokens),
+        ranking.prompt,  # as it was before anything was cut from it
         ranking.annotator,
         ranking.task,
         ranking.whole,
