@@ -137,28 +137,28 @@ def _parts(
 
     if by_doubt := found.get("by_doubt"):
         names = [_("agree most"), _("in between"), _("agree least")]
-        lines = [Line(names[row["of"] - 1], row, row["apart"]) for row in by_doubt]
+        lines = [Line(names[row["of"] - 1], row, row["doubt"]) for row in by_doubt]
         yield (
-            Part(_("Where its heads disagree"), _of_doubts(metrics), _("Its heads"), lines, _("Apart")),
+            Part(_("Where its heads disagree"), _of_doubts(metrics), _("Its heads"), lines, _("Doubt")),
             _drawn(lines, chance),
         )
 
 
 def _of_doubts(metrics: Mapping[str, Any]) -> str:
     """What the picture shows, and in a sentence whether the heads know where the model errs."""
-    hint = _("Strict pairs in the right order, in thirds: from those about which the heads agree to those about which they disagree (standard deviation between their differences of the two scores).")  # fmt: skip
+    hint = _("Strict pairs in the right order, in thirds by the heads' doubt: how likely another head would see the pair the other way round.")  # fmt: skip
     area, low, high = (metrics.get(f"error_auc{end}") for end in ("", "_low", "_high"))
     if area is None:
         return hint
     figures = {"area": f"{area:.2f}", "other": f"{metrics['closeness_auc']:.2f}"}
     if low is None:
-        said = _("Of a wrong and a right pair, the heads disagree more about the wrong one in %(area)s of all cases.")
+        said = _("Of a wrong and a right pair, the heads doubt the wrong one more in %(area)s of all cases.")
     elif low > 0.5:
         figures |= {"low": f"{low:.2f}", "high": f"{high:.2f}"}
-        said = _("They know something of where it errs: of a wrong and a right pair, they disagree more about the wrong one in %(area)s of all cases (95 %% interval %(low)s to %(high)s; chance is 0.50).")  # fmt: skip
+        said = _("They know something of where it errs: of a wrong and a right pair, they doubt the wrong one more in %(area)s of all cases (95 %% interval %(low)s to %(high)s; chance is 0.50).")  # fmt: skip
     else:
         figures |= {"low": f"{low:.2f}", "high": f"{high:.2f}"}
-        said = _("That they know where it errs cannot be told from chance: of a wrong and a right pair, they disagree more about the wrong one in %(area)s of all cases (95 %% interval %(low)s to %(high)s; chance is 0.50).")  # fmt: skip
+        said = _("That they know where it errs cannot be told from chance: of a wrong and a right pair, they doubt the wrong one more in %(area)s of all cases (95 %% interval %(low)s to %(high)s; chance is 0.50).")  # fmt: skip
     beside = _("How close the two scores are, which one head knows too, finds %(other)s.")
     return " ".join([hint, said % figures, beside % figures])
 

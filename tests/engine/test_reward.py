@@ -383,10 +383,10 @@ def test_several_heads_score_by_their_mean_and_say_where_they_doubt(tune, tmp_pa
         assert found["untouched"]["changed"] == 0
     by_doubt = found["judged"]["by_doubt"]
     assert sum(row["pairs"] for row in by_doubt) == found["heldout_strict_pairs"]
-    assert {"error_auc", "closeness_auc", "log_loss_averaged"} <= set(found)
-    apart = [row["apart"] for row in by_doubt]
-    assert apart == sorted(apart)
-    assert apart[0] > 0
+    assert {"error_auc", "spread_auc", "closeness_auc", "log_loss_averaged"} <= set(found)
+    doubt = [row["doubt"] for row in by_doubt]
+    assert doubt == sorted(doubt)
+    assert 0 < doubt[-1] <= 0.5
     assert inspect.describe(folder / "output").head == "reward"
 
     judge = load([folder / "output"] if tune["kind"] != "lora" else [base, folder / "output"])
@@ -400,13 +400,13 @@ def test_several_heads_score_by_their_mean_and_say_where_they_doubt(tune, tmp_pa
 
 def test_heads_that_see_the_same_rankings_agree_more_than_those_that_weigh_them(tmp_path, pretrained, snapshot):
     """Over a trunk that stands still a head's best place is one; what the rankings do not decide is left to each one's start."""
-    apart = []
+    doubt = []
     for bootstrap in (True, False):
         folder = tmp_path / f"run{bootstrap}"
         config = {"ensemble": 4, "bootstrap": bootstrap, "tune": {"kind": "head"}, "lr": 0.05, "epochs": 40}
         assert runs.go(reward_run(folder, [pretrained / "output"], snapshot, **config)) == 0
-        apart.append(np.mean([row["apart"] for row in metrics(folder)["judged"]["by_doubt"]]))
-    assert apart[0] > apart[1] > 0
+        doubt.append(np.mean([row["doubt"] for row in metrics(folder)["judged"]["by_doubt"]]))
+    assert doubt[0] > doubt[1] > 0
 
 
 def test_an_ensemble_can_be_trained_further(tmp_path, pretrained, snapshot):
@@ -417,7 +417,7 @@ def test_an_ensemble_can_be_trained_further(tmp_path, pretrained, snapshot):
     pairs = [("Story 1: one day", " the fox met the hen."), ("Story 1: one day", " the owl met the cat.")]
     before, after = (scores_of_members(load([run / "output"]), pairs) for run in (first, second))
     assert (before - after).abs().max() < 1e-3
-    doubts = [[row["apart"] for row in metrics(run)["judged"]["by_doubt"]] for run in (first, second)]
+    doubts = [[row["doubt"] for row in metrics(run)["judged"]["by_doubt"]] for run in (first, second)]
     assert doubts[1] == pytest.approx(doubts[0], rel=1e-3)
     one = reward_run(tmp_path / "one", [first / "output"], snapshot, max_steps=1)
     assert runs.go(one) == 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from hashlib import sha256
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from ...intervals import bootstrap
 from .rankings import Ranking
 from .report import Outcomes, Pairs, said
 
-PARTS = 3  # of the pairs, by how far the heads stand apart
+PARTS = 3  # of the pairs, by the heads' doubt
 
 
 def shares(rankings: Sequence[Ranking], heads: int, *, seed: int) -> dict[str, np.ndarray]:
@@ -29,34 +30,44 @@ def _exponential(prompt: str, heads: int, seed: int) -> np.ndarray:
     return np.random.default_rng([seed, *key.tolist()]).exponential(size=heads)
 
 
+def doubt(pairs: Pairs) -> np.ndarray:
+    """(n,) how likely another head would see a pair the other way round: Φ(−|mean| / standard deviation) of the heads' differences of score.
+
+    Not the standard deviation by itself: heads differ in how far they pull outputs apart, so it grows with the difference, and is largest where the
+    model is right.
+    """
+    apart = np.maximum(pairs.by_head.std(axis=1, ddof=1), 1e-12)
+    return np.array([NormalDist().cdf(-ratio) for ratio in np.abs(pairs.difference) / apart])
+
+
 def by_doubt(pairs: Pairs) -> list[dict[str, Any]]:
-    """Strict pairs in the right order in thirds, from those about which the heads agree most to those about which they do least: `apart` is the
-    mean standard deviation between their differences of the two scores."""
-    apart = pairs.by_head.std(axis=1, ddof=1)
+    """Strict pairs in the right order in thirds, from those with the least `doubt` to those with the most; `doubt` is its mean."""
+    doubted = doubt(pairs)
     places = np.flatnonzero(~pairs.tied)
-    places = places[np.argsort(apart[places], kind="stable")]
+    places = places[np.argsort(doubted[places], kind="stable")]
     found = []
     for number, members in enumerate(np.array_split(places, PARTS), 1):
-        among = np.zeros(len(apart), dtype=bool)
+        among = np.zeros(len(doubted), dtype=bool)
         among[members] = True
         if (share := pairs.share(pairs.direction, among)) is not None:
             row = dict(zip(("value", "low", "high"), share, strict=True))
-            found.append({"of": number, "apart": float(apart[members].mean()), **row, "pairs": len(members)})
+            found.append({"of": number, "doubt": float(doubted[members].mean()), **row, "pairs": len(members)})
     return found
 
 
 def doubts(pairs: Pairs, outcomes: Outcomes) -> dict[str, float | None]:
     """Whether the disagreement knows where the model errs; what cannot be said is None.
 
-    `error_auc`: how often the heads disagree more about a pair in the wrong order than about one in the right order (½: it knows nothing);
-    `closeness_auc` the same by how close the two scores are, which one head knows too. `log_loss_averaged`: three-way log-loss where the heads'
-    probabilities are averaged, against that of their mean score.
+    `error_auc`: how often the doubt about a pair in the wrong order is larger than about one in the right order (½: it knows nothing);
+    `spread_auc` the same by the standard deviation between the heads alone, `closeness_auc` by how close the two scores are, which one head knows
+    too. `log_loss_averaged`: three-way log-loss where the heads' probabilities are averaged, against that of their mean score.
     """
     strict = ~pairs.tied
     wrong, prompts = pairs.direction[strict] < 0.5, pairs.prompt[strict]
     averaged = np.mean([outcomes(each) for each in pairs.by_head.T], axis=0)
     return {
-        **_auc("error_auc", pairs.by_head.std(axis=1, ddof=1)[strict], wrong, prompts),
+        **_auc("error_auc", doubt(pairs)[strict], wrong, prompts),
+        **_auc("spread_auc", pairs.by_head.std(axis=1, ddof=1)[strict], wrong, prompts),
         **_auc("closeness_auc", -np.abs(pairs.difference[strict]), wrong, prompts),
         "log_loss_averaged": float(-np.log(np.maximum(said(pairs, averaged), 1e-12)).mean()),
     }
