@@ -54,7 +54,7 @@ def tasks(request: HttpRequest, slug: str) -> HttpResponse:
 def against(request: HttpRequest, slug: str) -> HttpResponse:
     """Those whose ranking a reward model finds least likely first; posted, a model is asked."""
     project = get_object_or_404(Project, slug=slug)
-    form = ScorerForm(request.POST or None)
+    form = ScorerForm(request.POST if request.method == "POST" else None)
     problems: list[str] = []
     if form.is_valid():
         try:
