@@ -246,6 +246,7 @@ def ensemble_of(scale: float, seed: int = 3) -> list[Scored]:
     return found
 
 
+@pytest.mark.slow
 def test_disagreement_that_stands_where_the_model_errs_is_found_and_other_is_not():
     knows, does_not = (Pairs.of(ensemble_of(scale)) for scale in (8.0, 1.0))
     best, least, worst = by_doubt(knows)

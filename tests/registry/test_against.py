@@ -167,6 +167,7 @@ def test_rest_and_the_command_list_the_same(learned, asked, project, reward, adm
     assert rows[0]["likelihood"] == pytest.approx(told["results"][0]["against"]["likelihood"])
 
 
+@pytest.mark.slow
 def test_before_a_model_was_asked_the_page_says_what_to_do(page, project, reward, where, tiny):
     empty = page.get(where)
     assert b"No model was asked yet" in empty.content
