@@ -121,7 +121,7 @@ def storages(model) -> dict[int, int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tune", [LORA, {"kind": "serial", "size": 4}, {"kind": "soft_prompt", "length": 2}, ALL])
-def test_one_copy_of_the_base_serves_every_role(tune, ppo_run, pretrained, tmp_path, monkeypatch):  # noqa: F811
+def test_one_copy_of_the_base_serves_every_role(tune, ppo_run, pretrained, tmp_path, monkeypatch):
     """A reward model that is an adapter over the same root: beside the base there are only what moves, the heads and that adapter."""
     from training.engine.methods.ppo import train as ppo
 
@@ -147,7 +147,7 @@ def test_one_copy_of_the_base_serves_every_role(tune, ppo_run, pretrained, tmp_p
     judges = []
     by_model = ppo.ByModel
 
-    def kept(judge, **options):  # noqa: F811
+    def kept(judge, **options):
         judges.append(judge)
         return by_model(judge, **options)
 
@@ -172,8 +172,10 @@ def test_one_copy_of_the_base_serves_every_role(tune, ppo_run, pretrained, tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("config", "forwards"), [({"minibatches": 1}, 2), ({"minibatches": 2, "micro_batch": 4}, 4 + 7)])
-def test_what_was_judged_of_the_first_part_is_not_computed_again(config, forwards, ppo_run, monkeypatch):  # noqa: F811
+@pytest.mark.parametrize(
+    ("config", "forwards"), [({"minibatches": 1}, 2), ({"minibatches": 2, "micro_batch": 4}, 4 + 7)]
+)
+def test_what_was_judged_of_the_first_part_is_not_computed_again(config, forwards, ppo_run, monkeypatch):
     """Of 16 answers in 2 passes: the parts of one pass before learning, the first of them with its gradients."""
     calls = []
     judge_of = Actors.judge

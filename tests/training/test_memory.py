@@ -71,4 +71,6 @@ def test_the_form_says_it_and_the_page_puts_it_beside_what_was_measured(models, 
     status = {"memory_estimate": 3 * 2**30, "memory_of_run": 2**31, "state": "complete"}
     run.folder.mkdir(parents=True, exist_ok=True)
     (run.folder / "status.json").write_text(json.dumps(status))
-    assert f"{gibibytes(2**31)}, estimated {gibibytes(3 * 2**30)}" in client.get(run.get_absolute_url()).content.decode()
+    assert (
+        f"{gibibytes(2**31)}, estimated {gibibytes(3 * 2**30)}" in client.get(run.get_absolute_url()).content.decode()
+    )
