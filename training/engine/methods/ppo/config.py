@@ -134,6 +134,17 @@ class Config(RolloutSettings):
         source="Huang et al. 2024: 1e-8 lets early steps grow too large",
     )  # fmt: skip
 
+    keep_along_kl: int = setting(
+        8,
+        _("Policies kept along the KL"),
+        _("At most so many are kept as the model moves away, evenly along √KL; each can be registered and compared with the start. 0 keeps none."),
+        group="watch",
+        unit="policies",
+        source="Gao et al. 2022, Scaling laws for reward model overoptimization",
+        ge=0,
+        le=100,
+    )  # fmt: skip
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.episodes % self.minibatches:

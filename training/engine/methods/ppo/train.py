@@ -33,6 +33,7 @@ from .actors import Actors
 from .compare import compare
 from .config import Config
 from .health import Health
+from .kept import Kept, Policy
 from .maths import (
     AdaptiveKL,
     FixedKL,
@@ -87,6 +88,8 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
     else:
         show_samples(ctx, loaded, shown, 0)
 
+    kept = Kept(ctx.run_dir, most=config.keep_along_kl, step=ctx.step)
+
     def save_checkpoint(folder: Path) -> None:
         save_state(folder, parameters, optimizer)
         (folder / "ppo.json").write_text(json.dumps({"beta": controller.beta, "health": health.state()}))
@@ -100,9 +103,9 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
         chosen = [prompts[i] for i in shuffle(update)]
         rollout = roll_out(ctx, actors, chosen, reward_fn, update)
         advantages, returns = estimate(rollout, controller.beta, config)
-        numbers: dict[str, Any] = rollout.numbers() | learn(
-            ctx, actors, optimizer, rollout, advantages, returns, update
-        )
+        numbers = rollout.numbers()
+        kept.look(Policy(update - 1, numbers["kl"], numbers["reward"]), lambda folder: save(loaded, folder))
+        numbers |= learn(ctx, actors, optimizer, rollout, advantages, returns, update)
 
         ctx.tokens_seen += rollout.tokens
         numbers["explained_variance"] = explained_variance(rollout.values, returns, rollout.mask)
