@@ -157,9 +157,18 @@ def digests_of(versions: Sequence[int]) -> dict[int, str]:
 
 
 def sample(
-    project: Project, plan: Plan, progress: Callable[[int, int], None], *, batch: str = "", actor: User | None = None
+    project: Project,
+    plan: Plan,
+    progress: Callable[[int, int], None],
+    *,
+    batch: str = "",
+    actor: User | None = None,
+    among: Sequence[int] | None = None,
 ) -> Sampled:
-    """Carry out a plan; see the module. New tasks belong to the `batch` of this name. Raises Refusal if the plan makes no sense or there is no prompt."""
+    """Carry out a plan; see the module. New tasks belong to the `batch` of this name. Raises Refusal if the plan makes no sense or there is no prompt.
+
+    `among`: keys of the prompts to write for; None: all. What is drawn depends on a prompt's place among them.
+    """
     problems = plan.problems()
     if not project.prompts.exists():
         problems.append(_("This project has no prompts yet; import some first."))
@@ -167,7 +176,8 @@ def sample(
         raise Refusal(problems)
     result = Sampled()
     round_ = plan.round()
-    prompts = list(project.prompts.order_by("pk").values_list("pk", flat=True))
+    wanted = project.prompts.all() if among is None else project.prompts.filter(pk__in=among)
+    prompts = list(wanted.order_by("pk").values_list("pk", flat=True))
     total = len(prompts) * len(plan.versions)
     for place, pk in enumerate(plan.versions):
         version = Version.objects.select_related("model", "parent").get(pk=pk)

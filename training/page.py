@@ -22,6 +22,7 @@ from .engine import environment, methods
 from .engine.export import checkpoints
 from .failures import said
 from .fields import Field, all_leaves, as_text, default_values, fields_of, flat, told
+from .health import Health
 from .judged import Judged, judged
 from .models import Run
 from .result import Result, result
@@ -208,14 +209,9 @@ class Page:
     def drawn_folded(self) -> list[tuple[Curve, SafeString]]:
         return [(curve, svg) for curve, svg in self.drawn if curve.is_machinery]
 
-    @property
-    def notes(self) -> list[tuple[str, str]]:
-        """(good, info or warning; sentence), each once, warnings first."""
-        notes = {said([note["message"]])[0]: note.get("level", "info") for note in self.events.notes}
-        for name in sorted(self.events.not_finite):
-            text = _("“%(curve)s” was infinite or not a number at some step: the training is unstable.")
-            notes[text % {"curve": title_of(name)}] = "warning"
-        return sorted(((level, text) for text, level in notes.items()), key=lambda note: note[0] != "warning")
+    @cached_property
+    def health(self) -> Health:
+        return Health(self.run, self.events, self._fields, self._again)
 
     @property
     def samples(self) -> list[Sample]:
@@ -290,10 +286,13 @@ class Page:
     @property
     def again(self) -> str:
         """The form of a new run, filled with what this one was given."""
+        return self._again({})
+
+    def _again(self, changes: dict[str, Any]) -> str:
         fields = {each.path: each for each in all_leaves(self._fields)}
         given = {"method": self.run.method, "name": self.run.name, "output_name": self.run.output_name}
         given["seed"] = str(self.run.seed)
-        for path, value in flat(self.run.config):
+        for path, value in [*flat(self.run.config), *changes.items()]:
             text = as_text(fields[path], value) if path in fields else value
             given[f"config.{path}"] = str(text).lower() if isinstance(text, bool) else text
         for each in self.run.inputs.all():

@@ -18,6 +18,7 @@ from .forms import RunForm
 from .models import Limits, Run
 from .overlay import AXES, MOST_RUNS, SMOOTHINGS, Overlay
 from .page import Page
+from .policies.views import Panel
 
 
 @require_GET
@@ -91,7 +92,8 @@ def run_page(request: HttpRequest, pk) -> HttpResponse:
         return _deleted_page(request, pk)
     page = Page(run, last_seen=request.GET.get("seen", ""))
     if not request.htmx:
-        return render(request, "training/run.html", {"section": "runs", "run": run, "page": page})
+        context = {"section": "runs", "run": run, "page": page, "panel": Panel(run, request.user)}
+        return render(request, "training/run.html", context)
     if page.must_reload:
         return HttpResponse(status=204, headers={"HX-Refresh": "true"})
     if not page.has_news:

@@ -17,8 +17,8 @@ from models_registry.lm.score import padded
 from models_registry.lm.tuning.apply import apply
 from models_registry.lm.tuning.config import TuneAll, TuneLora
 from training.engine.methods import config_of
-from training.engine.methods.ppo.kept import folder_of, policies
 from training.engine.methods.ppo.actors import Actors
+from training.engine.methods.ppo.kept import folder_of, policies
 from training.engine.methods.ppo.train import taken, train
 
 from . import rankings, runs
