@@ -17,7 +17,7 @@ from models_registry.words import figure as rounded
 from people import terminal
 
 from . import charts, queries, reading, room
-from .curves import Curve, curves, title_of
+from .curves import Curve, curves
 from .engine import environment, methods
 from .engine.export import checkpoints
 from .failures import said

@@ -74,7 +74,7 @@ def send_pairs(
     if problems:
         raise Refusal(problems)
     check_length(batch)
-    named = batch_named(project, batch.strip() or batch_name(run, policy), actor)
+    named = batch_named(project, batch.strip() or _batch_name(project), actor)
     pairs = FreshPairs.objects.create(
         run=run,
         step=policy.step,
@@ -87,9 +87,9 @@ def send_pairs(
     return _begin(actor, run, "fresh-pairs", pairs=pairs.pk)
 
 
-def batch_name(run: Run, policy: Policy) -> str:
-    """What a batch is called when nobody says: short enough for its column."""
-    return _("%(run)s: update %(step)s against its start") % {"run": run.name[:80], "step": policy.step}
+def _batch_name(project: Project) -> str:
+    """Annotators may see it, so it says neither the run nor what is compared."""
+    return _("Fresh pairs %(number)s") % {"number": FreshPairs.objects.filter(batch__project=project).count() + 1}
 
 
 @transaction.atomic
@@ -118,5 +118,5 @@ def _busy(run: Run) -> list[str]:
     )
 
 
-def _begin(actor: User, run: Run, what: str, **arguments: object) -> Job:
+def _begin(actor: User, run: Run, what: str, /, **arguments: object) -> Job:
     return enqueue(actor=actor, what=what, arguments=arguments, subject=f"training.run:{run.pk}")

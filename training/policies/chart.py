@@ -41,7 +41,7 @@ class OverOptimisation:
         across = {
             "field": "kl",
             "type": "quantitative",
-            "scale": {"type": "sqrt", "domain": [0, max(most, 1.0)], "nice": False},
+            "scale": {"type": "sqrt", "domain": [0, max(1.05 * most, 1.0)], "nice": False},
             "axis": {
                 **axis,
                 "title": _("KL to the start, nats an answer"),

@@ -131,6 +131,24 @@ class Policies:
             found.append(Standing(policy, self.is_result(policy), version, asked, people, said.get(policy.step)))
         return found
 
+    @property
+    def too_far(self) -> list[tuple[Standing, Standing]]:
+        """(a policy, one further away that scores higher and is preferred less often, beyond doubt), by people and by the judge; the worst of each."""
+        found = []
+        for who in ("people", "judge"):
+            said = [each for each in self.standings if getattr(each, who)]
+            pairs = [
+                (one, further)
+                for one in said
+                for further in said
+                if further.policy.kl > one.policy.kl
+                and (further.policy.reward or 0) > (one.policy.reward or 0)
+                and getattr(further, who).high < getattr(one, who).low
+            ]
+            if pairs:
+                found.append(max(pairs, key=lambda pair: getattr(pair[0], who).value - getattr(pair[1], who).value))
+        return found
+
     def _asked(self, sent: list[FreshPairs]) -> HeadToHead | None:
         wrote = [each.version for each in sent if each.version]
         return head_to_head({each.batch for each in sent}, wrote[-1], self.start) if wrote else None
