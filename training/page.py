@@ -29,6 +29,7 @@ from .result import Result, result
 from .templatetags.training import figure
 
 SAMPLE_STEPS = 5  # shown side by side
+MOST_STEPS = 40  # one below the other
 SAMPLE_PROMPTS = 8
 SILENT_SECONDS = 60
 DRAW_EVERY = 6.0  # seconds: a picture takes some 25 ms of a processor that the training wants as well
@@ -37,10 +38,15 @@ MOST_DRAWINGS = 64
 
 @dataclass(frozen=True)
 class Sample:
-    """What the model wrote for one prompt as training went on: `texts` are (step, text)."""
+    """What the model wrote for one prompt as training went on: `every` are (step, text), `texts` some of them."""
 
+    slot: int
     prompt: str
-    texts: list[tuple[int, str]]
+    every: list[tuple[int, str]]
+
+    @property
+    def texts(self) -> list[tuple[int, str]]:
+        return spread(self.every, SAMPLE_STEPS)
 
 
 @dataclass(frozen=True)
@@ -220,9 +226,9 @@ class Page:
             by_slot.setdefault(sample.get("slot"), {})[sample.get("step", 0)] = sample
         found = []
         for slot in sorted(by_slot, key=str)[:SAMPLE_PROMPTS]:
-            steps = spread(sorted(by_slot[slot]), SAMPLE_STEPS)
+            steps = spread(sorted(by_slot[slot]), MOST_STEPS)
             prompt = by_slot[slot][steps[-1]].get("prompt", "")
-            found.append(Sample(prompt, [(step, by_slot[slot][step].get("text", "")) for step in steps]))
+            found.append(Sample(slot, prompt, [(step, by_slot[slot][step].get("text", "")) for step in steps]))
         return found
 
     @cached_property

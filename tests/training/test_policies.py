@@ -1,6 +1,7 @@
 """The policies of a PPO run: kept, registered, shown to people beside the start, judged by another reward model, and back on the run's page."""
 
 import json
+import re
 import shutil
 from collections import Counter
 
@@ -97,7 +98,8 @@ def test_a_kept_policy_becomes_a_version_whose_origin_names_its_update(done, adm
     # It is registered once, its folder stays, and the page leads to it.
     assert actions.register_policy(actor=admin, run=done, step=policy.step) == version
     assert Policies(done).folder(policy).is_dir()
-    assert address not in (page := client.get(done.get_absolute_url()).content.decode())
+    page = client.get(done.get_absolute_url()).content.decode()
+    assert address not in page
     assert str(version) in page
     with pytest.raises(Refusal, match="no such policy"):
         actions.register_policy(actor=admin, run=done, step=999)
@@ -224,3 +226,28 @@ def test_programs_ask_and_read_what_the_page_shows(done, admin, second):
     assert first["people"] is None
     assert set(first["judge"]) == {"wins", "ties", "losses", "value", "low", "high"}
     assert client.post(f"{address}pairs/", {"project": "nowhere"}).status_code == 404
+
+
+@pytest.mark.browser
+def test_one_click_sends_pairs_and_the_page_fills_in_as_people_rank(done, admin, open_page):
+    from playwright.sync_api import expect
+
+    project, ana = factories.project(actor=admin), factories.user()
+    page = open_page(done.get_absolute_url(), admin)
+    page.get_by_label("Pairs").fill("3")
+    page.get_by_role("button", name="Send to the annotators").click()
+    now = page.locator("#policies-now")
+    expect(now.get_by_text("Write fresh pairs")).to_be_visible()
+    all_done()
+    row = now.get_by_role("row").filter(has_text="result")
+    expect(row).to_contain_text("0 of 3 pairs ranked")
+    done.refresh_from_db()
+    turn = claim_task(actor=ana, project=project)
+    for _pair in range(3):
+        turn = say(ana, turn, best=done.produced)
+    expect(row).to_contain_text("100 %")
+    expect(row).to_contain_text("(3–0–0)")
+    expect(row).not_to_contain_text("pairs ranked")
+    expect(now).not_to_have_attribute("hx-get", re.compile("."))  # nothing more is to come
+    now.get_by_role("button", name=re.compile("^Register")).first.click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("policy:v2")
