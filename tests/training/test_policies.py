@@ -101,6 +101,7 @@ def test_a_kept_policy_becomes_a_version_whose_origin_names_its_update(done, adm
     page = client.get(done.get_absolute_url()).content.decode()
     assert address not in page
     assert str(version) in page
+    assert f"after update {policy.step}" in client.get(version.get_absolute_url()).content.decode()
     with pytest.raises(Refusal, match="no such policy"):
         actions.register_policy(actor=admin, run=done, step=999)
 

@@ -188,6 +188,17 @@ def judges(run: Run) -> QuerySet[Version]:
     return scorers().exclude(digest__in=used)
 
 
+def shares_rankings(judge: Version, run: Run) -> bool:
+    """Whether the judge learned from rankings that the run's reward model knows too, so that both may err alike."""
+    known = {
+        label.pk
+        for each in run.inputs.exclude(role="base")
+        if each.version
+        for label in queries.labels_behind(each.version)
+    }
+    return any(label.pk in known for label in queries.labels_behind(judge))
+
+
 def projects_for(user: User) -> QuerySet[Project]:
     """Where this person may send pairs."""
     return projects_with(user, Right.MANAGE_PROJECTS).exclude(state=Project.State.ARCHIVED).order_by("name")

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from charts import draw
 from jobs.models import Job
+from models_registry.models import Version
 from models_registry.queries import scorers
 from people.errors import Refusal
 from people.models import User
@@ -23,7 +24,9 @@ from .. import reading
 from ..models import Run
 from . import actions
 from .chart import over_optimisation
-from .queries import Policies, Standing, judges, newest_job, projects_for
+from .queries import Policies, Standing, judges, newest_job, projects_for, shares_rankings
+
+MOST_JUDGES = 30  # that are offered
 
 
 @dataclass
@@ -85,8 +88,9 @@ class Panel:
         return [(each.slug, each.name, each == home) for each in projects_for(self.user)]
 
     @property
-    def judges(self) -> list:
-        return list(judges(self.run))
+    def judges(self) -> list[tuple[Version, bool]]:
+        """(a reward model, whether it learned from the same rankings)."""
+        return [(judge, shares_rankings(judge, self.run)) for judge in judges(self.run)[:MOST_JUDGES]]
 
 
 @require_GET
