@@ -32,20 +32,26 @@ class Advice:
 STAY_CLOSER: Mapping[str, Change] = {"kl_coef": _twice, "lr": _third}
 EXACT: Mapping[str, Change] = {"precision": lambda _was: "fp32"}
 _LENGTH = gettext_noop("Look at the length bias on the reward model's page. Rankings in which the better answer is not the longer one teach it otherwise; a shorter longest answer limits the harm.")  # fmt: skip
+_BEGIN_AGAIN = gettext_noop(
+    "Nothing is gained by going on. Begin again closer to the start, or register a policy from before it."
+)
+_SMALLER = gettext_noop("Smaller steps, or fewer of them for the same answers.")
 WATCHED = {"ppo"}  # methods whose health is looked at after every update
 ADVICE = {
     "start-disagrees": Advice(gettext_noop("Compute in full precision: in bf16 sampling and training can differ. If they still do, the model's own code treats them differently."), EXACT),
     "kl-negative": Advice(gettext_noop("The model that writes and the one that learns must be the same: no top-p or top-k, one temperature, full precision."), EXACT),
     "kl-large": Advice(gettext_noop("Stay closer to the start: a larger KL weight, a lower learning rate. A policy from before this update may be the better one; compare them with the start below."), STAY_CLOSER),
     "kl-above-target": Advice(gettext_noop("The KL weight rises by itself. If it does not catch up, the steps are too large for it."), {"lr": _third}),
-    "outputs-collapsed": Advice(gettext_noop("Nothing is gained by going on. Begin again closer to the start, or register a policy from before it."), STAY_CLOSER),
+    "outputs-collapsed": Advice(_BEGIN_AGAIN, STAY_CLOSER),
     "outputs-alike": Advice(gettext_noop("Read the samples: is it one phrase that the reward model likes? A larger KL weight keeps the answers apart."), {"kl_coef": _twice}),
     "answers-repeat": Advice(gettext_noop("The reward model may not mind repetition because no ranking has taught it to. A larger KL weight keeps the start's way of writing."), {"kl_coef": _twice}),
     "entropy-falls": Advice(gettext_noop("With nothing left to try, nothing more is learned. A lower learning rate or a larger KL weight keeps the model trying."), STAY_CLOSER),
     "length-pays": Advice(_LENGTH),
     "answers-longer": Advice(_LENGTH),
     "answers-shorter": Advice(gettext_noop("Look at the length bias on the reward model's page, and at the samples: are the answers still whole?")),
-    "steps-large": Advice(gettext_noop("Smaller steps, or fewer of them for the same answers."), {"lr": _third, "epochs": _half}),
+    "answers-vanish": Advice(_BEGIN_AGAIN, STAY_CLOSER),
+    "steps-large": Advice(_SMALLER, {"lr": _third, "epochs": _half}),
+    "ratio-far": Advice(_SMALLER, {"lr": _third, "epochs": _half}),
     "reward-falls": Advice(gettext_noop("Smaller steps; if the KL is small too, a smaller KL weight."), {"lr": _third}),
     "reward-flat": Advice(gettext_noop("Try the reward model on two answers that differ: does it tell them apart? Its page says how often it is right on held-out pairs.")),
     "critic-lost": Advice(gettext_noop("Smaller steps let the critic follow; layers of its own help it where the policy changes fast."), {"lr": _third, "critic": lambda _was: "separate"}),

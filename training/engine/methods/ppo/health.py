@@ -74,6 +74,11 @@ class Health:
                 {"kl": kl, "target": self.kl_target},
             ), "warning"  # fmt: skip
         yield from self._outputs()
+        if (ratio := self._mean(self.latest, "ratio")) is not None and not 0.5 < ratio < 2:
+            text = _(
+                "An update changes the probability of a token by a factor of %(ratio).1f on average: the steps are too large."
+            )
+            yield Message("ratio-far", text, {"ratio": max(ratio, 1 / max(ratio, 1e-9))}), "warning"
         if (spread := self._mean(self.latest, "reward_std")) is not None and spread < 1e-6:
             text = _("Every answer of an update gets the same score, so there is nothing to learn from.")
             yield Message("reward-flat", text, {}), "warning"
@@ -143,7 +148,13 @@ class Health:
                 _("Answers have grown %(share).0f %% longer: the reward model may like length."),
                 {"share": 100 * (length - 1)},
             ), "warning"  # fmt: skip
-        if length < 0.6:
+        if length < 0.25:
+            yield Message(
+                "answers-vanish",
+                _("The answers collapse to a few words: %(share).0f %% of their length is left. Raise the KL weight, lower the learning rate, or take an earlier policy."),
+                {"share": 100 * length},
+            ), "warning"  # fmt: skip
+        elif length < 0.6:
             yield Message(
                 "answers-shorter",
                 _("Answers have become %(share).0f %% shorter: the reward model may like brevity."),
