@@ -20,6 +20,7 @@ from people.models import AuditEntry, Role
 from tests import factories
 from tests.engine import runs
 from tests.registry.conftest import reward, scorer, tiny, tiny_model  # noqa: F401
+from training import room
 from training.engine import contract
 from training.engine.intervals import wilson
 from training.models import Run
@@ -227,6 +228,14 @@ def test_programs_ask_and_read_what_the_page_shows(done, admin, second):
     assert first["people"] is None
     assert set(first["judge"]) == {"wins", "ties", "losses", "value", "low", "high"}
     assert client.post(f"{address}pairs/", {"project": "nowhere"}).status_code == 404
+
+
+def test_the_room_of_a_run_has_place_for_the_policies_that_it_may_keep(done):
+    def wants(policies: int) -> int:
+        Run.objects.update(config=done.config | {"keep_along_kl": policies})
+        return room.of_run(Run.objects.get(pk=done.pk))
+
+    assert wants(10) - wants(0) == 10 * (wants(1) - wants(0)) > 0
 
 
 @pytest.mark.browser
