@@ -34,7 +34,8 @@ MOST_TRIES = 16
 class Plan:
     """What to sample. `outputs` a prompt are shared among the versions; `resample`: tries to get another text for a duplicate.
 
-    `best_of`: so many are written for each output, and the one is kept to which `judge`, a reward model, gives the highest score.
+    `best_of`: so many are written for each output, and the one is kept to which `judge`, a reward model, gives the highest score. `stop`: an
+    output ends before the first of these texts.
     """
 
     versions: tuple[int, ...]
@@ -46,6 +47,7 @@ class Plan:
     resample: int = 3
     best_of: int = 1
     judge: int | None = None
+    stop: tuple[str, ...] = ()
 
     def problems(self) -> list[str]:
         """Everything that is wrong with it, for people."""
@@ -93,7 +95,9 @@ class Plan:
         """The identity of this plan: outputs of the same round are never sampled twice."""
         parts = asdict(self) | {"versions": sorted(digests_of(self.versions).items())}
         del parts["resample"]
-        if self.judge is None:  # as plans were before there was a choice
+        if not self.stop:  # as plans were before there was a choice, here and below
+            del parts["stop"]
+        if self.judge is None:
             del parts["judge"], parts["best_of"]
         else:
             parts["judge"] = digests_of([self.judge])[self.judge]
@@ -240,6 +244,7 @@ class _Writer:
             max_tokens=self.plan.max_tokens,
             temperature=self.plan.temperature,
             top_p=self.plan.top_p,
+            stop=self.plan.stop,
         )
         # No database can hold a NUL, and byte-level models write one now and then.
         clean = {
@@ -262,6 +267,8 @@ class _Writer:
             "top_p": plan.top_p,
             "max_tokens": plan.max_tokens,
         }
+        if plan.stop:
+            settings["stop"] = list(plan.stop)
         if self.judge is not None:
             settings |= {"best_of": plan.best_of, "judge": str(self.judge)}
         rows = [

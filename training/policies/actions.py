@@ -24,10 +24,9 @@ MOST_PAIRS = 10_000
 PAIRS = 100  # where nobody says another number
 
 
-def policy_after(run: Run, step: int | None = None) -> Policy:
+def policy_after(found: Policies, step: int | None = None) -> Policy:
     """The policy after so many updates, by default the last one that there is. Refusal (404) if it was not kept."""
-    found = Policies(run).all
-    chosen = next((policy for policy in reversed(found) if step in {None, policy.step}), None)
+    chosen = next((policy for policy in reversed(found.all) if step in {None, policy.step}), None)
     if chosen is None:
         raise Refusal(_("The run has kept no such policy."), status=404)
     return chosen
@@ -36,7 +35,8 @@ def policy_after(run: Run, step: int | None = None) -> Policy:
 def register_policy(*, actor: User, run: Run, step: int) -> Version:
     """Make a policy that the run has kept a version, once; its origin says after which update."""
     check(actor, Right.LAUNCH_RUNS)
-    found, policy = Policies(run), policy_after(run, step)
+    found = Policies(run)
+    policy = policy_after(found, step)
     if version := found.versions.get(step):
         return version
     if found.is_result(policy):
@@ -62,7 +62,8 @@ def send_pairs(
     """
     for right, place in ((Right.LAUNCH_RUNS, None), (Right.SAMPLE_MODELS, None), (Right.MANAGE_PROJECTS, project)):
         check(actor, right, place=place)
-    policy, found = policy_after(run, step), Policies(run)
+    found = Policies(run)
+    policy = policy_after(found, step)
     problems = []
     if not 1 <= number <= MOST_PAIRS:
         problems.append(_("From 1 to %(most)s pairs can be sent at a time.") % {"most": MOST_PAIRS})

@@ -46,6 +46,7 @@ def fresh_pairs(progress, *, pairs: int) -> dict:
             temperature=found.config.temperature,
             max_tokens=min(found.config.max_tokens, 4096),
             resample=0,
+            stop=found.stop,
         )
 
         def tell(now: int, _total: int, before: int = done) -> None:
@@ -129,7 +130,7 @@ def _answers(found: Policies, writer: "Loaded", prompts: list[Prompt], step: Cal
     texts: list[str] = []
     for part in _parts(prompts):
         step(len(part))
-        settings = {"max_tokens": found.config.max_tokens, "temperature": found.config.temperature}
+        settings = {"max_tokens": found.config.max_tokens, "temperature": found.config.temperature, "stop": found.stop}
         texts += [one.text for one in generate(writer, part, seed=found.run.seed, first_index=len(texts), **settings)]
     return texts
 

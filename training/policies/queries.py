@@ -84,19 +84,28 @@ class Policies:
     def start(self) -> Version:
         return self.inputs["base"]
 
+    @property
+    def stop(self) -> tuple[str, ...]:
+        """Texts before which an answer ends."""
+        return tuple(getattr(self.config, "stop_texts", ()))
+
+    @cached_property
+    def result(self) -> Policy | None:
+        """None before the end, or where nothing was measured of it. A run may end before its last update."""
+        figures = reading.metrics(self.run.folder) if self.run.state == Run.State.COMPLETE else {}
+        if figures.get("kl") is None:
+            return None
+        return Policy(figures.get("updates", self.config.updates), figures["kl"], figures.get("reward"))
+
     @cached_property
     def all(self) -> list[Policy]:
         """The oldest first, the result last."""
         if self.config is None:
             return []
-        found = policies(self.run.folder)
-        figures = reading.metrics(self.run.folder)
-        if self.run.state == Run.State.COMPLETE and figures.get("kl") is not None:
-            found.append(Policy(self.config.updates, figures["kl"], figures.get("reward")))
-        return found
+        return [*policies(self.run.folder), *([self.result] if self.result else [])]
 
     def is_result(self, policy: Policy) -> bool:
-        return policy.step == self.config.updates
+        return policy is self.result
 
     def folder(self, policy: Policy) -> Path:
         """Where it lies, as a model or as an adapter on the run's start."""
@@ -107,7 +116,7 @@ class Policies:
         """By step, what is registered."""
         found = {version.origin.get("checkpoint"): version for version in queries.made_by_run(str(self.run.pk))}
         found = {step: version for step, version in found.items() if step is not None}
-        return found | ({self.config.updates: self.run.produced} if self.run.produced and self.config else {})
+        return found | ({self.result.step: self.run.produced} if self.run.produced and self.result else {})
 
     @cached_property
     def judge(self) -> Version | None:

@@ -102,9 +102,9 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
 
         chosen = [prompts[i] for i in shuffle(update)]
         rollout = roll_out(ctx, actors, chosen, reward_fn, update)
-        advantages, returns = estimate(rollout, controller.beta, config)
         numbers = rollout.numbers()
         kept.look(Policy(update - 1, numbers["kl"], numbers["reward"]), lambda folder: save(loaded, folder))
+        advantages, returns = estimate(rollout, controller.beta, config)
         numbers |= learn(ctx, actors, optimizer, rollout, advantages, returns, update)
 
         ctx.tokens_seen += rollout.tokens
