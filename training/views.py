@@ -18,7 +18,7 @@ from .forms import RunForm
 from .models import Limits, Run
 from .overlay import AXES, MOST_RUNS, SMOOTHINGS, Overlay
 from .page import Page
-from .policies.views import Panel
+from .policies.panel import Panel
 
 
 @require_GET

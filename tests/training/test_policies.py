@@ -25,6 +25,7 @@ from training.engine import contract
 from training.engine.intervals import wilson
 from training.models import Run
 from training.policies import actions
+from training.policies.models import Verdict
 from training.policies.queries import Policies, judges
 from training.queries import run_file
 
@@ -175,9 +176,14 @@ def test_another_reward_model_judges_each_policy_once_and_never_the_one_that_was
     assert verdicts[CONFIG["updates"]] == (figures["wins"], figures["ties"], figures["losses"])
     page = client.get(done.get_absolute_url()).content.decode()
     assert f"{second} prefers it" in page
+    # Asked again it says nothing new, and is the one that is shown again.
+    step = CONFIG["updates"]
+    Verdict.objects.create(run=done, step=step, judge=learned, wins=0, ties=0, losses=6)
+    assert Policies(done).judge == learned
     actions.ask_judge(actor=admin, run=done, judge=second)
     all_done()
-    assert done.verdicts.count() == len(verdicts)
+    assert done.verdicts.filter(judge=second).count() == len(verdicts)
+    assert Policies(done).judge == second
 
 
 def test_what_cannot_be_asked_is_refused_with_all_reasons(done, admin, second):

@@ -45,7 +45,6 @@ def register_policy(*, actor: User, run: Run, step: int) -> Version:
     return register_checkpoint(actor=actor, run=run, step=step, folder=found.folder(policy), metrics=figures)
 
 
-@transaction.atomic
 def send_pairs(
     *,
     actor: User,
@@ -75,17 +74,18 @@ def send_pairs(
     if problems:
         raise Refusal(problems)
     check_length(batch)
-    named = batch_named(project, batch.strip() or _batch_name(project), actor)
-    pairs = FreshPairs.objects.create(
-        run=run,
-        step=policy.step,
-        batch=named,
-        number=number,
-        seed=secrets.randbits(32) if seed is None else seed,
-        created_by=actor,
-    )
-    audit(actor, "run.send_pairs", run, step=policy.step, pairs=number, project=project.pk, batch=str(named))
-    return _begin(actor, run, "fresh-pairs", pairs=pairs.pk)
+    with transaction.atomic():
+        named = batch_named(project, batch.strip() or _batch_name(project), actor)
+        pairs = FreshPairs.objects.create(
+            run=run,
+            step=policy.step,
+            batch=named,
+            number=number,
+            seed=secrets.randbits(32) if seed is None else seed,
+            created_by=actor,
+        )
+        audit(actor, "run.send_pairs", run, step=policy.step, pairs=number, project=project.pk, batch=str(named))
+        return _begin(actor, run, "fresh-pairs", pairs=pairs.pk)
 
 
 def _batch_name(project: Project) -> str:
@@ -93,7 +93,6 @@ def _batch_name(project: Project) -> str:
     return _("Fresh pairs %(number)s") % {"number": FreshPairs.objects.filter(batch__project=project).count() + 1}
 
 
-@transaction.atomic
 def ask_judge(*, actor: User, run: Run, judge: Version) -> Job:
     """Let a reward model that the run did not learn from compare each policy with the start on held-out prompts; it keeps what it has said before."""
     check(actor, Right.TRY_MODELS)
@@ -106,8 +105,9 @@ def ask_judge(*, actor: User, run: Run, judge: Version) -> Job:
         problems.append(_("The run's data set holds no prompt out, so there is none that the policy has not seen."))
     if problems:
         raise Refusal(problems)
-    audit(actor, "run.ask_judge", run, judge=str(judge))
-    return _begin(actor, run, "judge-policies", run=str(run.pk), judge=judge.pk)
+    with transaction.atomic():
+        audit(actor, "run.ask_judge", run, judge=str(judge))
+        return _begin(actor, run, "judge-policies", run=str(run.pk), judge=judge.pk)
 
 
 def _busy(run: Run) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, TypeAlias
 
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -71,6 +72,7 @@ def judge_policies(progress, *, run: str, judge: int) -> dict:
     known = set(found.run.verdicts.filter(judge=version).values_list("step", flat=True))
     if new := [policy for policy in found.all if policy.step not in known]:
         _judge(progress, found, version, new)
+    found.run.verdicts.filter(judge=version).update(asked_at=timezone.now())
     return {
         "message": _("%(model)s has judged the policies.") % {"model": version},
         "url": found.run.get_absolute_url(),

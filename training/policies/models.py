@@ -1,6 +1,7 @@
 """What is asked about the policies of a run: pairs for people, and verdicts of reward models. A policy is named by its run and how many updates it had."""
 
 from django.db import models
+from django.utils import timezone
 
 from labeling.models import Batch
 from models_registry.models import Version
@@ -35,8 +36,8 @@ class Verdict(models.Model):
     wins = models.PositiveIntegerField()
     ties = models.PositiveIntegerField()
     losses = models.PositiveIntegerField()
-    created_at = models.DateTimeField(auto_now_add=True)
+    asked_at = models.DateTimeField(default=timezone.now)  # the last time: the page shows what was asked last
 
     class Meta:
-        ordering = ["pk"]
+        ordering = ["asked_at", "pk"]
         constraints = [models.UniqueConstraint(fields=["run", "step", "judge"], name="verdict_once")]

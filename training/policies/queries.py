@@ -17,6 +17,7 @@ from labeling.models import Project
 from labeling.places import projects_with
 from models_registry.models import Version
 from models_registry.queries import scorers
+from people.errors import Refusal
 from people.models import User
 from people.permissions import Right
 
@@ -24,8 +25,10 @@ from .. import queries, reading
 from ..engine import contract, methods
 from ..engine.data import as_prompt, rows
 from ..engine.intervals import wilson
+from ..engine.messages import Refused
 from ..engine.methods.ppo.kept import Policy, folder_of, policies
 from ..engine.rollouts import RolloutSettings
+from ..failures import said
 from ..models import Run
 from .models import FreshPairs
 
@@ -129,7 +132,7 @@ class Policies:
         sent: dict[int, list[FreshPairs]] = defaultdict(list)
         for each in self.run.fresh_pairs.select_related("batch__project", "version"):
             sent[each.step].append(each)
-        said = {
+        judged = {
             each.step: share(each.wins, each.ties, each.losses) for each in self.run.verdicts.filter(judge=self.judge)
         }
         found = []
@@ -137,7 +140,7 @@ class Policies:
             asked = self._asked(sent[policy.step])
             people = share(asked.wins, asked.ties, asked.losses, asked.prompts) if asked else None
             version = self.versions.get(policy.step)
-            found.append(Standing(policy, self.is_result(policy), version, asked, people, said.get(policy.step)))
+            found.append(Standing(policy, self.is_result(policy), version, asked, people, judged.get(policy.step)))
         return found
 
     @property
@@ -145,11 +148,11 @@ class Policies:
         """(a policy, one further away that scores higher and is preferred less often, beyond doubt), by people and by the judge; the worst of each."""
         found = []
         for who in ("people", "judge"):
-            said = [each for each in self.standings if getattr(each, who)]
+            known = [each for each in self.standings if getattr(each, who)]
             pairs = [
                 (one, further)
-                for one in said
-                for further in said
+                for one in known
+                for further in known
                 if further.policy.kl > one.policy.kl
                 and (further.policy.reward or 0) > (one.policy.reward or 0)
                 and getattr(further, who).high < getattr(one, who).low
@@ -167,9 +170,12 @@ class Policies:
         """The prompts that the run did not learn from, each once."""
         found: dict[str, str | list] = {}
         accepts = methods.facts_of(self.run.method).inputs["dataset"].accepts
-        for row in rows(self.inputs["dataset"].folder, accepts, split="heldout"):
-            prompt = as_prompt(row.prompt)
-            found.setdefault(digest_of(prompt), prompt)
+        try:
+            for row in rows(self.inputs["dataset"].folder, accepts, split="heldout"):
+                prompt = as_prompt(row.prompt)
+                found.setdefault(digest_of(prompt), prompt)
+        except Refused as refused:
+            raise Refusal(said([problem.as_json() for problem in refused.problems])) from None
         return list(found.values())
 
     @property
