@@ -21,7 +21,7 @@ from people.errors import Refusal
 from people.models import User
 from people.permissions import Right
 
-from .. import queries, reading
+from .. import reading
 from ..engine import contract, methods
 from ..engine.data import as_prompt, rows
 from ..engine.intervals import wilson
@@ -30,6 +30,7 @@ from ..engine.methods.ppo.kept import Policy, folder_of, policies
 from ..engine.rollouts import RolloutSettings
 from ..failures import said
 from ..models import Run
+from ..queries import labels_behind, made_by_run
 from .models import FreshPairs
 
 JOBS = ("fresh-pairs", "judge-policies")
@@ -117,7 +118,7 @@ class Policies:
     @cached_property
     def versions(self) -> dict[int, Version]:
         """By step, what is registered."""
-        found = {version.origin.get("checkpoint"): version for version in queries.made_by_run(str(self.run.pk))}
+        found = {version.origin.get("checkpoint"): version for version in made_by_run(str(self.run.pk))}
         found = {step: version for step, version in found.items() if step is not None}
         return found | ({self.result.step: self.run.produced} if self.run.produced and self.result else {})
 
@@ -186,7 +187,7 @@ class Policies:
 
     def _labels(self, role: str) -> list:
         given = self.inputs[role]
-        return list(queries.labels_behind(given)) if isinstance(given, Version) else [given]
+        return list(labels_behind(given)) if isinstance(given, Version) else [given]
 
 
 def drawn(prompts: Sequence[Any], number: int, seed: int) -> list[list[Any]]:
@@ -206,12 +207,9 @@ def judges(run: Run) -> QuerySet[Version]:
 def shares_rankings(judge: Version, run: Run) -> bool:
     """Whether the judge learned from rankings that the run's reward model knows too, so that both may err alike."""
     known = {
-        label.pk
-        for each in run.inputs.exclude(role="base")
-        if each.version
-        for label in queries.labels_behind(each.version)
+        label.pk for each in run.inputs.exclude(role="base") if each.version for label in labels_behind(each.version)
     }
-    return any(label.pk in known for label in queries.labels_behind(judge))
+    return any(label.pk in known for label in labels_behind(judge))
 
 
 def projects_for(user: User) -> QuerySet[Project]:

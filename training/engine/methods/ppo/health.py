@@ -74,6 +74,12 @@ class Health:
                 {"kl": kl, "target": self.kl_target},
             ), "warning"  # fmt: skip
         yield from self._outputs()
+        if (clipped := self._mean(self.latest, "clip_fraction") or 0.0) > 0.4:
+            yield Message(
+                "steps-large",
+                _("%(share).0f %% of tokens are clipped: the steps are too large. Lower the learning rate or make fewer passes."),
+                {"share": 100 * clipped},
+            ), "warning"  # fmt: skip
         if (ratio := self._mean(self.latest, "ratio")) is not None and not 0.5 < ratio < 2:
             text = _(
                 "An update changes the probability of a token by a factor of %(ratio).1f on average: the steps are too large."
@@ -87,12 +93,6 @@ class Health:
                 "The critic foresees the returns worse than their mean would (explained variance %(value).1f), so the steps are noisy."
             )
             yield Message("critic-lost", text, {"value": foreseen}), "warning"
-        if (clipped := self._mean(self.latest, "clip_fraction") or 0.0) > 0.4:
-            yield Message(
-                "steps-large",
-                _("%(share).0f %% of tokens are clipped: the steps are too large. Lower the learning rate or make fewer passes."),
-                {"share": 100 * clipped},
-            ), "warning"  # fmt: skip
 
     def _start(self, numbers: Numbers) -> Iterator[tuple[Message, str]]:
         ratio, kl = numbers["ratio_start"], numbers["kl"]
