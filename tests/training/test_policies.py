@@ -20,7 +20,7 @@ from people.models import AuditEntry, Role
 from tests import factories
 from tests.engine import runs
 from tests.registry.conftest import reward, scorer, tiny, tiny_model  # noqa: F401
-from training import room
+from training import disk, room
 from training.engine import contract
 from training.engine.intervals import wilson
 from training.models import Run
@@ -236,12 +236,16 @@ def test_programs_ask_and_read_what_the_page_shows(done, admin, second):
     assert client.post(f"{address}pairs/", {"project": "nowhere"}).status_code == 404
 
 
-def test_the_room_of_a_run_has_place_for_the_policies_that_it_may_keep(done):
+def test_the_room_of_a_run_has_place_for_the_policies_that_it_may_keep(done, admin, monkeypatch):
     def wants(policies: int) -> int:
         Run.objects.update(config=done.config | {"keep_along_kl": policies})
         return room.of_run(Run.objects.get(pk=done.pk))
 
     assert wants(10) - wants(0) == 10 * (wants(1) - wants(0)) > 0
+    monkeypatch.setattr(disk, "free", lambda: 1)
+    given = {each.role: each.version or each.dataset for each in done.inputs.all()}
+    with pytest.raises(Refusal, match="Each policy that is kept along the KL takes"):
+        make.run(actor=admin, config=CONFIG, inputs=given, method="ppo")
 
 
 @pytest.mark.browser
