@@ -303,6 +303,9 @@ class Page:
             given[f"config.{path}"] = str(text).lower() if isinstance(text, bool) else text
         for each in self.run.inputs.all():
             given[f"inputs.{each.role}"] = each.version_id or each.dataset_id
+        if self.run.method in methods.names():  # what was left out on purpose stays out
+            known = methods.facts_of(self.run.method).inputs
+            given = {f"inputs.{role}": "" for role, takes in known.items() if takes.unless} | given
         return f"{reverse('run-new')}?{urlencode(given)}"
 
     @cached_property
@@ -328,8 +331,10 @@ class Page:
         for each in self.run.inputs.all():
             words += [f"--{each.role.replace('_', '-')}", str(each.version or each.dataset.digest[:12])]
         words += ["--seed", str(self.run.seed), "--output", self.run.output_name]
+        fields = {each.path: each for each in all_leaves(self._fields)}
         for path, value in self._changed_settings().items():
-            words += ["--set", f"{path}={'' if value is None else value}"]
+            text = as_text(fields[path], value) if isinstance(value, list) and path in fields else value
+            words += ["--set", f"{path}={'' if text is None else text}"]
         return terminal.manage(*words)
 
     @property

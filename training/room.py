@@ -35,6 +35,8 @@ def needed(method: str, config: Settings, inputs: Mapping[str, Version | Dataset
     copies = 1 + MOMENTS
     if hasattr(config, "patience") and (method == "reward" or config.patience):
         copies += 1  # the best weights so far
+    if getattr(config, "ema_decay", None):
+        copies += 1
     if getattr(config, "critic", "") == "separate":
         moving *= 2
     result = whole if result_kind(tune) == "full" else moving

@@ -155,7 +155,7 @@ def methods_for_dataset(dataset: Dataset, user: User) -> Iterator[dataset_pages.
         for name, facts in queries.all_methods().items()
         if facts.family == "train"
         for role, takes in facts.inputs.items()
-        if takes.kind == "dataset" and dataset.kind in takes.accepts
+        if takes.kind == "dataset" and dataset.kind in takes.accepts and not takes.extra
     ]
     if fitting:
         yield dataset_pages.Section(

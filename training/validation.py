@@ -66,7 +66,7 @@ def checked(
         problems.add("method", _("There is no method “%(method)s”.") % {"method": method})
         return Wanted(name, output_name, seed, {}), problems
     for role, takes in methods.facts_of(method).inputs.items():
-        if problem := input_problem(takes, inputs.get(role)):
+        if problem := input_problem(takes, inputs.get(role), required=takes.is_required(config)):
             problems.add(f"inputs.{role}", problem)
     for role in inputs.keys() - methods.facts_of(method).inputs.keys():
         problems.add(f"inputs.{role}", _("This method takes no input “%(role)s”.") % {"role": role})
@@ -115,11 +115,11 @@ def checked(
     return wanted, problems
 
 
-def input_problem(takes: Input, chosen: Version | Dataset | None) -> str | None:
+def input_problem(takes: Input, chosen: Version | Dataset | None, *, required: bool) -> str | None:
     """Why `chosen` cannot be this input; None if it can."""
     title = _(takes.title)
     if chosen is None:
-        return _("“%(input)s” is missing: choose one.") % {"input": title} if takes.required else None
+        return _("“%(input)s” is missing: choose one.") % {"input": title} if required else None
     place = {"input": title, "chosen": str(chosen)}
     if takes.kind == "version":
         if not isinstance(chosen, Version):

@@ -19,6 +19,7 @@ CALM = {
     "length": 50.0,
     "distinct_within": 0.98,
     "distinct_across": 0.9,
+    "reward_spread": 0.2,
 }
 
 
@@ -58,6 +59,7 @@ def test_a_calm_run_says_that_its_start_agrees_and_nothing_more():
         ({"distinct_within": 0.6}, "answers-repeat"),
         ({"clip_fraction": 0.6}, "steps-large"),
         ({"reward": -1.0}, "reward-falls"),
+        ({"reward_spread": 0.5}, "rewards-disagree"),
     ],
 )
 def test_each_trouble_has_its_message_and_is_told_once(change, message):

@@ -9,6 +9,12 @@ Numbers = Mapping[str, Any]  # of an update's event; what could not be measured 
 WINDOW = 5  # updates; single ones are noisy
 
 
+def ended_by_kl(updates: int, planned: int, kl: float, limit: float) -> Message:
+    """Why a run ends before its last update."""
+    text = _("Ended after %(updates)s of %(planned)s updates: KL is %(kl).1f nats an answer, and the run was to end above %(limit).1f. The result is the policy that wrote these answers.")  # fmt: skip
+    return Message("kl-stop", text, {"updates": updates, "planned": planned, "kl": kl, "limit": limit})
+
+
 class Health:
     """Remembers the first updates and the latest, and what has been said. `state` goes into the checkpoint.
 
@@ -74,6 +80,12 @@ class Health:
                 {"kl": kl, "target": self.kl_target},
             ), "warning"  # fmt: skip
         yield from self._outputs()
+        if (spread := self._grown("reward_spread")) > 2:
+            yield Message(
+                "rewards-disagree",
+                _("The rewards disagree about the answers %(times).1f times as much as at the start: the model may please one of them and no person. Raise caution λ or the KL weight."),
+                {"times": spread},
+            ), "warning"  # fmt: skip
         if (clipped := self._mean(self.latest, "clip_fraction") or 0.0) > 0.4:
             yield Message(
                 "steps-large",
