@@ -13,6 +13,15 @@ def _twice(beta: float) -> float:
     return round(2 * beta, 6) or 0.1
 
 
+def _dearer(price: float) -> float:
+    """Per token; an answer of 100 tokens more must then score a standard deviation better."""
+    return round(2 * price, 6) or 0.01
+
+
+def _more_careful(caution: float) -> float:
+    return round(2 * caution, 6) or 1.0
+
+
 def _third(rate: float) -> float:
     return float(f"{rate / 3:.1e}")
 
@@ -31,7 +40,7 @@ class Advice:
 
 STAY_CLOSER: Mapping[str, Change] = {"kl_coef": _twice, "lr": _third}
 EXACT: Mapping[str, Change] = {"precision": lambda _was: "fp32"}
-_LENGTH = gettext_noop("Look at the length bias on the reward model's page. Rankings in which the better answer is not the longer one teach it otherwise; a shorter longest answer limits the harm.")  # fmt: skip
+_LENGTH = gettext_noop("Look at the length bias on the reward model's page. Rankings in which the better answer is not the longer one teach it otherwise; a price of length limits the harm.")  # fmt: skip
 _BEGIN_AGAIN = gettext_noop(
     "Nothing is gained by going on. Begin again closer to the start, or register a policy from before it."
 )
@@ -43,13 +52,13 @@ ADVICE = {
     "kl-large": Advice(gettext_noop("Stay closer to the start: a larger KL weight, a lower learning rate. A policy from before this update may be the better one; compare them with the start below."), STAY_CLOSER),
     "kl-above-target": Advice(gettext_noop("The KL weight rises by itself. If it does not catch up, the steps are too large for it."), {"lr": _third}),
     "kl-stop": Advice(gettext_noop("If it ended too early, let it go further; if it ended soon after the beginning, stay closer to the start."), STAY_CLOSER),
-    "rewards-disagree": Advice(gettext_noop("Where several rewards do not agree, none of them has learned enough there: more rankings of such answers teach them."), {"kl_coef": _twice}),
+    "rewards-disagree": Advice(gettext_noop("Where several rewards do not agree, none of them has learned enough there: more rankings of such answers teach them."), {"reward_caution": _more_careful, "kl_coef": _twice}),
     "outputs-collapsed": Advice(_BEGIN_AGAIN, STAY_CLOSER),
     "outputs-alike": Advice(gettext_noop("Read the samples: is it one phrase that the reward model likes? A larger KL weight keeps the answers apart."), {"kl_coef": _twice}),
     "answers-repeat": Advice(gettext_noop("The reward model may not mind repetition because no ranking has taught it to. A larger KL weight keeps the start's way of writing."), {"kl_coef": _twice}),
     "entropy-falls": Advice(gettext_noop("With nothing left to try, nothing more is learned. A lower learning rate or a larger KL weight keeps the model trying."), STAY_CLOSER),
-    "length-pays": Advice(_LENGTH),
-    "answers-longer": Advice(_LENGTH),
+    "length-pays": Advice(_LENGTH, {"length_penalty": _dearer}),
+    "answers-longer": Advice(_LENGTH, {"length_penalty": _dearer}),
     "answers-shorter": Advice(gettext_noop("Look at the length bias on the reward model's page, and at the samples: are the answers still whole?")),
     "answers-vanish": Advice(_BEGIN_AGAIN, STAY_CLOSER),
     "steps-large": Advice(_SMALLER, {"lr": _third, "epochs": _half}),

@@ -1,11 +1,15 @@
 """Figures of a run's policies: shares with their intervals, which prompts are drawn, where a run has gone too far, and its picture."""
 
+import json
 from collections import Counter
+
+import pytest
 
 from charts import PLAIN, draw
 from labeling.head_to_head import HeadToHead
 from training.engine.intervals import wilson
 from training.engine.methods.ppo.kept import Policy
+from training.models import Run
 from training.policies.chart import OverOptimisation, over_optimisation
 from training.policies.queries import Policies, Standing, drawn, share
 from training.reading import Series
@@ -81,3 +85,16 @@ def test_a_run_that_scored_nothing_has_no_picture():
     assert isinstance(
         over_optimisation({"kl": series([(1, 1.0)]), "reward": series([(1, 0.0)])}, []), OverOptimisation
     )
+
+
+@pytest.mark.django_db
+def test_the_result_of_a_run_that_ended_early_stands_at_the_update_where_it_ended(settings, tmp_path):
+    settings.RUNS = tmp_path
+    run = Run.objects.create(name="Early", method="ppo", config={"updates": 60, "stop": ["\\n"]}, state="complete")
+    assert Policies(run).all == []
+    (run.folder / "output").mkdir(parents=True)
+    (run.folder / "output" / "metrics.json").write_text(json.dumps({"updates": 7, "kl": 30.0, "reward": 1.0}))
+    found = Policies(run)
+    assert found.all == [Policy(7, 30.0, 1.0)]
+    assert found.folder(found.all[0]) == run.folder / "output"
+    assert found.stop == ("\n",)
