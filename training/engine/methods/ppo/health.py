@@ -97,7 +97,7 @@ class Health:
                 "An update changes the probability of a token by a factor of %(ratio).1f on average: the steps are too large."
             )
             yield Message("ratio-far", text, {"ratio": max(ratio, 1 / max(ratio, 1e-9))}), "warning"
-        if (spread := self._mean(self.latest, "reward_std")) is not None and spread < 1e-6:
+        if (deviation := self._mean(self.latest, "reward_std")) is not None and deviation < 1e-6:
             text = _("Every answer of an update gets the same score, so there is nothing to learn from.")
             yield Message("reward-flat", text, {}), "warning"
         if (foreseen := self._mean(self.latest, "explained_variance")) is not None and foreseen < -0.5:
