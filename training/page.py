@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from labeling.queries import labels_behind
 from models_registry.words import figure as rounded
 from people import terminal
 
@@ -284,7 +285,7 @@ class Page:
                 "title": _(known[each.role].title) if each.role in known else each.role,
                 "chosen": each.version or each.dataset,
                 "snapshot": each.dataset if each.dataset and each.dataset.project_id else None,
-                "labels": queries.labels_behind(each.version) if each.version else [],
+                "labels": labels_behind(each.version) if each.version else [],
             }
             for each in self.run.inputs.all()
         ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from charts import SENTINELS
+from charts import SENTINELS, frame, titled_axis
 
 from ..charts import thinned
 from ..reading import Series
@@ -30,14 +30,7 @@ class OverOptimisation:
     def spec(self, colours: tuple[str, ...] = SENTINELS) -> dict:
         people, judge, reward, grid, text = colours
         most = max((kl for kl, *_rest in (*self.updates, *self.kept)), default=1.0)
-        axis = {
-            "labelFontSize": 11,
-            "labelColor": text,
-            "titleColor": text,
-            "titleFontWeight": "normal",
-            "domain": False,
-            "ticks": False,
-        }
+        axis = titled_axis(text)
         across = {
             "field": "kl",
             "type": "quantitative",
@@ -92,16 +85,8 @@ class OverOptimisation:
             *_intervals(self.judge, judge, "diamond", across, won),
             *_intervals(self.people, people, "circle", across, won),
         ]
-        return {
-            "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-            "width": WIDTH,
-            "height": HEIGHT,
-            "background": None,
-            "padding": {"left": 2, "right": 2, "top": 6, "bottom": 2},
-            "view": {"stroke": None},
-            "layer": [{"layer": shares}, {"layer": scores}],
-            "resolve": {"scale": {"y": "independent"}},
-        }  # fmt: skip
+        layers = [{"layer": shares}, {"layer": scores}]
+        return frame(WIDTH, HEIGHT, [], layers, right=2) | {"resolve": {"scale": {"y": "independent"}}}
 
 
 def _intervals(found: tuple[Interval, ...], colour: str, shape: str, across: dict, up: dict) -> list[dict]:

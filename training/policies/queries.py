@@ -15,6 +15,7 @@ from labeling.head_to_head import HeadToHead, head_to_head
 from labeling.identity import digest_of
 from labeling.models import Project
 from labeling.places import projects_with
+from labeling.queries import labels_behind
 from models_registry.models import Version
 from models_registry.queries import scorers
 from people.errors import Refusal
@@ -30,7 +31,7 @@ from ..engine.methods.ppo.kept import Policy, folder_of, policies
 from ..engine.rollouts import RolloutSettings
 from ..failures import said
 from ..models import Run
-from ..queries import labels_behind, made_by_run
+from ..queries import made_by_run
 from .models import FreshPairs
 
 JOBS = ("fresh-pairs", "judge-policies")
