@@ -80,6 +80,13 @@ def test_the_picture_has_score_and_preference_over_the_root_of_the_kl():
     assert "<svg" in draw([plot])[0]
 
 
+@pytest.mark.parametrize(("most", "shown"), [(30.0, ">25<"), (100.0, ">60<")])
+def test_a_kl_is_written_as_a_number_is_read(most, shown):
+    [svg] = draw([OverOptimisation(((0.0, 0.0), (most, 1.0)), (), (), ())])
+    assert shown in svg
+    assert "e+" not in svg
+
+
 def test_a_run_that_scored_nothing_has_no_picture():
     assert over_optimisation({}, []) is None
     assert isinstance(

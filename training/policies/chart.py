@@ -40,7 +40,7 @@ class OverOptimisation:
                 "title": _("KL to the start, nats an answer"),
                 "grid": False,
                 "tickCount": 6,
-                "format": "~g",
+                "format": ".4~r",
             },
         }
         score = {
