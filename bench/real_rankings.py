@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.peer import quiet
+from bench.peer import quiet, trl_arguments
 from bench.rankings import READERS, Row
 from bench.workshop import Workshop
 from labeling.ranking import WeakOrder
@@ -114,8 +114,9 @@ def by_trl(base: Path, dataset: Path, folder: Path, settings: dict[str, Any], se
     with quiet():
         trainer = RewardTrainer(
             model=model,
-            args=RewardConfig(
-                output_dir=str(folder),
+            args=trl_arguments(
+                RewardConfig,
+                folder,
                 per_device_train_batch_size=at_once,
                 gradient_accumulation_steps=per_update,
                 num_train_epochs=settings["epochs"],
@@ -124,12 +125,6 @@ def by_trl(base: Path, dataset: Path, folder: Path, settings: dict[str, Any], se
                 lr_scheduler_type="cosine",
                 warmup_steps=0.03,
                 max_length=None,
-                gradient_checkpointing=False,
-                use_cpu=True,
-                report_to="none",
-                save_strategy="no",
-                logging_steps=10_000,
-                disable_tqdm=True,
                 seed=seed,
             ),
             train_dataset=Dataset.from_list(pairs),
@@ -143,7 +138,7 @@ def by_trl(base: Path, dataset: Path, folder: Path, settings: dict[str, Any], se
         for part in batches(found["heldout"], 16):
             values = scores(model, [group(r) for r in part], way).double().numpy()
             ends = np.cumsum([r.order.items for r in part])[:-1]
-            judged += [scored(r, own) for r, own in zip(part, np.split(values, ends), strict=True)]
+            judged += [scored(r, own[:, None]) for r, own in zip(part, np.split(values, ends), strict=True)]
     table = Pairs.of(judged)
     share = table.share(table.direction, ~table.tied)
     assert share is not None

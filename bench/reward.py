@@ -32,7 +32,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bench.peer import Clock, Spent, matmul_peak, no_tokenizer, quiet, ratios
+from bench.peer import Clock, Spent, matmul_peak, no_tokenizer, quiet, ratios, trl_arguments, watch
 from bench.rankings import Row, fine_grained_qa, pandalm
 
 PROMPT, COMPLETION = 256, 64
@@ -241,43 +241,30 @@ class Theirs:
 
     def run(self, updates: int) -> Spent:
         from datasets import Dataset
-        from transformers import TrainerCallback
         from trl import RewardConfig, RewardTrainer
 
         marks: list[Clock] = []
-
-        class Watch(TrainerCallback):
-            def on_step_end(self, *_args: object, **_others: object) -> None:
-                marks.append(Clock())
 
         done = updates * self.accumulate * self.at_once  # pairs
         places = range(self.place, self.place + done + self.accumulate * self.at_once)
         rows = [self.pairs[place % len(self.pairs)] for place in places]
         self.place += done
         with quiet():
-            arguments = RewardConfig(
-                output_dir=str(self.folder / "trl"),
+            arguments = trl_arguments(
+                RewardConfig,
+                self.folder,
                 per_device_train_batch_size=self.at_once,
                 gradient_accumulation_steps=self.accumulate,
                 max_steps=updates + 1,
                 max_length=None,
-                gradient_checkpointing=False,
                 bf16=self.case.dtype == "bfloat16",
-                use_cpu=True,
-                max_grad_norm=1.0,
-                optim="adamw_torch_fused",
-                report_to="none",
-                save_strategy="no",
-                logging_steps=10_000,
-                disable_tqdm=True,
-                dataloader_num_workers=0,
             )
             trainer = RewardTrainer(
                 model=self.model,
                 args=arguments,
                 train_dataset=Dataset.from_list(rows),
                 processing_class=no_tokenizer(),
-                callbacks=[Watch()],
+                callbacks=[watch(marks)],
             )
             trainer.train()
         first, last = marks[0], marks[-1]
