@@ -33,7 +33,10 @@ def run_of_version(version: Version, user: User) -> Iterator[version_pages.Secti
         return
     made_by = str(version.origin.get("run", ""))
     if run := queries.runs_called([made_by]).first():
-        yield version_pages.Section(_("The run that made it"), "training/parts/run_link.html", {"runs": [run]})
+        step = version.origin.get("checkpoint")
+        yield version_pages.Section(
+            _("The run that made it"), "training/parts/run_link.html", {"runs": [run], "step": step}
+        )
     elif deletion := queries.deletion(made_by):
         data = {
             "deletion": deletion,

@@ -87,9 +87,10 @@ def checked(
                 "The run may need %(needed)s of room with its checkpoints and its result, and %(free)s are left. Keep fewer checkpoints, "
                 "delete those of ended runs, or raise the limit under “Queue and room”."
             )
-            problems.add(
-                "config.keep_checkpoints", text % {"needed": filesizeformat(wants), "free": filesizeformat(free)}
-            )
+            text %= {"needed": filesizeformat(wants), "free": filesizeformat(free)}
+            if getattr(complete, "keep_along_kl", 0):
+                text += " " + _("Each policy that is kept along the KL takes as much as the result.")
+            problems.add("config.keep_checkpoints", text)
 
     longest = Run._meta.get_field("name").max_length
     if len(name) > longest:

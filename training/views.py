@@ -19,6 +19,7 @@ from .forms import RunForm
 from .models import Limits, Run
 from .overlay import AXES, MOST_RUNS, SMOOTHINGS, Overlay
 from .page import Page
+from .policies.panel import Panel
 
 
 @require_GET
@@ -94,6 +95,7 @@ def run_page(request: HttpRequest, pk) -> HttpResponse:
     if not request.htmx:
         reviews = places_to_review(run.produced, request.user) if run.produced else []
         context = {"section": "runs", "run": run, "page": page, "reviews": reviews}
+        context["panel"] = Panel(run, request.user)
         return render(request, "training/run.html", context)
     if page.must_reload:
         return HttpResponse(status=204, headers={"HX-Refresh": "true"})

@@ -34,11 +34,18 @@ def killed_and_resumed(folder: Path, kills: Sequence[Kill]) -> None:
     assert steps == sorted(set(steps))  # every attempt went further than the one before
 
 
+def kept(folder: Path) -> dict[str, bytes]:
+    """The policies along the KL, file by file."""
+    place = folder / "kept"
+    return {str(path.relative_to(place)): path.read_bytes() for path in place.rglob("*") if path.is_file()}
+
+
 def assert_same(one: Path, other: Path) -> None:
     assert runs.weights(one) == runs.weights(other)
     assert runs.curves(one) == runs.curves(other)
     assert notes(one) == notes(other)
     assert figures(one) == figures(other)
+    assert kept(one) == kept(other) != {}
     assert (one / "samples.jsonl").read_bytes() == (other / "samples.jsonl").read_bytes()
     assert runs.status(one)["tokens_seen"] == runs.status(other)["tokens_seen"]
 

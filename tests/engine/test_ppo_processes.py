@@ -12,6 +12,7 @@ import torch
 from safetensors.torch import load_file
 
 from tests.processes import free_port, until
+from training.engine.methods.ppo.kept import policies
 
 from . import runs
 from .ppo_runs import ALL, LORA, figures, notes, updates
@@ -54,6 +55,7 @@ def test_two_processes_of_accelerate_make_the_updates_of_one(config, ppo_run: Ca
     code, said = launched(two)
     assert code == 0, said
     assert runs.status(two)["state"] == "complete"
+    assert [each.step for each in policies(one)] == [each.step for each in policies(two)]
     assert len(updates(two)) == 3
     for alone, together in zip(runs.curves(one), runs.curves(two), strict=True):
         assert_like(alone, together)

@@ -198,6 +198,16 @@ class Config(RolloutSettings):
         source="Schulman 2020, Approximating KL divergence",
         advanced=True,
     )
+    keep_along_kl: int = setting(
+        8,
+        _("Policies kept along the KL"),
+        _("At most so many are kept as the model moves away, evenly along √KL; each can be registered and compared with the start. 0 keeps none."),
+        group="watch",
+        unit="policies",
+        source="Gao et al. 2022, Scaling laws for reward model overoptimization",
+        ge=0,
+        le=100,
+    )  # fmt: skip
 
     epochs: int = setting(
         4, _("Passes"), _("How often the answers of one update are gone through."), group="optimizer", ge=1, le=100,

@@ -37,6 +37,7 @@ from .compare import compare
 from .config import Config
 from .ema import Average
 from .health import Health, ended_by_kl
+from .kept import Kept, Policy
 from .maths import (
     AdaptiveKL,
     FixedKL,
@@ -110,6 +111,8 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
     else:
         show_samples(ctx, loaded, shown, 0)
 
+    kept = Kept(ctx.run_dir, most=config.keep_along_kl, step=ctx.step) if ctx.is_main else None
+
     def save_checkpoint(folder: Path) -> None:
         save_state(folder, parameters, optimizer)
         state = {"beta": controller.beta, "scores": earned.state(), "health": health.state()}
@@ -132,6 +135,8 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
             ctx.event(update, **numbers)
             ctx.note(ended_by_kl(updates, config.updates, numbers["kl"], config.kl_stop), "warning")
             break
+        if kept is not None:
+            kept.look(Policy(update - 1, numbers["kl"], numbers["reward"]), lambda folder: save(loaded, folder))
         advantages, returns = estimate(rollout, earned(rollout.scores, rollout.outputs), controller.beta, config)
         numbers |= learn(ctx, actors, optimizer, rollout, advantages, returns, update, ptx)
 
