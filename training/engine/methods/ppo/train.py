@@ -131,7 +131,7 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
         ctx.boundary(update, save_checkpoint)
 
     metrics = {"updates": config.updates, "episodes": config.updates * config.episodes, "beta": controller.beta}
-    metrics |= {"memory_estimate": expected, "memory_of_run": ctx.memory_of_run}
+    metrics["memory_estimate"] = expected
     metrics |= compare(ctx, actors, heldout[: config.heldout_prompts], reward_fn) | moving.report()
     save(loaded, ctx.output)
     ctx.finish(metrics)
@@ -162,7 +162,9 @@ class Rollout:
     values: Tensor
     reference: Tensor
     entropy: Tensor
-    first: list[Judged]  # what was said of the first part of the first minibatch, with gradients; learning takes it out
+    first: list[
+        Judged
+    ]  # what was said of the first part of the first minibatch, with gradients; learning takes it out
 
     @property
     def mask(self) -> Tensor:
