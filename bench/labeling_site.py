@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -26,14 +27,16 @@ DATABASE = "peringkat.sqlite3"
 
 
 def free_ports() -> tuple[int, int]:
-    """Two ports next to each other (pages, model server) that nobody listens on."""
+    """Two ports next to each other (pages, model server) that nobody listens on.
+
+    Not of those that the system hands out by itself, or a connection may take one while the site is down: even one to it, from its own port.
+    """
     while True:
-        with socket.socket() as first, socket.socket() as second:
-            first.bind((HOST, 0))
-            port = first.getsockname()[1]
-            with contextlib.suppress(OSError, OverflowError):
-                second.bind((HOST, port + 1))
-                return port, port + 1
+        port = random.SystemRandom().randrange(12_000, 20_000, 2)
+        with socket.socket() as first, socket.socket() as second, contextlib.suppress(OSError):
+            first.bind((HOST, port))
+            second.bind((HOST, port + 1))
+            return port, port + 1
 
 
 class Site:

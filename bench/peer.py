@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -40,6 +41,34 @@ def quiet() -> Iterator[None]:
         warnings.simplefilter("ignore")
         yield
     logging.disable(logging.NOTSET)
+
+
+def trl_arguments(kind: Any, folder: Path, **more: Any) -> Any:
+    """Of a trainer of TRL: on the processor, with the optimizer and the clipping of ours, without anything that is written or shown."""
+    return kind(
+        output_dir=str(folder / "trl"),
+        gradient_checkpointing=False,
+        use_cpu=True,
+        max_grad_norm=1.0,
+        optim="adamw_torch_fused",
+        report_to="none",
+        save_strategy="no",
+        logging_steps=10_000,
+        disable_tqdm=True,
+        dataloader_num_workers=0,
+        **more,
+    )
+
+
+def watch(marks: list[Clock]) -> Any:
+    """A callback of transformers' trainers that looks at the clock after every update."""
+    from transformers import TrainerCallback
+
+    class Watch(TrainerCallback):
+        def on_step_end(self, *_args: object, **_others: object) -> None:
+            marks.append(Clock())
+
+    return Watch()
 
 
 def no_tokenizer() -> Any:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.peer import Clock, Spent, matmul_peak, no_tokenizer, quiet, ratios
+from bench.peer import Clock, Spent, matmul_peak, no_tokenizer, quiet, ratios, trl_arguments, watch
 
 DOCUMENTS = 16  # in an update
 CONTEXT = 512
@@ -133,7 +133,6 @@ class Theirs:
     def run(self, updates: int) -> Spent:
         from datasets import Dataset
         from torch.utils.data import SequentialSampler
-        from transformers import TrainerCallback
         from trl import SFTConfig, SFTTrainer
 
         places = range(self.place, self.place + DOCUMENTS * (updates + 1))
@@ -141,10 +140,6 @@ class Theirs:
         self.place += DOCUMENTS * updates
         marks: list[Clock] = []
         seen: list[int] = []
-
-        class Watch(TrainerCallback):
-            def on_step_end(self, *_args: object, **_others: object) -> None:
-                marks.append(Clock())
 
         class Trainer(SFTTrainer):
             def _get_train_sampler(self, *_args: object, **_others: object) -> SequentialSampler:
@@ -167,31 +162,23 @@ class Theirs:
             mean = statistics.mean(map(len, rows))
             accumulate = max(1, round(DOCUMENTS * mean / CONTEXT / at_once))
         with quiet():
-            arguments = SFTConfig(
-                output_dir=str(self.folder / "trl"),
+            arguments = trl_arguments(
+                SFTConfig,
+                self.folder,
                 per_device_train_batch_size=at_once,
                 gradient_accumulation_steps=accumulate,
                 max_steps=updates + 1,
                 packing=self.packed,
                 packing_strategy="bfd",
                 max_length=CONTEXT,
-                gradient_checkpointing=False,
                 bf16=False,
-                use_cpu=True,
-                max_grad_norm=1.0,
-                optim="adamw_torch_fused",
-                report_to="none",
-                save_strategy="no",
-                logging_steps=10_000,
-                disable_tqdm=True,
-                dataloader_num_workers=0,
             )
             trainer = Trainer(
                 model=self.model,
                 args=arguments,
                 train_dataset=data,
                 processing_class=self.tokenizer,
-                callbacks=[Watch()],
+                callbacks=[watch(marks)],
             )
             trainer.train()
         tokens = sum(count for count, step in zip(seen, marks_of_parts, strict=True) if step > 0)

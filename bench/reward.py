@@ -25,13 +25,15 @@ import resource
 import statistics
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bench.peer import Clock, Spent, matmul_peak, no_tokenizer, quiet, ratios
+from bench.peer import Clock, Spent, matmul_peak, no_tokenizer, quiet, ratios, trl_arguments, watch
+from bench.rankings import Row, fine_grained_qa, pandalm
 
 PROMPT, COMPLETION = 256, 64
 PAIRS_AT_ONCE = (1, 2, 4, 8, 16)  # of TRL
@@ -99,30 +101,17 @@ def synthetic(size: Size, items: int, count: int) -> list[Ranked]:
 
 
 def texts_of(name: str, folder: Path) -> Iterator[tuple[str, list[str], str]]:
-    """(prompt, completions, ranking without ties) of a real data set."""
+    """(prompt, completions, ranking) of a real data set, ties put apart by place: TRL knows none. Of PandaLM, what most people said."""
     if name.startswith("finegrained-qa"):
-        from labeling.ranking import LETTERS
-
-        for row in json.loads((folder / "finegrained-qa" / "dev_feedback.json").read_text()):
-            outputs = [row[f"prediction {n}"] for n in range(1, 5)]
-            wins = [0.0] * 4
-            pairs = [(a, b) for a in range(4) for b in range(a + 1, 4)]
-            for (a, b), said in zip(pairs, row["preference"], strict=True):
-                wins[a] += {1: 1.0, 0: 0.5, 2: 0.0}[said]
-                wins[b] += {1: 0.0, 0: 0.5, 2: 1.0}[said]
-            prompt = row["question"]
-            if name.endswith("passages"):
-                prompt += "\n\n" + "\n\n".join(f"{part[0]}\n{' '.join(part[1:])}" for part in row["passages"])
-            # Copeland's order; equal scores are put apart by chance of place, since TRL knows no tie.
-            ordered = sorted(range(4), key=lambda item: -wins[item])
-            yield prompt, outputs, " > ".join(LETTERS[item] for item in ordered)
+        rows = list(fine_grained_qa(folder, passages=name.endswith("passages")))
     else:
-        for row in json.loads((folder / "pandalm" / "testset-v1.json").read_text()):
-            said = [row[f"annotator{n}"] for n in range(1, 4)]
-            better = statistics.mode(map(int, said))
-            if better:
-                prompt = "\n\n".join(filter(None, (row["instruction"], row["input"])))
-                yield prompt, [row["response1"], row["response2"]], "A > B" if better == 1 else "B > A"
+        said: dict[int, list[Row]] = defaultdict(list)
+        for row in pandalm(folder):
+            said[row["task"]].append(row)
+        rows = [own[0] | {"ranking": statistics.mode(row["ranking"] for row in own)} for own in said.values()]
+        rows = [row for row in rows if row["ranking"] != "A = B"]
+    for row in rows:
+        yield row["prompt"], row["completions"], row["ranking"].replace("=", ">")
 
 
 def real(name: str, folder: Path, size: Size) -> list[Ranked]:
@@ -252,43 +241,30 @@ class Theirs:
 
     def run(self, updates: int) -> Spent:
         from datasets import Dataset
-        from transformers import TrainerCallback
         from trl import RewardConfig, RewardTrainer
 
         marks: list[Clock] = []
-
-        class Watch(TrainerCallback):
-            def on_step_end(self, *_args: object, **_others: object) -> None:
-                marks.append(Clock())
 
         done = updates * self.accumulate * self.at_once  # pairs
         places = range(self.place, self.place + done + self.accumulate * self.at_once)
         rows = [self.pairs[place % len(self.pairs)] for place in places]
         self.place += done
         with quiet():
-            arguments = RewardConfig(
-                output_dir=str(self.folder / "trl"),
+            arguments = trl_arguments(
+                RewardConfig,
+                self.folder,
                 per_device_train_batch_size=self.at_once,
                 gradient_accumulation_steps=self.accumulate,
                 max_steps=updates + 1,
                 max_length=None,
-                gradient_checkpointing=False,
                 bf16=self.case.dtype == "bfloat16",
-                use_cpu=True,
-                max_grad_norm=1.0,
-                optim="adamw_torch_fused",
-                report_to="none",
-                save_strategy="no",
-                logging_steps=10_000,
-                disable_tqdm=True,
-                dataloader_num_workers=0,
             )
             trainer = RewardTrainer(
                 model=self.model,
                 args=arguments,
                 train_dataset=Dataset.from_list(rows),
                 processing_class=no_tokenizer(),
-                callbacks=[Watch()],
+                callbacks=[watch(marks)],
             )
             trainer.train()
         first, last = marks[0], marks[-1]

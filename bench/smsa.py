@@ -15,14 +15,13 @@ the training texts. Figures and intervals of both sides come from one function, 
 import argparse
 import json
 import os
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.engine import __main__ as engine
+from bench.workshop import Workshop
 from training.engine.evaluation import figures_of, paired
 
 TUNES: dict[str, dict[str, Any]] = {
@@ -95,38 +94,6 @@ def rows_of(data: Path, texts: int | None) -> list[dict[str, str]]:
                     text, _tab, label = line.rstrip("\n").rpartition("\t")
                     rows.append({"text": text, "label": label, "split": split})
     return rows
-
-
-class Workshop:
-    """Runs of the engine in one folder. They can be stopped with Ctrl-C, and the same command goes on with them."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def run(self, name: str, method: str, config: dict[str, Any], inputs: dict[str, Any]) -> Path:
-        """The output folder of a run; carried out unless it is complete already with these very settings."""
-        run = self.folder / name
-        order = json.dumps({"method": method, "config": config, "inputs": inputs, "seed": 1}, default=str)
-        if run.exists() and (run / "run.json").read_text() != order:
-            sys.exit(f"{run} holds a run with other settings: remove it, or take another --work folder.")
-        run.mkdir(exist_ok=True)
-        (run / "run.json").write_text(order)
-        if not (run / "output").is_dir():
-            print(f"{name} …", file=sys.stderr, flush=True)
-            if code := engine.run(run):
-                sys.exit(f"{name} ended with {code}: see {run / 'status.json'}")
-        return run / "output"
-
-    def judged(self, name: str, chain: list[Path], labelled: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """(metrics, rows) of the method `evaluate` on the held-out texts."""
-        output = self.run(
-            f"evaluate-{name}", "evaluate", {}, {"base": list(map(str, chain)), "dataset": str(labelled)}
-        )
-        rows = [json.loads(line) for line in (output / "predictions.jsonl").read_text("utf-8").splitlines()]
-        return json.loads((output / "metrics.json").read_text()), rows
-
-    def seconds(self, name: str) -> float:
-        return json.loads((self.folder / name / "status.json").read_text())["wall_s"]
 
 
 def tfidf(rows: list[dict[str, str]], plan: Plan) -> tuple[float, list[str], float]:

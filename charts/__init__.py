@@ -39,6 +39,33 @@ class Drawable(Hashable, Protocol):
         """The Vega-Lite specification, in the colours SENTINELS (or RUN_COLOURS)."""
 
 
+def frame(width: int, height: int, values: list[dict], layer: list[dict], *, right: int = 10) -> dict:
+    """A picture of layers over the same values, with nothing around it but `right` pixels for what stands over its edge."""
+    return {
+        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+        "width": width,
+        "height": height,
+        "background": None,
+        "padding": {"left": 2, "right": right, "top": 6, "bottom": 2},
+        "view": {"stroke": None},
+        "data": {"values": values},
+        "layer": layer,
+    }
+
+
+def titled_axis(text: str) -> dict:
+    """Letters of one size in the colour `text`, no line and no ticks."""
+    return {
+        "labelFontSize": 11,
+        "titleFontSize": 11,
+        "titleFontWeight": "normal",
+        "labelColor": text,
+        "titleColor": text,
+        "domain": False,
+        "ticks": False,
+    }
+
+
 def warm() -> None:
     """Get ready to draw, while the figures are still being worked out."""
     try:

@@ -8,6 +8,7 @@ PERINGKAT_SECRET_KEY      default: generated once into the data folder
 PERINGKAT_RUNS_AT_A_TIME  how many trainings the supervisor runs side by side until people set another number (default: 1)
 PERINGKAT_MODELS_PORT     loopback port of `manage.py serve_models` (default: PERINGKAT_PORT + 1)
 PERINGKAT_MODELS_MEMORY   GB of memory that serve_models may fill with loaded models (default: half of the machine's)
+PERINGKAT_REWARD_FUNCTIONS  Python functions that runs of PPO may call as rewards, by dotted path, comma separated (default: none)
 PERINGKAT_IMPORT_ROOTS    folders from which admins may import models in the browser, separated by ":"
                           (default: the home folder of the server's user and the folder in which the repository lies)
 PERINGKAT_EMAIL_HOST      mail server for notices to people; without it none are sent. Also _PORT (25), _USER, _PASSWORD, _FROM, and

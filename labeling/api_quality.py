@@ -8,11 +8,13 @@ from rest_framework.pagination import LimitOffsetPagination
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
+from jobs.api_urls import JobSerializer
 from labeling import actions, export, places, quality_tables, review_queries, task_queries
 from labeling.actions.comments import own_turn
 from labeling.api_parts import PromptField
-from labeling.models import Adjudication, Comment, Project, Task
+from labeling.models import Adjudication, Comment, Disagreement, Project, Task
 from labeling.quality import PARTS, Quality, plain
+from models_registry.queries import find
 from people.api import PROBLEMS, valid
 from people.errors import Refusal
 from people.permissions import HasRight, Right
@@ -44,6 +46,14 @@ class QualityOfProject(APIView):
 # Review
 
 
+class AgainstSerializer(serializers.ModelSerializer):
+    likelihood = serializers.FloatField(help_text="Of what people say of a pair; the geometric mean over the pairs.")
+
+    class Meta:
+        model = Disagreement
+        fields = ["people", "model", "likelihood", "opposite", "strict", "learned"]
+
+
 class ContestedSerializer(serializers.Serializer):
     task = serializers.IntegerField(source="task.pk")
     agreement = serializers.FloatField(allow_null=True, help_text="Mean τ-x; the list begins with the lowest.")
@@ -52,6 +62,7 @@ class ContestedSerializer(serializers.Serializer):
     flags = serializers.IntegerField()
     questions = serializers.IntegerField(help_text="Open ones.")
     decided = serializers.BooleanField()
+    against = AgainstSerializer(allow_null=True, help_text="With show=model: what the model says.")
 
 
 class AdjudicationSerializer(serializers.ModelSerializer):
@@ -103,7 +114,15 @@ class Reviews(APIView):
 class ReviewList(Reviews):
     @extend_schema(
         parameters=[
-            OpenApiParameter("show", enum=["", "shared", "flagged", "asked", "decided"], description="Which tasks."),
+            OpenApiParameter(
+                "show", enum=["", "shared", "flagged", "asked", "decided", "model"], description="Which tasks."
+            ),
+            OpenApiParameter(
+                "model", str, description="With show=model: name:v3; those that it finds least likely first."
+            ),
+            OpenApiParameter(
+                "learned", enum=["", "no", "yes"], description="Whether the model learned from the prompt."
+            ),
             OpenApiParameter("size", int, description="Outputs of the task."),
             OpenApiParameter("batch", int),
             OpenApiParameter("q", str, description="In prompts and outputs."),
@@ -118,12 +137,29 @@ class ReviewList(Reviews):
         asked = request.query_params
         if problems := [name for name in ("size", "batch") if not asked.get(name, "0").isdecimal()]:
             raise Refusal([f"{name}: {asked[name]}" for name in problems])
-        names = {"show": "show", "size": "size", "batch": "batch", "q": "search"}
-        wanted = review_queries.Wanted(**{own: asked[name] for name, own in names.items() if name in asked})
+        names = {"show": "show", "size": "size", "batch": "batch", "q": "search", "learned": "learned"}
+        given = {own: asked[name] for name, own in names.items() if name in asked}
+        if asked.get("show") == "model":
+            given["model"] = str(find(asked.get("model", "")).pk)
+        wanted = review_queries.Wanted(**given)
         pages = LimitOffsetPagination()
         keys = pages.paginate_queryset(review_queries.in_order(project, wanted), request)
-        lines = ContestedSerializer(review_queries.lines(project, list(keys or [])), many=True)
+        lines = ContestedSerializer(review_queries.lines(project, list(keys or []), wanted.model), many=True)
         return pages.get_paginated_response(lines.data)
+
+
+class OpinionSerializer(serializers.Serializer):
+    model = serializers.CharField(help_text="A reward model: name:v3.")
+
+
+class AskOpinion(Reviews):
+    @extend_schema(request=OpinionSerializer, responses={202: JobSerializer, 400: PROBLEMS})
+    def post(self, request, slug):
+        """Let a reward model say how likely it finds what people ranked; review/?show=model&model=… then lists the least likely first."""
+        project = get_object_or_404(Project, slug=slug)
+        version = find(valid(OpinionSerializer, request)["model"])
+        job = actions.start_asking_opinion(actor=request.user, project=project, version=version)
+        return Response(JobSerializer(job).data, status=202)
 
 
 class ReviewTask(Reviews):

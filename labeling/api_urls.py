@@ -48,6 +48,7 @@ urlpatterns = [
     path("assignments/<uuid:pk>/extend/", api_ranking.Extend.as_view(), name="api-extend"),
     path("projects/<slug:slug>/quality/", api_quality.QualityOfProject.as_view(), name="api-quality"),
     path("projects/<slug:slug>/review/", api_quality.ReviewList.as_view(), name="api-review"),
+    path("projects/<slug:slug>/review/against/", api_quality.AskOpinion.as_view(), name="api-review-against"),
     path("projects/<slug:slug>/review/<int:pk>/", api_quality.ReviewTask.as_view(), name="api-review-task"),
     path("projects/<slug:slug>/review/<int:pk>/adjudicate/", api_quality.Adjudicate.as_view(), name="api-adjudicate"),
     path("projects/<slug:slug>/review/<int:pk>/close/", api_quality.CloseTask.as_view(), name="api-close-task"),

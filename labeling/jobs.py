@@ -1,4 +1,4 @@
-"""The short jobs of labeling: importing a file, sampling outputs, storing a large data set, changing many tasks, ordering a long queue, asking a reward model for scores."""
+"""The short jobs of labeling: importing a file, sampling outputs, storing a large data set, changing many tasks, ordering a long queue, asking a reward model for scores, and what it says against people."""
 
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -12,6 +12,7 @@ from labeling.actions.ordering import put_in_order, put_in_steps
 from labeling.datasets.files import Reading
 from labeling.importing.load import import_prompts
 from labeling.models import Project
+from labeling.opinions import asking
 from labeling.sampling import Plan
 from labeling.sampling import sample as carry_out
 from models_registry.models import Version
@@ -132,6 +133,18 @@ def score_tasks(progress, *, project: int, version: int, seed: int) -> dict:
     return {
         "message": _("The tasks about which %(model)s is least certain come first now.") % {"model": version},
         "url": reverse("project-order", args=[project.slug]),
+    }
+
+
+@job("ask-opinion", title=gettext_lazy("Compare a model with people"), right=Right.REVIEW, place=_project)
+def ask_opinion(progress, *, project: int, version: int) -> dict:
+    project = Project.objects.get(pk=project)
+    version = _reward_model(version)
+    asking.ask(version, project, progress.job.created_by, progress.set)
+    address = reverse("project-review-against", args=[project.slug])
+    return {
+        "message": _("The rankings that %(model)s finds least likely can be reviewed.") % {"model": version},
+        "url": f"{address}?model={version.pk}",
     }
 
 

@@ -486,3 +486,6 @@ class Dataset(models.Model):
     def folder(self) -> Path:
         """Holds `data.jsonl` (each row with its `split`) and `manifest.json`."""
         return Path(settings.DATASETS) / self.digest
+
+
+from labeling.opinions.models import Disagreement, Opinion  # noqa: E402, F401  Django finds an app's tables here

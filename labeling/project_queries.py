@@ -122,9 +122,16 @@ def recent_job(project: Project, what: str) -> Job | None:
 
 def changes_under_way(project: Project) -> QuerySet[Job]:
     """Changes of many tasks and of the queue's order that are not over, and those that failed within a day."""
-    wanted = Job.objects.filter(
-        subject=queries.subject_of(project), what__in=["change-tasks", "tidy-tasks", "order-queue", "score-tasks"]
-    )
+    return _under_way(project, "change-tasks", "tidy-tasks", "order-queue", "score-tasks")
+
+
+def opinions_under_way(project: Project) -> QuerySet[Job]:
+    """The same of models that are asked what they say against people."""
+    return _under_way(project, "ask-opinion")
+
+
+def _under_way(project: Project, *what: str) -> QuerySet[Job]:
+    wanted = Job.objects.filter(subject=queries.subject_of(project), what__in=what)
     a_day_ago = timezone.now() - timedelta(days=1)
     failed = Q(state=Job.State.FAILED, finished_at__gte=a_day_ago)
     return wanted.filter(Q(state__in=[Job.State.WAITING, Job.State.RUNNING]) | failed)

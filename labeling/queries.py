@@ -1,5 +1,6 @@
 """Questions about projects, tasks and rankings. Nothing here changes anything."""
 
+from collections.abc import Iterable
 from itertools import chain
 from statistics import fmean
 from typing import TypedDict
@@ -9,9 +10,11 @@ from django.utils import timezone
 
 from labeling import questions, statements
 from labeling.lanes import cursor_key, lanes_for
-from labeling.models import Assignment, Batch, Desk, Membership, Project, Ranking, Task
+from labeling.models import Assignment, Batch, Dataset, Desk, Membership, Project, Ranking, Task
 from labeling.places import place_name
 from labeling.ranking import LETTERS, WeakOrder
+from models_registry.models import Version
+from models_registry.queries import ancestors
 from people.models import Role, User
 from people.permissions import Right, can
 
@@ -293,3 +296,19 @@ def project_counts(project: Project) -> dict[str, int]:
         ),
     )
     return {"prompts": project.prompts.count(), **tasks, **turns}
+
+
+# What a model learned from
+
+
+def datasets_of(versions: Iterable[Version]) -> QuerySet[Dataset]:
+    """What they were trained on, as their origins tell, which stay when a run is deleted."""
+    return Dataset.objects.filter(
+        digest__in={each["digest"] for version in versions for each in version.origin.get("datasets", {}).values()}
+    )
+
+
+def labels_behind(version: Version) -> QuerySet[Dataset]:
+    """Which labels made this model? The snapshots of rankings anywhere up its line."""
+    line = [version, *(source for _made, _role, source in ancestors(version))]
+    return datasets_of(line).filter(kind=Dataset.Kind.RANKINGS)

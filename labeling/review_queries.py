@@ -5,35 +5,43 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Case, Count, Exists, OuterRef, Q, QuerySet, When
 from django.db.models.fields.json import KeyTransform
 
-from labeling import questions, statements
-from labeling.models import Adjudication, Assignment, Comment, Project, Ranking, Task
+from labeling import places, questions, statements
+from labeling.models import Adjudication, Assignment, Comment, Disagreement, Opinion, Project, Ranking, Task
 from labeling.quality import MOST_SLICES, Quality
+from labeling.queries import labels_behind
 from labeling.ranking import LETTERS, WeakOrder
 from labeling.statistics.consensus import Consensus, consensus
 from labeling.statistics.contested import agreement_of
 from labeling.task_queries import Fits, tasks_of
+from models_registry.models import Head, Version
 from people.models import User
+from people.permissions import Right
 
 State = Assignment.State
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which tasks to list. `show`: "" (contested and not decided yet), "shared" (all that several people ranked), "flagged", "asked", "decided"."""
+    """Which tasks to list. `show`: "" (contested and not decided yet), "shared" (all that several people ranked), "flagged", "asked", "decided", or
+    "model": what the version with the key `model` finds unlikely, not decided yet; of these `learned` "no" or "yes" are those whose prompts it did not
+    learn from, or did."""
 
     show: str = ""
     size: str = ""
     batch: str = ""
     slices: Mapping[str, str] = field(default_factory=dict)  # of the prompts' imports
     search: str = ""
+    model: str = ""
+    learned: str = ""
 
 
 @dataclass(frozen=True)
 class Contested:
-    """A line of the list. `agreement`: mean τ-x, None where fewer than two people said something about the same pair."""
+    """A line of the list. `agreement`: mean τ-x, None where fewer than two people said something about the same pair. `against`: what the model says
+    that the list is about."""
 
     task: Task
     agreement: float | None
@@ -41,6 +49,7 @@ class Contested:
     flags: int
     questions: int  # open ones
     decided: bool
+    against: Disagreement | None = None
 
 
 def _found(project: Project, wanted: Wanted) -> QuerySet[Task]:
@@ -62,14 +71,16 @@ def _found(project: Project, wanted: Wanted) -> QuerySet[Task]:
         found = found.filter(submitted__gt=1)
     elif wanted.show == "asked":
         found = found.filter(Exists(open_questions().filter(task=OuterRef("pk"))))
-    elif wanted.show in ("decided", ""):
+    elif wanted.show in ("decided", "", "model"):
         decided = Exists(Adjudication.objects.filter(task=OuterRef("pk"), current=True))
-        found = found.filter(decided) if wanted.show else found.exclude(decided)
+        found = found.filter(decided) if wanted.show == "decided" else found.exclude(decided)
     return found
 
 
 def in_order(project: Project, wanted: Wanted) -> list[int]:
-    """The keys of the tasks that are wanted, those that people agree about least first."""
+    """The keys of the tasks that are wanted, those that people agree about least first; for a model, those that it finds least likely."""
+    if wanted.show == "model":
+        return list(_least_likely(project, wanted).values_list("task", flat=True))
     agreed = Quality(project)["tasks"]
     keys = list(_found(project, wanted).order_by("pk").values_list("pk", flat=True))
     if wanted.show == "":
@@ -77,8 +88,41 @@ def in_order(project: Project, wanted: Wanted) -> list[int]:
     return sorted(keys, key=lambda key: (str(key) not in agreed, agreed.get(str(key), 0.0), key))
 
 
-def lines(project: Project, keys: list[int]) -> list[Contested]:
-    """The lines of these tasks, in this order."""
+def opinions(project: Project) -> QuerySet[Opinion]:
+    """What models were found to say against people, the newest first."""
+    return project.opinions.filter(current=True).select_related("version__model").order_by("-created_at")
+
+
+def places_to_review(version: Version, user: User) -> list[tuple[Project, Opinion | None]]:
+    """The projects in which `user` may review what a reward model says against people, and what it was found to say; those whose rankings it learned
+    from, and where it was asked."""
+    if version.head != Head.REWARD:
+        return []
+    asked = Opinion.objects.filter(version=version, current=True).annotate(found=Count("tasks"))
+    opinions_in = {each.project_id: each for each in asked}
+    taught = set(labels_behind(version).exclude(project=None).values_list("project", flat=True))
+    projects = places.projects_with(user, Right.REVIEW).filter(pk__in=taught | set(opinions_in)).order_by("name")
+    return [(project, opinions_in.get(project.pk)) for project in projects]
+
+
+def against(project: Project, model: str) -> QuerySet[Disagreement]:
+    """What the version with this key says, task by task; nothing without a key."""
+    found = Disagreement.objects.select_related("task", "opinion__version__model")
+    return found.filter(opinion__project=project, opinion__current=True, opinion__version=model or None)
+
+
+def _least_likely(project: Project, wanted: Wanted) -> QuerySet[Disagreement]:
+    """What the model has not learned from stands first, what it has last: of that it is seldom surprised, and little follows."""
+    found = against(project, wanted.model).filter(task__in=_found(project, wanted))
+    if wanted.learned:
+        found = found.filter(learned=wanted.learned == "yes")
+    place = Case(When(learned=False, then=0), When(learned=None, then=1), default=2)
+    return found.order_by(place, "-surprise", "task")
+
+
+def lines(project: Project, keys: list[int], model: str = "") -> list[Contested]:
+    """The lines of these tasks, in this order; with what a model says against people, if asked for."""
+    found = {each.task_id: each for each in against(project, model).filter(task__in=keys)}
     agreed = Quality(project)["tasks"]
     tasks = project.tasks.select_related("prompt", "batch").in_bulk(keys)
     flags = _counted(Assignment.objects.filter(task__in=keys, state=State.FLAGGED))
@@ -92,6 +136,7 @@ def lines(project: Project, keys: list[int]) -> list[Contested]:
             flags=flags.get(key, 0),
             questions=questions.get(key, 0),
             decided=key in decided,
+            against=found.get(key),
         )
         for key in keys
         if key in tasks

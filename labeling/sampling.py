@@ -34,7 +34,8 @@ MOST_TRIES = 16
 class Plan:
     """What to sample. `outputs` a prompt are shared among the versions; `resample`: tries to get another text for a duplicate.
 
-    `best_of`: so many are written for each output, and the one is kept to which `judge`, a reward model, gives the highest score.
+    `best_of`: so many are written for each output, and the one is kept to which `judge`, a reward model, gives the highest score. `stop`: an
+    output ends before the first of these texts.
     """
 
     versions: tuple[int, ...]
@@ -46,6 +47,7 @@ class Plan:
     resample: int = 3
     best_of: int = 1
     judge: int | None = None
+    stop: tuple[str, ...] = ()
 
     def problems(self) -> list[str]:
         """Everything that is wrong with it, for people."""
@@ -93,7 +95,9 @@ class Plan:
         """The identity of this plan: outputs of the same round are never sampled twice."""
         parts = asdict(self) | {"versions": sorted(digests_of(self.versions).items())}
         del parts["resample"]
-        if self.judge is None:  # as plans were before there was a choice
+        if not self.stop:  # as plans were before there was a choice, here and below
+            del parts["stop"]
+        if self.judge is None:
             del parts["judge"], parts["best_of"]
         else:
             parts["judge"] = digests_of([self.judge])[self.judge]
@@ -157,9 +161,18 @@ def digests_of(versions: Sequence[int]) -> dict[int, str]:
 
 
 def sample(
-    project: Project, plan: Plan, progress: Callable[[int, int], None], *, batch: str = "", actor: User | None = None
+    project: Project,
+    plan: Plan,
+    progress: Callable[[int, int], None],
+    *,
+    batch: str = "",
+    actor: User | None = None,
+    among: Sequence[int] | None = None,
 ) -> Sampled:
-    """Carry out a plan; see the module. New tasks belong to the `batch` of this name. Raises Refusal if the plan makes no sense or there is no prompt."""
+    """Carry out a plan; see the module. New tasks belong to the `batch` of this name. Raises Refusal if the plan makes no sense or there is no prompt.
+
+    `among`: keys of the prompts to write for; None: all. What is drawn depends on a prompt's place among them.
+    """
     problems = plan.problems()
     if not project.prompts.exists():
         problems.append(_("This project has no prompts yet; import some first."))
@@ -167,7 +180,8 @@ def sample(
         raise Refusal(problems)
     result = Sampled()
     round_ = plan.round()
-    prompts = list(project.prompts.order_by("pk").values_list("pk", flat=True))
+    wanted = project.prompts.all() if among is None else project.prompts.filter(pk__in=among)
+    prompts = list(wanted.order_by("pk").values_list("pk", flat=True))
     total = len(prompts) * len(plan.versions)
     for place, pk in enumerate(plan.versions):
         version = Version.objects.select_related("model", "parent").get(pk=pk)
@@ -230,6 +244,7 @@ class _Writer:
             max_tokens=self.plan.max_tokens,
             temperature=self.plan.temperature,
             top_p=self.plan.top_p,
+            stop=self.plan.stop,
         )
         # No database can hold a NUL, and byte-level models write one now and then.
         clean = {
@@ -252,6 +267,8 @@ class _Writer:
             "top_p": plan.top_p,
             "max_tokens": plan.max_tokens,
         }
+        if plan.stop:
+            settings["stop"] = list(plan.stop)
         if self.judge is not None:
             settings |= {"best_of": plan.best_of, "judge": str(self.judge)}
         rows = [

@@ -4,7 +4,9 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
+from statistics import fmean
 
 from django.http import StreamingHttpResponse
 from django.utils.translation import gettext as _
@@ -78,7 +80,8 @@ def _asked(row: dict) -> Row:
 
 
 def score_file(version: Version, path: Path, name: str | None, progress: Progress) -> Result:
-    """The rows of a file with “score” (and “cut”) beside a “completion”, score_1 … beside completion_1 …, else “scores”."""
+    """The rows of a file with “score” (and “cut”) beside a “completion”, score_1 … beside completion_1 …, else “scores”; of an ensemble also
+    with “std_between”, or std_between_1 …"""
     found = read(path, name)
     told: list[list[Judged]] = []
     for said, _std in judged(version, [row for _given, row in found]):
@@ -90,11 +93,14 @@ def score_file(version: Version, path: Path, name: str | None, progress: Progres
 
 
 def _columns(row: dict, said: Sequence[Judged]) -> dict:
+    apart = [each.std_between for each in said if each.std_between is not None]  # of all, or of none
     if "completion" in row:
-        return {"score": said[0].score, "cut": said[0].cut}
+        return {"score": said[0].score, **({"std_between": apart[0]} if apart else {}), "cut": said[0].cut}
     if "completions" in row:
-        return {"scores": [each.score for each in said], "cut": [each.cut for each in said]}
+        spread = {"std_between": apart} if apart else {}
+        return {"scores": [each.score for each in said], **spread, "cut": [each.cut for each in said]}
     scores = {f"score_{n}": each.score for n, each in enumerate(said, 1)}
+    scores |= {f"std_between_{n}": each for n, each in enumerate(apart, 1)}
     return scores | {"cut": any(each.cut for each in said)}
 
 
@@ -123,7 +129,7 @@ def as_lines(scored: Iterable[dict]) -> Iterator[bytes]:
 
 
 def uncertainties(version: Version, project: Project, progress: Progress) -> dict[int, float]:
-    """How uncertain a reward model is about each task that waits: see `uncertainty`."""
+    """How uncertain a reward model is about each task that waits: see `uncertainty`, and of an ensemble `disagreement`."""
     waiting = project.tasks.filter(position__isnull=False).select_related("prompt").order_by("pk")
     total = waiting.count()
     asked: list[int] = []
@@ -135,7 +141,10 @@ def uncertainties(version: Version, project: Project, progress: Progress) -> dic
             yield task.prompt.content, [item.completion.text for item in task.items.all()]
 
     for said, std in judged(version, tasks()):
-        found[asked[len(found)]] = uncertainty([each.score for each in said], std)
+        by_head = [each.by_head for each in said if each.by_head]
+        found[asked[len(found)]] = (
+            disagreement(by_head, std) if by_head else uncertainty([each.score for each in said], std)
+        )
         progress(len(found), max(total, len(found)))
     return found
 
@@ -149,6 +158,28 @@ def uncertainty(scores: Sequence[float], std: float) -> float:
     best, second = sorted(scores, reverse=True)[:2]
     odds = math.exp(-std * (best - second))
     return 2 * odds / (1 + odds)
+
+
+def disagreement(by_head: Sequence[Sequence[float]], std: float) -> float:
+    """How much the heads of an ensemble disagree about which of two outputs is better, mean over their pairs, from 0 (all say the same, be it that
+    the two are alike) to 1 (each is sure, and half of them of the opposite).
+
+    What a comparison would tell about which head is right, in bits: H(mean p) − mean H(p), p by Bradley and Terry (Houlsby et al. 2011, BALD).
+    Unlike `uncertainty` it is small where outputs are known to be equally good: to ask again would teach nothing.
+    """
+
+    def entropy(p: float) -> float:
+        return -sum(q * math.log2(q) for q in (p, 1 - p) if q > 0)
+
+    found = []
+    for one, other in combinations(by_head, 2):
+        wins = [_sigmoid(std * (a - b)) for a, b in zip(one, other, strict=True)]
+        found.append(entropy(fmean(wins)) - fmean(map(entropy, wins)))
+    return max(fmean(found), 0.0)  # rounding may leave a little less than nothing
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
 
 
 def judged(version: Version, asked: Iterable[Row]) -> Iterator[tuple[list[Judged], float]]:

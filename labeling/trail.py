@@ -54,6 +54,7 @@ trail.say(
         "tasks.sensitive": _("%(actor)s marked %(tasks)s of %(object)s as %(sensitive)s."),
         "tasks.batch": _("%(actor)s put %(tasks)s of %(object)s into %(batch)s."),
         "tasks.scores": _("%(actor)s gave %(tasks)s of %(object)s a score; the queue stands in its order."),
+        "project.ask_opinion": _("%(actor)s compared what %(model)s and people say in %(object)s."),
         "tasks.score_by_model": _("%(actor)s let %(model)s score the waiting tasks of %(object)s."),
         "queue.by_score": _("%(actor)s put the queue of %(object)s in the order of scores."),
         "queue.by_arrival": _("%(actor)s put the queue of %(object)s in the order of arrival."),

@@ -76,6 +76,7 @@ urlpatterns = [
     path("projects/<slug:slug>/quality/parts/<slug:part>/", quality.part, name="project-quality-part"),
     path("projects/<slug:slug>/quality/files/<str:name>", quality.file, name="project-quality-file"),
     path("projects/<slug:slug>/review/", review.tasks, name="project-review"),
+    path("projects/<slug:slug>/review/against/", review.against, name="project-review-against"),
     path("projects/<slug:slug>/review/<int:pk>/", review.task, name="project-review-task"),
     path("projects/<slug:slug>/review/<int:pk>/<slug:verb>/", review.act, name="project-review-act"),
     path("projects/<slug:slug>/talk/<int:comment>/<slug:verb>/", review.question, name="project-question"),

@@ -147,6 +147,12 @@ class JudgedSerializer(serializers.Serializer):
     score = serializers.FloatField()
     cut = serializers.BooleanField(help_text="The model's context did not hold the prompt with all of the output.")
     trace = PointSerializer(many=True, allow_null=True)
+    std_between = serializers.FloatField(
+        allow_null=True, help_text="Of an ensemble of heads: the standard deviation between them, how unsure it is."
+    )
+    by_head = serializers.ListField(
+        child=serializers.FloatField(), allow_null=True, help_text="What each head says; the score is their mean."
+    )
 
 
 class JudgementSerializer(serializers.Serializer):

@@ -39,7 +39,7 @@ def _reason(link: Version) -> str:
 
 
 def merge(version: Version, folder: Path) -> None:
-    """Write the merged model into `folder`, with the tokenizer, and a reward model's scale, in the base's own precision.
+    """Write the merged model into `folder`, with the tokenizer, and a reward model's scale and the heads of its ensemble, in the base's own precision.
 
     Refusal when it cannot be loaded, or when only the loaded adapter shows that it cannot be merged.
     """
@@ -48,6 +48,7 @@ def merge(version: Version, folder: Path) -> None:
     from .lm import inspect
     from .lm.chain import load
     from .lm.heads import SCALE_FILE
+    from .lm.members import MEMBERS_FILE
     from .lm.merging import merge as fold
     from .lm.problems import Unfit
 
@@ -65,5 +66,6 @@ def merge(version: Version, folder: Path) -> None:
     loaded.model.to(halves.get(inspect.describe(chain[0]).dtype, torch.float32))
     loaded.model.save_pretrained(folder)
     loaded.tokenizer.save_pretrained(folder)
-    if (scale := chain[-1] / SCALE_FILE).is_file():
-        shutil.copyfile(scale, folder / SCALE_FILE)
+    for name in (SCALE_FILE, MEMBERS_FILE):
+        if (beside := chain[-1] / name).is_file():
+            shutil.copyfile(beside, folder / name)

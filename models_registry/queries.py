@@ -5,6 +5,7 @@ import shutil
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from django.conf import settings
@@ -19,6 +20,8 @@ from .models import Head, Kind, Model, Stage, Version
 
 # (what was made, the role its source played, the source). Role "parent": an adapter stands on it.
 Link = tuple[Version, str, Version]
+
+LOOKED_AT, MOST_BESIDE = 50, 8  # reward models: newest that are looked at, and offered beside one over the same base
 
 _REFERENCE = re.compile(r"(?P<name>[-\w]+)(?::v(?P<number>\d+))?")
 
@@ -123,6 +126,13 @@ def writers() -> QuerySet[Version]:
 def scorers() -> QuerySet[Version]:
     """Every reward model, newest first."""
     return versions(head=Head.REWARD).exclude(stage=Stage.ARCHIVED)
+
+
+def scorers_beside(version: Version) -> list[Version]:
+    """The newest other reward models over the same base: one loaded model for all of them, and a pass for each."""
+    root = version.chain()[0].pk
+    near = (each for each in scorers().exclude(pk=version.pk)[:LOOKED_AT] if each.chain()[0].pk == root)
+    return list(islice(near, MOST_BESIDE))
 
 
 def ancestors(version: Version) -> list[Link]:

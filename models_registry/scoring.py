@@ -1,10 +1,12 @@
 """The “score” page of a reward model: a prompt and texts in, scores out, with the score after every token as a heat map. Files are labeling's: labeling/scoring.py."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean, stdev
+from types import MappingProxyType
 
 from django import forms
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -13,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 from people.errors import Refusal, wrong_with
 from people.permissions import Right, requires
 
-from . import hooks, serving_client
+from . import hooks, queries, serving_client
 from .models import Head, Version
 from .serving_client import Judged, Point
 from .views import the_version
@@ -21,6 +23,7 @@ from .views import the_version
 MOST_OUTPUTS = 100
 MOST_TRACED = 20_000  # characters; a row of the table stands for each token
 STRONGEST = 4  # steps of colour on either side
+NOBODY: Mapping[Version, Sequence[Judged]] = MappingProxyType({})
 
 
 def parts(text: str) -> list[str]:
@@ -55,6 +58,22 @@ class ScoreForm(forms.Form):
         required=False,
         help_text=gettext_lazy("The score after every token, as colours and in a table."),
     )
+    others = forms.ModelMultipleChoiceField(
+        label=gettext_lazy("Beside it"),
+        required=False,
+        queryset=Version.objects.none(),
+        widget=forms.CheckboxSelectMultiple,
+        help_text=gettext_lazy("Other reward models over the same base. How far they stand apart says how sure one may be of a score."),
+    )  # fmt: skip
+
+    def __init__(self, data: QueryDict | None, version: Version) -> None:
+        super().__init__(data)
+        if not version.facts.get("chat"):
+            self.fields.pop("chat")
+        near = [each.pk for each in queries.scorers_beside(version)]
+        self.fields["others"].queryset = queries.scorers().filter(pk__in=near)
+        if not near:
+            self.fields.pop("others")
 
     def clean_completions(self) -> list[str]:
         texts = parts(self.cleaned_data["completions"])
@@ -89,16 +108,36 @@ class Step:
 
 @dataclass(frozen=True)
 class Scored:
+    """`others`: what the models beside it say."""
+
     text: str
     judged: Judged
     steps: list[Step]
+    others: list[tuple[Version, Judged]]
+
+    @property
+    def mean(self) -> float:
+        return fmean(self._all)
+
+    @property
+    def std_between(self) -> float:
+        return stdev(self._all)
+
+    @property
+    def _all(self) -> list[float]:
+        return [self.judged.score, *(judged.score for _version, judged in self.others)]
 
 
-def ranked(texts: Sequence[str], judged: Sequence[Judged]) -> list[Scored]:
+def ranked(
+    texts: Sequence[str], judged: Sequence[Judged], others: Mapping[Version, Sequence[Judged]] = NOBODY
+) -> list[Scored]:
     """The best first; colours mean the same in all of them: full from 2 on, or from the strongest score where that is more."""
     traces = [each.trace or () for each in judged]
     full = max([2.0, *(abs(point.score) for trace in traces for point in trace)])
-    scored = [Scored(text, each, _steps(trace, full)) for text, each, trace in zip(texts, judged, traces, strict=True)]
+    scored = [
+        Scored(text, each, _steps(trace, full), [(version, said[place]) for version, said in others.items()])
+        for place, (text, each, trace) in enumerate(zip(texts, judged, traces, strict=True))
+    ]
     return sorted(scored, key=lambda one: one.judged.score, reverse=True)
 
 
@@ -126,9 +165,7 @@ def score(request: HttpRequest, name: str, number: int) -> HttpResponse:
     """The page; by htmx, its part with the scores alone."""
     version = the_version(name, number)
     check_scores(version)
-    form = ScoreForm(request.POST or None)
-    if not version.facts.get("chat"):
-        form.fields.pop("chat")
+    form = ScoreForm(request.POST or None, version)
     context = {"section": "models", "version": version, "form": form}
     if form.is_valid():
         context |= _answered(version, form.cleaned_data)
@@ -146,10 +183,14 @@ def score(request: HttpRequest, name: str, number: int) -> HttpResponse:
 def _answered(version: Version, wanted: dict) -> dict:
     said = wanted["prompt"].replace("\r\n", "\n")
     prompt = [{"role": "user", "content": said}] if wanted.get("chat") else said
-    judgement = serving_client.judge(version, [(prompt, wanted["completions"])], trace=wanted["trace"])
+    row = (prompt, wanted["completions"])
+    judgement = serving_client.judge(version, [row], trace=wanted["trace"])
+    others = {each: serving_client.judge(each, [row]).rows[0] for each in wanted.get("others", ())}
     return {
-        "scored": ranked(wanted["completions"], judgement.rows[0]),
+        "scored": ranked(wanted["completions"], judgement.rows[0], others),
+        "beside": bool(others),
         "cut": judgement.cut,
+        "ensemble": len(judgement.rows[0][0].by_head or ()),
         "traced": wanted["trace"],
         "colours": range(-STRONGEST, STRONGEST + 1),
     }

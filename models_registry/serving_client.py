@@ -134,11 +134,16 @@ class Point:
 
 @dataclass(frozen=True)
 class Judged:
-    """A completion's score, on the scale that was recorded with the model. `cut`: the model's context did not hold all of it and its prompt."""
+    """A completion's score, on the scale that was recorded with the model. `cut`: the model's context did not hold all of it and its prompt.
+
+    Of an ensemble, `by_head` is what each head says, and `std_between` the standard deviation between them: how unsure the model is.
+    """
 
     score: float
     cut: bool
     trace: tuple[Point, ...] | None = None
+    std_between: float | None = None
+    by_head: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -160,7 +165,8 @@ def judge(version: Version, rows: Sequence[tuple[Prompt, Sequence[str]]], *, tra
     found: list[list[Judged]] = [[] for _row in rows]
     for each in told["data"]:
         points = tuple(Point(**point) for point in each["trace"]) if trace else None
-        found[each["row"]].append(Judged(each["score"], each["cut"], points))
+        by_head = tuple(each["by_head"]) if "by_head" in each else None
+        found[each["row"]].append(Judged(each["score"], each["cut"], points, each.get("std_between"), by_head))
     return Judgement(found, told["scale"]["std"])
 
 

@@ -30,6 +30,11 @@ _ROLES = {
     "base": gettext_lazy("base model"),
     "parent": gettext_lazy("base model"),
     "reward_model": gettext_lazy("reward model"),
+    "reward_model_2": gettext_lazy("second reward model"),
+    "reward_model_3": gettext_lazy("third reward model"),
+    "reward_model_4": gettext_lazy("fourth reward model"),
+    "reward_model_5": gettext_lazy("fifth reward model"),
+    "pretraining": gettext_lazy("pretraining texts"),
     "reference": gettext_lazy("reference"),
 }
 

@@ -1,6 +1,7 @@
 """What every area uses: draws and examples that are the same in any order of tests, a real browser, and pages opened in it as a person."""
 
 import random
+import secrets
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -28,9 +29,11 @@ LOADED = "addEventListener('load', () => document.documentElement.setAttribute('
 
 
 @pytest.fixture(autouse=True)
-def drawn_alike() -> None:
-    """What is drawn without a seed of its own is the same, whatever ran before."""
+def drawn_alike(monkeypatch) -> None:
+    """What is drawn without a seed of its own is the same, whatever ran before; so are numbers that nobody shall foresee elsewhere."""
     random.seed(0)
+    monkeypatch.setattr(secrets, "randbelow", random.randrange)
+    monkeypatch.setattr(secrets, "randbits", random.getrandbits)
     if "torch" in sys.modules:
         sys.modules["torch"].manual_seed(0)
 

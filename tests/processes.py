@@ -1,6 +1,7 @@
 """For tests that start processes of their own: a port for each, and waiting for what they bring about."""
 
 import contextlib
+import os
 import random
 import socket
 import time
@@ -18,9 +19,11 @@ def until(condition: Callable[[], object], every: float = 0.05, seconds: float =
 
 
 def free_port() -> int:
-    """Not one of those that the system hands out by itself: nobody gets it before it is listened on."""
+    """Not one of those that the system hands out by itself, nor of those of the tests beside: nobody gets it before it is listened on."""
+    mine = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     while True:
-        port = random.SystemRandom().randrange(20_000, 32_000)
+        port = random.SystemRandom().randrange(20_000 + mine, 32_000, workers)
         with contextlib.suppress(OSError), socket.socket() as probe:
             probe.bind(("127.0.0.1", port))
             return port

@@ -231,7 +231,9 @@ def register_result(*, actor: User | None, run: Run, again: bool = False) -> Ver
             % {"version": run.deleted_version},
             status=409,
         )
-    version = _register(actor=actor or run.created_by, run=run, folder=run.folder / "output")
+    version = _register(
+        actor=actor or run.created_by, run=run, folder=run.folder / "output", metrics=reading.metrics(run.folder)
+    )
     with transaction.atomic():
         Run.objects.filter(pk=run.pk).update(produced=version, deleted_version="", errors=[])
         audit(actor, "run.register", run, version=str(version))
@@ -251,14 +253,18 @@ def request_checkpoint(*, actor: User, run: Run) -> Job:
     )  # fmt: skip
 
 
-def register_checkpoint(*, actor: User | None, run: Run, step: int, folder: Path) -> Version:
-    """For the job: `folder` holds in output/ what the run would have made if it had ended at `step`."""
-    version = _register(actor=actor, run=run, folder=folder / "output", step=step)
+def register_checkpoint(
+    *, actor: User | None, run: Run, step: int, folder: Path, metrics: Mapping[str, Any]
+) -> Version:
+    """For verbs and jobs that have checked the actor's rights: `folder` holds what the run would have made if it had ended at `step`."""
+    version = _register(actor=actor, run=run, folder=folder, metrics=metrics, step=step)
     audit(actor, "run.register_checkpoint", run, version=str(version), step=step)
     return version
 
 
-def _register(*, actor: User | None, run: Run, folder: Path, step: int | None = None) -> Version:
+def _register(
+    *, actor: User | None, run: Run, folder: Path, metrics: Mapping[str, Any], step: int | None = None
+) -> Version:
     versions = {each.role: each.version for each in run.inputs.all() if each.version}
     stands_alone = inspect.describe(folder).kind == "full"
     return register_version(
@@ -268,7 +274,7 @@ def _register(*, actor: User | None, run: Run, folder: Path, step: int | None = 
         parent=None if stands_alone else versions.get("base"),
         sources=versions,
         origin=queries.origin(run) | ({} if step is None else {"checkpoint": step}),
-        metrics=reading.metrics(folder.parent),
+        metrics=dict(metrics),
         trained_parameters=contract.read_status(run.folder).get("trained_parameters"),
     )
 

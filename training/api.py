@@ -307,7 +307,13 @@ class MethodDetail(APIView):
 def _facts(name: str) -> dict:
     facts = methods.facts_of(name)
     inputs = {
-        role: {"kind": takes.kind, "title": _(takes.title), "accepts": takes.accepts, "required": takes.required}
+        role: {
+            "kind": takes.kind,
+            "title": _(takes.title),
+            "accepts": takes.accepts,
+            "required": takes.required,
+            "unless": takes.unless,
+        }
         for role, takes in facts.inputs.items()
     }
     return {

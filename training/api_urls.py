@@ -9,6 +9,7 @@ urlpatterns = [
     path("runs/", api.RunList.as_view(), name="api-runs"),
     path("runs/<uuid:pk>/", api.RunDetail.as_view(), name="api-run"),
     path("runs/<uuid:pk>/events/", api.RunEvents.as_view(), name="api-run-events"),
+    path("runs/<uuid:pk>/policies/", include("training.policies.api_urls")),
     path("runs/<uuid:pk>/stop/", api.RunVerb.as_view(verb=actions.stop_run), name="api-run-stop"),
     path("runs/<uuid:pk>/resume/", api.RunVerb.as_view(verb=actions.resume_run), name="api-run-resume"),
     path("runs/<uuid:pk>/register/", api.RunRegister.as_view(), name="api-run-register"),

@@ -24,6 +24,7 @@ NAMES = {
     "likelihood_accuracy": (gettext_noop("Pair accuracy by likelihood"), gettext_noop("Share of strict pairs whose better answer is the likelier one a token, without looking at the start.")),
     "log_loss": (gettext_noop("Log loss"), gettext_noop("How surprising the rankings are to the scores, in nats a comparison.")),
     "reward": (gettext_noop("Reward"), gettext_noop("Mean score of the answers, in standard deviations of the score at the start.")),
+    "reward_spread": (gettext_noop("Disagreement of the rewards"), gettext_noop("Standard deviation among the reward models, mean over the answers.")),
     "score": (gettext_noop("Score"), gettext_noop("Mean score that the reward model gives.")),
     "kl": (gettext_noop("KL to reference"), gettext_noop("How far the model has moved from its start, in nats an answer.")),
     "kl_per_token": (gettext_noop("KL a token"), gettext_noop("How far the model has moved from its start, in nats a token.")),
@@ -41,6 +42,8 @@ NAMES = {
     "lr": (gettext_noop("Learning rate"), ""),
     "grad_norm": (gettext_noop("Gradient norm"), gettext_noop("Before clipping.")),
     "policy_loss": (gettext_noop("Policy loss"), ""),
+    "ptx_loss": (gettext_noop("Loss on the pretraining texts"), gettext_noop("In nats a token.")),
+    "optimizer_steps": (gettext_noop("Optimizer steps of an update"), gettext_noop("Fewer than planned where its KL limit was met.")),
     "approx_kl": (gettext_noop("KL of one update"), gettext_noop("How far a single update moves the policy, in nats a token.")),
     "chosen_logprob": (gettext_noop("Log-probability of the better answers"), gettext_noop("In nats an answer.")),
     "rejected_logprob": (gettext_noop("Log-probability of the worse answers"), gettext_noop("In nats an answer.")),
@@ -59,6 +62,7 @@ CLASSIFYING = {
 # Of interest when something is wrong; folded.
 MACHINERY = {
     "lr", "grad_norm", "policy_loss", "chosen_logprob", "rejected_logprob", "approx_kl", "kl_per_token", "reward_std",
+    "optimizer_steps",
     "ratio_start", "clip_fraction_start", "policy_loss_start",
 }  # fmt: skip
 COUNTERS = {"tokens", "episodes"}  # only ever grow

@@ -43,6 +43,7 @@ class Field:
     tag: str = ""  # the key that tells a union's variants apart
     labels: dict[str, str] = field(default_factory=dict)  # what people read for some of the choices
     multiline: bool = False
+    holds_numbers: bool = False  # of a list
     columns: list[tuple[str, str]] = field(
         default_factory=list
     )  # (key, title) of rows; keys are "" where each row is a key and its value
@@ -195,7 +196,8 @@ def _field(path: str, schema: Mapping, defs: Mapping, *, required: bool) -> Fiel
             )
     elif "properties" in schema:
         made.kind, made.children = "group", _properties(schema, defs, f"{path}.")
-    elif offers := machine.offered(schema.get("offers", "")):
+    elif "offers" in schema:
+        offers = machine.offered(schema["offers"])
         made.kind, made.choices = "choice", list(dict.fromkeys([*made.labels, *offers]))
         made.labels |= {value: title for value, title in offers.items() if title}
     elif "enum" in schema or "const" in schema:
@@ -205,7 +207,7 @@ def _field(path: str, schema: Mapping, defs: Mapping, *, required: bool) -> Fiel
     elif schema.get("type") == "string":
         made.kind = "text"
     elif schema.get("type") == "array" and schema.get("items", {}).get("type") in ("string", "integer", "number"):
-        made.kind = "list"
+        made.kind, made.holds_numbers = "list", schema["items"]["type"] != "string"
     if titles := schema.get("columns"):
         row = _resolved(schema.get("items", {}), defs)[0].get("properties", dict.fromkeys(titles))
         keys = row if "items" in schema else [""] * len(titles)
@@ -263,6 +265,8 @@ def convert(each: Field, text: Any) -> Any:
             return float(_with_point(text))
         if each.kind == "boolean":
             return {"true": True, "false": False}.get(text, text)
+        if each.holds_numbers:
+            return [float(_with_point(line.strip())) for line in text.split("\n") if line.strip()]
         if each.kind == "json":
             value = json.loads(text, parse_constant=_no_number)
             return value if texts.is_storable(value) else text

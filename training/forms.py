@@ -104,6 +104,7 @@ class InputChoice:
     search: str
     errors: list[str]
     more: int  # that fit and are not listed: search finds them
+    can_be_left: bool  # nothing may be chosen
 
     @property
     def name(self) -> str:
@@ -157,6 +158,18 @@ class RunForm:
     @cached_property
     def inputs(self) -> list[InputChoice]:
         return [self._input(role, takes) for role, takes in self.facts.inputs.items()]
+
+    @property
+    def usual_inputs(self) -> list[InputChoice]:
+        return [each for each in self.inputs if not each.takes.extra]
+
+    @property
+    def extra_inputs(self) -> list[InputChoice]:
+        return [each for each in self.inputs if each.takes.extra]
+
+    @property
+    def extra_is_open(self) -> bool:
+        return any(each.chosen or each.search or each.errors for each in self.extra_inputs)
 
     @property
     def general_errors(self) -> list[str]:
@@ -248,13 +261,20 @@ class RunForm:
         fitting = queries.inputs_for(takes, search=search)
         options = list(fitting[:LISTED_INPUTS])
         one = _find(takes, chosen)
+        can_be_left = not takes.required or self._can_be_set(takes.unless)
+        is_left = can_be_left and f"inputs.{role}" in self.data
         if one and one not in options:
             options.insert(0, one)
-        elif not chosen and takes.required and options and not search and not self.by_field:
+        elif not chosen and takes.required and not is_left and options and not search and not self.by_field:
             judges = self.facts.family == "judge"  # one has just made what one wants to judge
             chosen = str(options[0].pk) if judges and takes.kind == "version" else _likeliest(options, takes)
         errors = self.by_field.get(f"inputs.{role}", [])
-        return InputChoice(role, takes, options, chosen, search, errors, max(0, fitting.count() - LISTED_INPUTS))
+        more = max(0, fitting.count() - LISTED_INPUTS)
+        return InputChoice(role, takes, options, chosen, search, errors, more, can_be_left)
+
+    def _can_be_set(self, setting: str) -> bool:
+        """Whether this site offers anything for a setting that takes the place of an input."""
+        return any(each.path == setting and each.choices for each in self.fields)
 
 
 def _with_children(bound: Bound) -> Iterator[Bound]:

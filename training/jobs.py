@@ -1,4 +1,4 @@
-"""The short job of the runs: a checkpoint that becomes a version."""
+"""The short jobs of the runs: a checkpoint that becomes a version; and those of the policies that a run keeps (policies/jobs.py)."""
 
 import shutil
 import subprocess
@@ -12,10 +12,11 @@ from jobs.registry import job
 from people.errors import Refusal
 from people.permissions import Right
 
-from . import actions, queries
+from . import actions, queries, reading
 from .engine.export import place
 from .failures import said
 from .models import Run
+from .policies import jobs as policies  # noqa: F401  their jobs are declared where this file is looked for
 
 
 @job("register-checkpoint", title=gettext_lazy("Register a checkpoint"), right=Right.LAUNCH_RUNS)
@@ -38,7 +39,13 @@ def register_checkpoint(progress, *, run: str, step: int) -> dict:
             cause = status.get("error", {}).get("cause")
             problems = said(status.get("problems") or ([cause] if cause else []))
             raise Refusal(problems or _("The run has no such checkpoint; it may have been replaced by a newer one."))
-        version = actions.register_checkpoint(actor=progress.job.created_by, run=found, step=step, folder=folder)
+        version = actions.register_checkpoint(
+            actor=progress.job.created_by,
+            run=found,
+            step=step,
+            folder=folder / "output",
+            metrics=reading.metrics(folder),
+        )
     finally:
         child.kill()
         shutil.rmtree(folder, ignore_errors=True)

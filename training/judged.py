@@ -7,7 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from charts import SENTINELS, draw
+from charts import SENTINELS, draw, frame, titled_axis
 from labeling.quality_charts import Plot as Intervals
 from labeling.quality_charts import intervals
 
@@ -24,14 +24,7 @@ class Calibration:
 
     def spec(self, colours: tuple[str, ...] = SENTINELS) -> dict:
         point, second, _third, grid, text = colours
-        axis = {
-            "labelFontSize": 11,
-            "labelColor": text,
-            "titleColor": text,
-            "titleFontWeight": "normal",
-            "domain": False,
-            "ticks": False,
-        }
+        axis = titled_axis(text)
         least = min(0.5, *(number for each in self.points for number in each))
         scale = {"domain": [max(0.0, round(least - 0.05, 1)), 1], "nice": False}
         across = {
@@ -45,30 +38,23 @@ class Calibration:
             "axis": {**axis, "title": _("seen"), "gridColor": grid, "tickCount": 5, "format": ".0%"},
         }
         names = ("expected", "seen", "low", "high")
-        return {
-            "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-            "width": WIDTH,
-            "height": HEIGHT,
-            "background": None,
-            "padding": {"left": 2, "right": 10, "top": 6, "bottom": 2},
-            "view": {"stroke": None},
-            "data": {"values": [dict(zip(names, each, strict=True)) for each in self.points]},
-            "layer": [
-                {
-                    "data": {"values": [{"both": end} for end in scale["domain"]]},
-                    "mark": {"type": "line", "color": second, "strokeDash": [3, 3], "strokeWidth": 1},
-                    "encoding": {"x": {**across, "field": "both"}, "y": {**up, "field": "both"}},
-                },
-                {
-                    "mark": {"type": "rule", "color": point, "opacity": 0.5, "strokeWidth": 1.5},
-                    "encoding": {"x": {**across, "field": "expected"}, "y": {**up, "field": "low"}, "y2": {"field": "high"}},
-                },
-                {
-                    "mark": {"type": "point", "filled": True, "size": 42, "color": point, "opacity": 1},
-                    "encoding": {"x": {**across, "field": "expected"}, "y": {**up, "field": "seen"}},
-                },
-            ],
-        }  # fmt: skip
+        values = [dict(zip(names, each, strict=True)) for each in self.points]
+        layer = [
+            {
+                "data": {"values": [{"both": end} for end in scale["domain"]]},
+                "mark": {"type": "line", "color": second, "strokeDash": [3, 3], "strokeWidth": 1},
+                "encoding": {"x": {**across, "field": "both"}, "y": {**up, "field": "both"}},
+            },
+            {
+                "mark": {"type": "rule", "color": point, "opacity": 0.5, "strokeWidth": 1.5},
+                "encoding": {"x": {**across, "field": "expected"}, "y": {**up, "field": "low"}, "y2": {"field": "high"}},
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 42, "color": point, "opacity": 1},
+                "encoding": {"x": {**across, "field": "expected"}, "y": {**up, "field": "seen"}},
+            },
+        ]  # fmt: skip
+        return frame(WIDTH, HEIGHT, values, layer)
 
 
 @dataclass(frozen=True)
@@ -148,6 +134,33 @@ def _parts(
     if lines:
         hint = _("Strict pairs in the right order, by who ranked them; those who ranked most stand first.")
         yield Part(_("By annotator"), hint, _("Annotator"), lines, _("Scale") if scales else ""), _drawn(lines, chance)
+
+    if by_doubt := found.get("by_doubt"):
+        names = [_("agree most"), _("in between"), _("agree least")]
+        lines = [Line(names[row["of"] - 1], row, row["doubt"]) for row in by_doubt]
+        yield (
+            Part(_("Where its heads disagree"), _of_doubts(metrics), _("Its heads"), lines, _("Doubt")),
+            _drawn(lines, chance),
+        )
+
+
+def _of_doubts(metrics: Mapping[str, Any]) -> str:
+    """What the picture shows, and in a sentence whether the heads know where the model errs."""
+    hint = _("Strict pairs in the right order, in thirds by the heads' doubt: how likely another head would see the pair the other way round.")  # fmt: skip
+    area, low, high = (metrics.get(f"error_auc{end}") for end in ("", "_low", "_high"))
+    if area is None:
+        return hint
+    figures = {"area": f"{area:.2f}", "other": f"{metrics['closeness_auc']:.2f}"}
+    if low is None:
+        said = _("Of a wrong and a right pair, the heads doubt the wrong one more in %(area)s of all cases.")
+    elif low > 0.5:
+        figures |= {"low": f"{low:.2f}", "high": f"{high:.2f}"}
+        said = _("They know something of where it errs: of a wrong and a right pair, they doubt the wrong one more in %(area)s of all cases (95 %% interval %(low)s to %(high)s; chance is 0.50).")  # fmt: skip
+    else:
+        figures |= {"low": f"{low:.2f}", "high": f"{high:.2f}"}
+        said = _("That they know where it errs cannot be told from chance: of a wrong and a right pair, they doubt the wrong one more in %(area)s of all cases (95 %% interval %(low)s to %(high)s; chance is 0.50).")  # fmt: skip
+    beside = _("How close the two scores are, which one head knows too, finds %(other)s.")
+    return " ".join([hint, said % figures, beside % figures])
 
 
 def _drawn(lines: Sequence[Line], mark: float) -> Intervals | None:

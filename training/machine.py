@@ -12,6 +12,7 @@ from django.conf import settings
 
 from models_registry.words import figure
 
+from .engine import functions
 from .engine.contract import write_json
 
 logger = logging.getLogger("training.machine")
@@ -52,7 +53,12 @@ def _title(device: dict[str, Any]) -> str:
     return f"{device['name']} · {device['title']} · {figure(device['memory'] / 2**30, 0)} GiB"
 
 
-OFFERS = {"devices": devices}
+def reward_functions() -> dict[str, str]:
+    """What PERINGKAT_REWARD_FUNCTIONS names; nothing unless it is set."""
+    return dict.fromkeys(functions.allowed(), "")
+
+
+OFFERS = {"devices": devices, "reward_functions": reward_functions}
 
 
 def offered(what: str) -> dict[str, str]:

@@ -118,3 +118,4 @@ class RunInput(models.Model):
 
 
 from .comparisons.models import Comparison, Entry, Trial  # noqa: E402, F401  Django finds an app's tables here
+from .policies.models import FreshPairs, Verdict  # noqa: E402, F401

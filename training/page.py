@@ -13,21 +13,24 @@ from django.utils.safestring import SafeString
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from labeling.queries import labels_behind
 from models_registry.words import figure as rounded
 from people import terminal
 
 from . import charts, queries, reading, room
-from .curves import Curve, curves, title_of
+from .curves import Curve, curves
 from .engine import environment, methods
 from .engine.export import checkpoints
 from .failures import said
 from .fields import Field, all_leaves, as_text, default_values, fields_of, flat, told
+from .health import Health
 from .judged import Judged, judged
 from .models import Run
 from .result import Result, result
 from .templatetags.training import figure
 
 SAMPLE_STEPS = 5  # shown side by side
+MOST_STEPS = 40  # one below the other
 SAMPLE_PROMPTS = 8
 SILENT_SECONDS = 60
 DRAW_EVERY = 6.0  # seconds: a picture takes some 25 ms of a processor that the training wants as well
@@ -36,10 +39,15 @@ MOST_DRAWINGS = 64
 
 @dataclass(frozen=True)
 class Sample:
-    """What the model wrote for one prompt as training went on: `texts` are (step, text)."""
+    """What the model wrote for one prompt as training went on: `every` are (step, text), `texts` some of them."""
 
+    slot: int
     prompt: str
-    texts: list[tuple[int, str]]
+    every: list[tuple[int, str]]
+
+    @property
+    def texts(self) -> list[tuple[int, str]]:
+        return spread(self.every, SAMPLE_STEPS)
 
 
 @dataclass(frozen=True)
@@ -208,14 +216,9 @@ class Page:
     def drawn_folded(self) -> list[tuple[Curve, SafeString]]:
         return [(curve, svg) for curve, svg in self.drawn if curve.is_machinery]
 
-    @property
-    def notes(self) -> list[tuple[str, str]]:
-        """(good, info or warning; sentence), each once, warnings first."""
-        notes = {said([note["message"]])[0]: note.get("level", "info") for note in self.events.notes}
-        for name in sorted(self.events.not_finite):
-            text = _("“%(curve)s” was infinite or not a number at some step: the training is unstable.")
-            notes[text % {"curve": title_of(name)}] = "warning"
-        return sorted(((level, text) for text, level in notes.items()), key=lambda note: note[0] != "warning")
+    @cached_property
+    def health(self) -> Health:
+        return Health(self.run, self.events, self._fields, self._again)
 
     @property
     def samples(self) -> list[Sample]:
@@ -224,9 +227,9 @@ class Page:
             by_slot.setdefault(sample.get("slot"), {})[sample.get("step", 0)] = sample
         found = []
         for slot in sorted(by_slot, key=str)[:SAMPLE_PROMPTS]:
-            steps = spread(sorted(by_slot[slot]), SAMPLE_STEPS)
+            steps = spread(sorted(by_slot[slot]), MOST_STEPS)
             prompt = by_slot[slot][steps[-1]].get("prompt", "")
-            found.append(Sample(prompt, [(step, by_slot[slot][step].get("text", "")) for step in steps]))
+            found.append(Sample(slot, prompt, [(step, by_slot[slot][step].get("text", "")) for step in steps]))
         return found
 
     @cached_property
@@ -287,7 +290,7 @@ class Page:
                 "title": _(known[each.role].title) if each.role in known else each.role,
                 "chosen": each.version or each.dataset,
                 "snapshot": each.dataset if each.dataset and each.dataset.project_id else None,
-                "labels": queries.labels_behind(each.version) if each.version else [],
+                "labels": labels_behind(each.version) if each.version else [],
             }
             for each in self.run.inputs.all()
         ]
@@ -295,14 +298,20 @@ class Page:
     @property
     def again(self) -> str:
         """The form of a new run, filled with what this one was given."""
+        return self._again({})
+
+    def _again(self, changes: dict[str, Any]) -> str:
         fields = {each.path: each for each in all_leaves(self._fields)}
         given = {"method": self.run.method, "name": self.run.name, "output_name": self.run.output_name}
         given["seed"] = str(self.run.seed)
-        for path, value in flat(self.run.config):
+        for path, value in [*flat(self.run.config), *changes.items()]:
             text = as_text(fields[path], value) if path in fields else value
             given[f"config.{path}"] = str(text).lower() if isinstance(text, bool) else text
         for each in self.run.inputs.all():
             given[f"inputs.{each.role}"] = each.version_id or each.dataset_id
+        if self.run.method in methods.names():  # what was left out on purpose stays out
+            known = methods.facts_of(self.run.method).inputs
+            given = {f"inputs.{role}": "" for role, takes in known.items() if takes.unless} | given
         return f"{reverse('run-new')}?{urlencode(given)}"
 
     @cached_property
@@ -328,8 +337,10 @@ class Page:
         for each in self.run.inputs.all():
             words += [f"--{each.role.replace('_', '-')}", str(each.version or each.dataset.digest[:12])]
         words += ["--seed", str(self.run.seed), "--output", self.run.output_name]
+        fields = {each.path: each for each in all_leaves(self._fields)}
         for path, value in self._changed_settings().items():
-            words += ["--set", f"{path}={'' if value is None else value}"]
+            text = as_text(fields[path], value) if isinstance(value, list) and path in fields else value
+            words += ["--set", f"{path}={'' if text is None else text}"]
         return terminal.manage(*words)
 
     @property

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from jobs.queries import latest
 from labeling.models import Dataset
 from models_registry.models import Version
-from models_registry.queries import ancestors, find
+from models_registry.queries import find
 from people.errors import Refusal
 from people.models import AuditEntry
 
@@ -119,19 +119,6 @@ def inputs_for(takes, *, search: str = "") -> QuerySet:
     for word in search.split():
         found = found.filter(Q(name__icontains=word) | Q(project__name__icontains=word))
     return found
-
-
-def datasets_of(versions: Iterable[Version]) -> QuerySet[Dataset]:
-    """What they were trained on, as their origins tell, which stay when a run is deleted."""
-    return Dataset.objects.filter(
-        digest__in={each["digest"] for version in versions for each in version.origin.get("datasets", {}).values()}
-    )
-
-
-def labels_behind(version: Version) -> QuerySet[Dataset]:
-    """Which labels made this model? The snapshots of rankings anywhere up its line."""
-    line = [version, *(source for _made, _role, source in ancestors(version))]
-    return datasets_of(line).filter(kind=Dataset.Kind.RANKINGS)
 
 
 def models_from(dataset: Dataset) -> QuerySet[Version]:

@@ -54,7 +54,9 @@ class Events:
     series: dict[str, Series] = field(default_factory=dict)
     latest: dict[str, float] = field(default_factory=dict)
     samples: list[dict] = field(default_factory=list)  # {"step", "slot", "prompt", "text"}
-    notes: list[dict] = field(default_factory=list)  # {"level", "message": {"id", "text", "params"}}
+    notes: list[dict] = field(
+        default_factory=list
+    )  # {"step": the last one before it, "level", "message": {"id", "text", "params"}}
     phase: dict | None = None  # {"message", "fraction"}: what is done before the first update
     step: int = 0
     progress: float = 0.0
@@ -97,7 +99,7 @@ class Events:
         if kind == "sample":
             self.samples.append(event)
         elif kind == "note":
-            self.notes.append(event)
+            self.notes.append(event | {"step": self.step})
         elif kind == "phase":
             self.phase = event
         elif kind == "attempt":

@@ -1,7 +1,7 @@
 """How much room on the disk a run needs at its largest, told from its settings, so that none is started that cannot end.
 
 A checkpoint holds what moves and AdamW's two moments of it, in fp32; so many are kept, and one more is written before the oldest goes. The
-result is written while all of them are there.
+result is written while all of them are there, and beside the policies that PPO keeps along the way, which are of its size.
 """
 
 from collections.abc import Mapping
@@ -35,10 +35,13 @@ def needed(method: str, config: Settings, inputs: Mapping[str, Version | Dataset
     copies = 1 + MOMENTS
     if hasattr(config, "patience") and (method == "reward" or config.patience):
         copies += 1  # the best weights so far
+    if getattr(config, "ema_decay", None):
+        copies += 1
     if getattr(config, "critic", "") == "separate":
         moving *= 2
     result = whole if result_kind(tune) == "full" else moving
-    return FP32 * (moving * copies * (config.keep_checkpoints + 1) + result)
+    results = 1 + getattr(config, "keep_along_kl", 0)
+    return FP32 * (moving * copies * (config.keep_checkpoints + 1) + result * results)
 
 
 def of_run(run: Run) -> int:

@@ -10,6 +10,7 @@ from django.utils.translation import ngettext
 
 from labeling import hooks as dataset_pages
 from labeling.models import Dataset
+from labeling.queries import datasets_of, labels_behind
 from models_registry import hooks as version_pages
 from models_registry.models import Version
 from people.models import User
@@ -32,17 +33,20 @@ def run_of_version(version: Version, user: User) -> Iterator[version_pages.Secti
         return
     made_by = str(version.origin.get("run", ""))
     if run := queries.runs_called([made_by]).first():
-        yield version_pages.Section(_("The run that made it"), "training/parts/run_link.html", {"runs": [run]})
+        step = version.origin.get("checkpoint")
+        yield version_pages.Section(
+            _("The run that made it"), "training/parts/run_link.html", {"runs": [run], "step": step}
+        )
     elif deletion := queries.deletion(made_by):
         data = {
             "deletion": deletion,
-            "datasets": queries.datasets_of([version]),
+            "datasets": datasets_of([version]),
             "settings": tell(version).settings.items(),
         }
         yield version_pages.Section(
             _("The run that made it"), "training/parts/deleted_run.html", data | {"version": version}
         )
-    if labels := list(queries.labels_behind(version)):
+    if labels := list(labels_behind(version)):
         yield version_pages.Section(_("The labels it learned from"), "training/parts/labels.html", {"labels": labels})
 
 
@@ -152,7 +156,7 @@ def methods_for_dataset(dataset: Dataset, user: User) -> Iterator[dataset_pages.
         for name, facts in queries.all_methods().items()
         if facts.family == "train"
         for role, takes in facts.inputs.items()
-        if takes.kind == "dataset" and dataset.kind in takes.accepts
+        if takes.kind == "dataset" and dataset.kind in takes.accepts and not takes.extra
     ]
     if fitting:
         yield dataset_pages.Section(

@@ -16,6 +16,10 @@ trail.say(
         "run.register": _("%(actor)s registered %(version)s from the run %(object)s."),
         "run.request_checkpoint": _("%(actor)s asked for checkpoint %(step)s of the run %(object)s as a version."),
         "run.register_checkpoint": _("%(actor)s registered %(version)s from step %(step)s of the run %(object)s."),
+        "run.send_pairs": _(
+            "%(actor)s sent %(pairs)s pairs of update %(step)s of the run %(object)s and its start to people."
+        ),
+        "run.ask_judge": _("%(actor)s asked %(judge)s about the policies of the run %(object)s."),
         "run.begin": _("The run %(object)s began."),
         "run.end": _("The run %(object)s ended: %(state)s"),
         "run.wait_again": _("The run %(object)s waits again."),

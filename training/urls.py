@@ -15,6 +15,7 @@ urlpatterns = [
     path("runs/upkeep/limits/", views.change_limits, name="run-limits"),
     path("runs/upkeep/leftovers/", views.delete_leftovers, name="run-leftovers"),
     path("runs/<uuid:pk>/", views.run_page, name="run"),
+    path("runs/<uuid:pk>/policies/", include("training.policies.urls")),
     path("runs/<uuid:pk>/stop/", views.stop, name="run-stop"),
     path("runs/<uuid:pk>/resume/", views.resume, name="run-resume"),
     path("runs/<uuid:pk>/register/", views.register, name="run-register"),

@@ -66,7 +66,7 @@ def checked(
         problems.add("method", _("There is no method “%(method)s”.") % {"method": method})
         return Wanted(name, output_name, seed, {}), problems
     for role, takes in methods.facts_of(method).inputs.items():
-        if problem := input_problem(takes, inputs.get(role)):
+        if problem := input_problem(takes, inputs.get(role), required=takes.is_required(config)):
             problems.add(f"inputs.{role}", problem)
     for role in inputs.keys() - methods.facts_of(method).inputs.keys():
         problems.add(f"inputs.{role}", _("This method takes no input “%(role)s”.") % {"role": role})
@@ -87,9 +87,10 @@ def checked(
                 "The run may need %(needed)s of room with its checkpoints and its result, and %(free)s are left. Keep fewer checkpoints, "
                 "delete those of ended runs, or raise the limit under “Queue and room”."
             )
-            problems.add(
-                "config.keep_checkpoints", text % {"needed": filesizeformat(wants), "free": filesizeformat(free)}
-            )
+            text %= {"needed": filesizeformat(wants), "free": filesizeformat(free)}
+            if getattr(complete, "keep_along_kl", 0):
+                text += " " + _("Each policy that is kept along the KL takes as much as the result.")
+            problems.add("config.keep_checkpoints", text)
 
     longest = Run._meta.get_field("name").max_length
     if len(name) > longest:
@@ -114,11 +115,11 @@ def checked(
     return wanted, problems
 
 
-def input_problem(takes: Input, chosen: Version | Dataset | None) -> str | None:
+def input_problem(takes: Input, chosen: Version | Dataset | None, *, required: bool) -> str | None:
     """Why `chosen` cannot be this input; None if it can."""
     title = _(takes.title)
     if chosen is None:
-        return _("“%(input)s” is missing: choose one.") % {"input": title} if takes.required else None
+        return _("“%(input)s” is missing: choose one.") % {"input": title} if required else None
     place = {"input": title, "chosen": str(chosen)}
     if takes.kind == "version":
         if not isinstance(chosen, Version):

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from labeling.review_queries import places_to_review
 from people.errors import Refusal
 from people.permissions import Right, requires
 
@@ -18,6 +19,7 @@ from .forms import RunForm
 from .models import Limits, Run
 from .overlay import AXES, MOST_RUNS, SMOOTHINGS, Overlay
 from .page import Page
+from .policies.panel import Panel
 
 
 @require_GET
@@ -91,7 +93,10 @@ def run_page(request: HttpRequest, pk) -> HttpResponse:
         return _deleted_page(request, pk)
     page = Page(run, last_seen=request.GET.get("seen", ""))
     if not request.htmx:
-        return render(request, "training/run.html", {"section": "runs", "run": run, "page": page})
+        reviews = places_to_review(run.produced, request.user) if run.produced else []
+        context = {"section": "runs", "run": run, "page": page, "reviews": reviews}
+        context["panel"] = Panel(run, request.user)
+        return render(request, "training/run.html", context)
     if page.must_reload:
         return HttpResponse(status=204, headers={"HX-Refresh": "true"})
     if not page.has_news:

@@ -17,7 +17,14 @@ background   begin an import, a sampling or the storing of a large data set as a
 """
 
 from .assigning import assign_tasks, change_tasks, put_in_batch, set_overlap, set_priority, set_sensitive
-from .background import start_import, start_sampling, start_scoring_file, start_scoring_tasks, start_upload
+from .background import (
+    start_asking_opinion,
+    start_import,
+    start_sampling,
+    start_scoring_file,
+    start_scoring_tasks,
+    start_upload,
+)
 from .batches import create_batch, pause_batch, rename_batch, resume_batch
 from .collecting import (
     UNDO_SECONDS,
@@ -98,6 +105,7 @@ __all__ = [
     "set_scores",
     "set_sensitive",
     "skip_task",
+    "start_asking_opinion",
     "start_import",
     "start_sampling",
     "start_scoring_file",

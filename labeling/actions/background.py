@@ -1,4 +1,4 @@
-"""Work that takes longer than a page may: imports, sampling, large data sets, scores of a reward model, begun as jobs."""
+"""Work that takes longer than a page may: imports, sampling, large data sets, what a reward model says, begun as jobs."""
 
 import secrets
 from dataclasses import asdict
@@ -92,4 +92,19 @@ def start_scoring_tasks(*, actor: User, project: Project, version: Version, seed
     job = enqueue(actor=actor, what="score-tasks", arguments=arguments, subject=subject_of(project))
     told = {"model": str(version), "version": version.pk, "seed": seed, "random": project.random_percent}
     audit(actor, "tasks.score_by_model", project, waiting=waiting, job=str(job.pk), **told)
+    return job
+
+
+@transaction.atomic
+def start_asking_opinion(*, actor: User, project: Project, version: Version) -> Job:
+    """Let a reward model say which rankings of a project it finds unlikely (labeling.opinions), for review."""
+    check(actor, Right.REVIEW, place=project)
+    check(actor, Right.TRY_MODELS)
+    check_scores(version)
+    if not project.tasks.filter(submitted__gt=0).exists():
+        raise Refusal(_("Nobody has ranked anything in this project yet, so there is nothing to compare."))
+    arguments = {"project": project.pk, "version": version.pk}
+    job = enqueue(actor=actor, what="ask-opinion", arguments=arguments, subject=subject_of(project))
+    told = {"model": str(version), "version": version.pk, "job": str(job.pk)}
+    audit(actor, "project.ask_opinion", project, **told)
     return job

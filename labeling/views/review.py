@@ -1,5 +1,6 @@
-"""Review: the tasks that people disagree about, have flagged or asked about; one of them side by side, decided; and the talk about it."""
+"""Review: the tasks that people disagree about, have flagged or asked about, or a model is surprised of; one of them side by side, decided; and the talk about it."""
 
+from dataclasses import replace
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -12,14 +13,16 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from labeling import actions, places, review_queries, task_queries
 from labeling.actions.comments import own_turn
-from labeling.models import Comment, Project, Task
-from labeling.ranking import LETTERS, MESSAGES
+from labeling.forms.tasks import ScorerForm
+from labeling.models import Comment, Disagreement, Project, Task
+from labeling.project_queries import opinions_under_way
+from labeling.ranking import LETTERS, MESSAGES, WeakOrder
 from labeling.review_queries import Wanted
 from labeling.statements import texts
 from labeling.statistics.consensus import Consensus
 from labeling.views.lists import Filter, filter_of, page_of, search_of
 from people.errors import Refusal
-from people.permissions import Right, requires
+from people.permissions import Right, can, requires
 
 OWN_SLICE = "in_"  # before the name of a column of the import, in addresses
 
@@ -44,6 +47,39 @@ def tasks(request: HttpRequest, slug: str) -> HttpResponse:
         "show": wanted.show,
     }
     return render(request, "labeling/review.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@requires(Right.REVIEW, place=places.project)
+def against(request: HttpRequest, slug: str) -> HttpResponse:
+    """Those whose ranking a reward model finds least likely first; posted, a model is asked."""
+    project = get_object_or_404(Project, slug=slug)
+    form = ScorerForm(request.POST if request.method == "POST" else None)
+    problems: list[str] = []
+    if form.is_valid():
+        try:
+            actions.start_asking_opinion(actor=request.user, project=project, version=form.cleaned_data["version"])
+            return redirect("project-review-against", slug)
+        except Refusal as refusal:
+            problems = list(refusal.problems)
+    wanted, filters = _wanted(request, project, "model")
+    page = page_of(request, review_queries.in_order(project, wanted))
+    asked = list(review_queries.opinions(project))
+    context = {
+        "project": project,
+        "tab": "review",
+        "opinion": next((each for each in asked if str(each.version_id) == wanted.model), None),
+        "page": page,
+        "lines": review_queries.lines(project, list(page), wanted.model),
+        "filters": filters,
+        "query": wanted.search,
+        "query_string": urlencode(_kept(wanted)),
+        "form": form if can(request.user, Right.TRY_MODELS) else None,
+        "jobs": opinions_under_way(project),
+        "problems": problems,
+    }
+    status = 400 if problems or form.errors else 200
+    return render(request, "labeling/review_against.html", context, status=status)
 
 
 @require_GET
@@ -78,6 +114,8 @@ def _task(request: HttpRequest, slug: str, pk: int, **more: object) -> HttpRespo
         "flags": task.assignments.filter(state="flagged").select_related("annotator"),
         "talk": review_queries.talk(task),
         "query": urlencode(_kept(wanted)),
+        "list": reverse("project-review-against" if wanted.show == "model" else "project-review", args=[slug]),
+        "model": _model(review_queries.against(project, wanted.model).filter(task=task).first()),
         "place": None if place is None else place + 1,
         "of": len(keys),
         "before": keys[place - 1] if place else None,
@@ -93,6 +131,14 @@ def _task(request: HttpRequest, slug: str, pk: int, **more: object) -> HttpRespo
 def _places(agreed: Consensus | None) -> list[str]:
     """By output: its place in the consensus, "" where nothing was said about it."""
     return ["" if rank is None else str(rank) for rank in agreed.order.ranks()] if agreed and agreed.order else []
+
+
+def _model(found: Disagreement | None) -> dict | None:
+    """What the model says that the list is about."""
+    if found is None:
+        return None
+    ranks = WeakOrder.parse(found.model, items=found.task.size).ranks()
+    return {"against": found, "version": found.opinion.version, "places": ranks}
 
 
 def _columns(found: review_queries.Review, task: Task) -> list[list[str]]:
@@ -178,8 +224,11 @@ def talk(request: HttpRequest, assignment: str) -> HttpResponse:
 # The list in the address
 
 
-def _wanted(request: HttpRequest, project: Project) -> tuple[Wanted, list[Filter]]:
-    show = filter_of(
+def _wanted(request: HttpRequest, project: Project, show: str | None = None) -> tuple[Wanted, list[Filter]]:
+    """`show`: this list, whatever the address says."""
+    if (show or request.GET.get("show")) == "model":
+        return _wanted_against(request, project)
+    chosen = filter_of(
         request,
         "show",
         _("Contested, not decided"),
@@ -190,8 +239,36 @@ def _wanted(request: HttpRequest, project: Project) -> tuple[Wanted, list[Filter
             ("decided", _("decided")),
         ],
     )
+    filters, slices = _about_tasks(request, project)
+    return _with(request, filters, slices, show=chosen.value), [chosen, *filters]
+
+
+def _wanted_against(request: HttpRequest, project: Project) -> tuple[Wanted, list[Filter]]:
+    """Without a model in the address, the one that was asked last."""
+    asked = [(each.version_id, str(each.version)) for each in review_queries.opinions(project)]
+    model = filter_of(request, "model", _("Model"), asked, names=True)
+    learned = filter_of(
+        request,
+        "learned",
+        _("Whatever it learned from"),
+        [("no", _("held out from it")), ("yes", _("it learned from the prompt"))],
+    )
+    filters, slices = _about_tasks(request, project)
+    value = model.value or (str(asked[0][0]) if asked else "")
+    shown = [replace(model, value=value)] if len(asked) > 1 else []
+    wanted = _with(request, filters, slices, show="model", model=value, learned=learned.value)
+    return wanted, [*shown, learned, *filters]
+
+
+def _with(request: HttpRequest, filters: list[Filter], slices: dict[str, str], **more: str) -> Wanted:
+    about = {each.name: each.value for each in filters if each.name in ("size", "batch")}
+    return Wanted(**about, slices=slices, search=search_of(request), **more)
+
+
+def _about_tasks(request: HttpRequest, project: Project) -> tuple[list[Filter], dict[str, str]]:
+    """The filters that every list of tasks has here, and the columns of the import that are chosen."""
+    filters = []
     sizes = project.tasks.order_by("size").values_list("size", flat=True).distinct()
-    filters = [show]
     size = filter_of(request, "size", _("Any number of outputs"), [(n, _("%(n)d outputs") % {"n": n}) for n in sizes])
     batch = filter_of(request, "batch", _("All rounds"), project.batches.values_list("pk", "name"), names=True)
     filters += [each for each in (size, batch) if len(each.choices) > 1]
@@ -203,12 +280,19 @@ def _wanted(request: HttpRequest, project: Project) -> tuple[Wanted, list[Filter
         filters.append(each)
         if each.value:
             slices[name] = each.value
-    return Wanted(show.value, size.value, batch.value, slices, search_of(request)), filters
+    return filters, slices
 
 
 def _kept(wanted: Wanted) -> dict[str, str]:
     """The list as an address carries it."""
-    asked = {"show": wanted.show, "size": wanted.size, "batch": wanted.batch, "q": wanted.search}
+    asked = {
+        "show": wanted.show,
+        "model": wanted.model,
+        "learned": wanted.learned,
+        "size": wanted.size,
+        "batch": wanted.batch,
+        "q": wanted.search,
+    }
     asked |= {OWN_SLICE + name: value for name, value in wanted.slices.items()}
     return {name: value for name, value in asked.items() if value}
 

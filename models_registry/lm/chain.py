@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import transformers
@@ -151,6 +151,7 @@ def load(
         folders=tuple(folders),
     )
     loaded.model.to(device)
+    _without_inventions(loaded)
     names = []
     for number, (folder, about) in enumerate(zip(folders, facts, strict=True)):
         if about.kind == "hard_prompt":
@@ -184,6 +185,16 @@ def _root(folder: Path, head: Head, outputs: int | None, dtype: torch.dtype) -> 
 
 def _tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+def _without_inventions(loaded: Loaded) -> None:
+    """Take away special tokens of which the model has no embedding: GPT-2's class adds <|endoftext|> also to a vocabulary without it, and a text
+    that ends with that could not be read."""
+    embeddings, tokenizer = len(loaded.model.get_input_embeddings().weight), loaded.tokenizer
+    for name in ("pad_token", "unk_token", "bos_token", "eos_token"):
+        number = getattr(tokenizer, f"{name}_id", None)
+        if number is not None and number >= embeddings:
+            setattr(tokenizer, name, None)
 
 
 def add_adapter(loaded: Loaded, folder: Path, name: str) -> str:
@@ -299,9 +310,9 @@ def put_head(loaded: Loaded, name: str, head: nn.Module) -> None:
     score.modules_to_save[name] = head.to(loaded.device, loaded.model.dtype).train(loaded.model.training)
 
 
-def active_head(loaded: Loaded) -> nn.Module:
+def active_head(loaded: Loaded) -> nn.Linear:
     """The score head that is on: of the uppermost link that brings one, or the model's own."""
-    score = score_head(loaded.model)
+    score: Any = score_head(loaded.model)
     if not isinstance(score, ModulesToSaveWrapper):
         return score
     return score.modules_to_save[score.active_adapters[0]] if score.active_adapters else score.original_module

@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 import torch
+from torch import Tensor
 from transformers import PreTrainedModel
 
-from .chain import Loaded
-from .heads import read_scale, score_head
-from .packed import Group, Way, probe, scores, separate
+from .chain import Loaded, active_head
+from .heads import read_scale
+from .members import members_of
+from .packed import ROWS, Group, Way, pooled, probe, read, separate
 from .text import Prompt, decode_completion, encode_pairs
 
 TOKENS_AT_ONCE = 8192
@@ -18,12 +20,16 @@ Asked = tuple[Prompt, Sequence[str]]  # a prompt and its completions
 
 @dataclass(frozen=True)
 class Score:
-    """Of the completion at `place` of the row `row`, on the scale that lies beside the weights. `cut`: the context did not hold all of it."""
+    """Of the completion at `place` of the row `row`, on the scale that lies beside the weights. `cut`: the context did not hold all of it.
+
+    `by_head`: what each head of an ensemble says, `value` being their mean; None where the model has one.
+    """
 
     row: int
     place: int
     value: float
     cut: bool
+    by_head: tuple[float, ...] | None = None
     trace: tuple["Point", ...] | None = None
 
 
@@ -53,22 +59,28 @@ def judge(loaded: Loaded, rows: Sequence[Asked], *, way: Way | None = None) -> I
     """
     parts = _parts(loaded, rows)
     way = way or fastest_way(loaded, [part.group for part in parts])
-    scale = read_scale(loaded.folders[-1])
+    heads = _Heads(loaded)
     for batch in _batches(parts, way):
-        values = iter(scale.apply(scores(loaded.model, [part.group for part in batch], way)).tolist())
-        yield [Score(row, place, next(values), part.cut) for part in batch for row, place in part.places]
+        told = heads.read(pooled(loaded.model, ROWS[way]([part.group for part in batch])))
+        found = []
+        for part in batch:
+            for row, place in part.places:
+                value, by_head = next(told)
+                found.append(Score(row, place, value, part.cut, by_head))
+        yield found
 
 
 @torch.inference_mode()
 def trace(loaded: Loaded, rows: Sequence[Asked]) -> Iterator[list[Score]]:
     """As judge, with the score after every token of each completion: the head is read at all of them, and the last one gives the score."""
-    head, scale = score_head(loaded.model), read_scale(loaded.folders[-1])
+    heads = _Heads(loaded)
     for batch in _batches(_parts(loaded, rows), "separate"):
         packed = separate([part.group for part in batch]).to(loaded.device)
         hidden = loaded.model.base_model(
             input_ids=packed.ids, attention_mask=packed.mask, position_ids=packed.positions, use_cache=False
         ).last_hidden_state
-        values = scale.apply(head(hidden).squeeze(-1).float())
+        values = heads.scale.apply(heads.head(hidden).squeeze(-1).float())
+        told_of = heads.read(hidden[packed.ends[:, 0], packed.ends[:, 1]])
         line, found = 0, []
         for part in batch:
             start = len(part.group.prompt)
@@ -76,9 +88,25 @@ def trace(loaded: Loaded, rows: Sequence[Asked]) -> Iterator[list[Score]]:
                 # An empty completion is read at the prompt's last token.
                 told = values[line, start : start + len(ids)].tolist() or values[line, start - 1 : start].tolist()
                 points = tuple(Point(*each) for each in zip(pieces(loaded, ids), told, strict=False))
-                found.append(Score(row, place, told[-1], part.cut, points))
+                found.append(Score(row, place, told[-1], part.cut, next(told_of)[1], points))
                 line += 1
         yield found
+
+
+class _Heads:
+    """What reads pooled states: the model's head, on the model's scale, and the members of an ensemble where it is one."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        self.model, self.head, self.members = loaded.model, active_head(loaded), members_of(loaded)
+        self.scale = read_scale(loaded.folders[-1])
+
+    def read(self, hidden: Tensor) -> Iterator[tuple[float, tuple[float, ...] | None]]:
+        """(N, hidden) → the score of each, and what each member says."""
+        values = self.scale.apply(read(self.model, hidden)).tolist()
+        if self.members is None:
+            return ((value, None) for value in values)
+        by_head = self.scale.apply(self.members(hidden, self.head.bias)).tolist()
+        return zip(values, map(tuple, by_head), strict=True)
 
 
 def pieces(loaded: Loaded, ids: Sequence[int]) -> list[str]:

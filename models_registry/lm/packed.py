@@ -143,7 +143,12 @@ ROWS: dict[Way, Callable[[Sequence[Group]], Rows]] = {"flat": flat, "masked": ma
 
 def scores(model: PreTrainedModel, groups: Sequence[Group], way: Way = "separate") -> Tensor:
     """Raw scores of all completions, group by group: (N,). The ways differ in what they cost; `probe` knows which are right."""
-    hidden, head = pooled(model, ROWS[way](groups)), score_head(model)
+    return read(model, pooled(model, ROWS[way](groups)))
+
+
+def read(model: PreTrainedModel, hidden: Tensor) -> Tensor:
+    """The head's raw scores of pooled states: (N, hidden) → (N,)."""
+    head = score_head(model)
     # The last product in the head's own precision: a score in bf16 has three digits, and close outputs would look tied.
     with torch.autocast(hidden.device.type, enabled=False):
         return head(hidden.to(next(head.parameters()).dtype)).squeeze(-1).float()

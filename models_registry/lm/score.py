@@ -1,7 +1,7 @@
 """Scoring text: log-probabilities of completions, loss of documents, rewards."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
-from .chain import Loaded
+from .chain import Loaded, active_head
 from .generate import positions
 from .heads import read_scale, score_head
-from .packed import Group, pooled, scores, separate
+from .members import members_of
+from .packed import Group, pooled, read, separate
 from .text import Prompt, encode_documents, encode_judged, encode_pairs
 
 
@@ -138,15 +139,38 @@ def rewards(loaded: Loaded, pairs: Sequence[tuple[Prompt, str]], *, batch_size: 
 
     What is longer than the model's context loses the start of its prompt.
     """
+    return _read(loaded, pairs, batch_size, lambda hidden: read(loaded.model, hidden)).tolist()
+
+
+@torch.inference_mode()
+def scores_of_members(loaded: Loaded, pairs: Sequence[tuple[Prompt, str]], *, batch_size: int = 32) -> Tensor:
+    """What each member of an ensemble says: (pairs, members), float32, on the processor, on the scale of `rewards`, which are their mean.
+
+    Their standard deviation (members.spread) is the model's uncertainty. ValueError where the reward model is no ensemble.
+    """
+    members = members_of(loaded)
+    if members is None:
+        raise ValueError("this reward model has one head: there are no members that could differ")
+    bias = active_head(loaded).bias
+    return _read(loaded, pairs, batch_size, lambda hidden: members(hidden, bias))
+
+
+def _read(
+    loaded: Loaded, pairs: Sequence[tuple[Prompt, str]], batch_size: int, head: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """(pairs, …): what a head makes of the last real token of each (batch, hidden), on the model's scale."""
     limit = loaded.context_length
     groups = [Group(prompt, [completion]).cut(limit) for prompt, completion in encode_pairs(loaded, pairs)]
     scale = read_scale(loaded.folders[-1])
-    found = [0.0] * len(groups)
-    for places in by_length([group.longest for group in groups], batch_size):
-        values = scale.apply(scores(loaded.model, [groups[i] for i in places]))
-        for i, value in zip(places, values.tolist(), strict=True):
-            found[i] = value
-    return found
+    if not groups:
+        return torch.empty(0)
+    parts = by_length([group.longest for group in groups], batch_size)
+    found = [
+        scale.apply(head(pooled(loaded.model, separate([groups[i] for i in places])))).float().cpu()
+        for places in parts
+    ]
+    order = torch.tensor([i for places in parts for i in places])
+    return torch.cat(found)[order.argsort()]
 
 
 @torch.inference_mode()

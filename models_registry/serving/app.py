@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
 import numpy as np
@@ -258,7 +259,9 @@ async def score(request: Request) -> Response:
 
 
 def _scored(one: Score) -> dict[str, Any]:
-    told = {"row": one.row, "index": one.place, "score": one.value, "cut": one.cut}
+    told: dict[str, Any] = {"row": one.row, "index": one.place, "score": one.value, "cut": one.cut}
+    if one.by_head is not None:  # the model is an ensemble
+        told |= {"std_between": stdev(one.by_head), "by_head": one.by_head}
     if one.trace is not None:
         told["trace"] = [{"text": point.text, "score": point.score} for point in one.trace]
     return told

@@ -13,6 +13,7 @@ from labeling.questions import PRESETS
 from people.errors import Refusal
 from tests import factories
 from tests.board.test_ranking import shows
+from tests.pages import without_tokens
 
 pytestmark = pytest.mark.django_db
 
@@ -41,7 +42,7 @@ def page_of(client, annotator, path: str) -> str:
     client.force_login(annotator)
     answer = client.get(path)
     assert answer.status_code == 200
-    return answer.content.decode()
+    return without_tokens(answer.content.decode())
 
 
 def test_it_lists_what_one_said_newest_first_in_the_letters_of_the_board(client, annotator, project):

@@ -10,9 +10,9 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from labeling.models import Assignment, Completion, Project, Ranking
+from labeling.queries import labels_behind
 from models_registry.models import Version
 from people.models import User
-from training import queries
 from training.demo.annotators import ANNOTATORS
 from training.demo.corpus import BY_TEXT
 from training.demo.evaluate import compare
@@ -72,7 +72,7 @@ def _every_task_is_ranked_by_two_simulated_annotators(project):
 
 
 def _the_result_can_be_followed_back_to_the_rankings(project):
-    assert set(queries.labels_behind(_policy())) == set(project.snapshots.all())
+    assert set(labels_behind(_policy())) == set(project.snapshots.all())
     assert Run.objects.filter(state=Run.State.COMPLETE).count() == 4
     split = {prompt.content: prompt.split for prompt in project.prompts.all()}
     assert all((split[text] == "heldout") == BY_TEXT[text].heldout for text in split)

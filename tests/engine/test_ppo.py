@@ -18,6 +18,7 @@ from models_registry.lm.tuning.apply import apply
 from models_registry.lm.tuning.config import TuneAll, TuneLora
 from training.engine.methods import config_of
 from training.engine.methods.ppo.actors import Actors
+from training.engine.methods.ppo.kept import folder_of, policies
 from training.engine.methods.ppo.train import taken, train
 
 from . import rankings, runs
@@ -355,3 +356,23 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(config, ppo_run):
     assert notes(stopped) == notes(whole)
     assert metrics(stopped) == metrics(whole)
     assert (stopped / "samples.jsonl").read_bytes() == (whole / "samples.jsonl").read_bytes()
+
+
+@pytest.mark.parametrize("config", [{"tune": LORA, "lr": 3e-2}, {"tune": ALL, "lr": 1e-2}])
+def test_policies_are_kept_that_wrote_what_the_curves_say_and_load_as_models(config, ppo_run, pretrained):
+    folder = ppo_run(updates=6, kl_coef=0.0, **config)
+    assert runs.go(folder) == 0
+    found = policies(folder)
+    assert found
+    by_step = {numbers["step"]: numbers for numbers in updates(folder)}
+    for policy in found:
+        numbers = by_step[policy.step + 1]
+        assert (policy.kl, policy.reward) == (numbers["kl"], numbers["reward"])
+    place = folder_of(folder, found[-1].step)
+    chain = [place] if config["tune"] == ALL else [pretrained / "output", place]
+    assert inspect.describe(place).problems == []
+    asked = ["The cat met the dog"]
+    there, then = (
+        generate(load(each), asked, max_tokens=8, seed=1)[0].text for each in (chain, [pretrained / "output"])
+    )
+    assert there != then

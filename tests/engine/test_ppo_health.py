@@ -11,10 +11,15 @@ CALM = {
     "kl": 0.0,
     "kl_per_token": 0.0,
     "ratio_start": 1.0,
+    "ratio": 1.0,
     "clip_fraction": 0.1,
+    "entropy": 1.4,
+    "reward_std": 1.0,
+    "explained_variance": 0.3,
     "length": 50.0,
     "distinct_within": 0.98,
     "distinct_across": 0.9,
+    "reward_spread": 0.2,
 }
 
 
@@ -39,18 +44,32 @@ def test_a_calm_run_says_that_its_start_agrees_and_nothing_more():
     [
         ({"kl": -3.0, "kl_per_token": -0.05}, "kl-negative"),
         ({"kl": 40.0, "kl_per_token": 0.7}, "kl-large"),
-        ({"length": 90.0, "reward": 1.0}, "answers-longer"),
+        ({"length": 90.0, "reward": 1.0}, "length-pays"),
+        ({"length": 90.0}, "answers-longer"),
         ({"length": 20.0, "reward": 1.0}, "answers-shorter"),
+        ({"length": 8.0, "reward": 1.0}, "answers-vanish"),
+        ({"ratio": 4.0}, "ratio-far"),
+        ({"ratio": 0.3}, "ratio-far"),
         ({"distinct_across": 0.5}, "outputs-alike"),
         ({"distinct_across": 0.2}, "outputs-collapsed"),
+        ({"distinct_across": 0.5, "entropy": 0.4}, "outputs-collapsed"),
+        ({"entropy": 0.4}, "entropy-falls"),
+        ({"reward_std": 0.0}, "reward-flat"),
+        ({"explained_variance": -0.9}, "critic-lost"),
         ({"distinct_within": 0.6}, "answers-repeat"),
         ({"clip_fraction": 0.6}, "steps-large"),
         ({"reward": -1.0}, "reward-falls"),
+        ({"reward_spread": 0.5}, "rewards-disagree"),
     ],
 )
 def test_each_trouble_has_its_message_and_is_told_once(change, message):
     assert told(change).count(message) == 1
     assert message not in told()
+
+
+def test_longer_answers_are_told_as_what_pays_only_where_the_reward_rises():
+    assert "answers-longer" not in told({"length": 90.0, "reward": 1.0})
+    assert "length-pays" not in told({"length": 90.0, "reward": 0.2})
 
 
 def test_a_kl_far_above_its_target_is_told_only_where_there_is_one():

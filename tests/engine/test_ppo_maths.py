@@ -1,13 +1,20 @@
 """The formulas of PPO against hand-checkable numbers, slow twins, and garbage behind the mask."""
 
+import json
 import math
+import os
+import statistics
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from training.engine.methods.ppo.maths import (
     AdaptiveKL,
     FixedKL,
+    RunningMoments,
+    conservative,
     explained_variance,
     gae,
     kl_per_token,
@@ -155,3 +162,85 @@ def test_the_adaptive_controller_raises_beta_above_its_target_and_lowers_it_belo
     fixed = FixedKL(0.2)
     fixed.update(1000, 100)
     assert fixed.beta == 0.2
+
+
+@pytest.mark.skipif("PERINGKAT_REAL_DATA" not in os.environ, reason="the reference values lie beside the checkout")
+def test_losses_without_a_dual_clip_and_with_one_too_far_away_are_the_reference_values():
+    known = json.loads((Path(os.environ["PERINGKAT_REAL_DATA"]) / "reference" / "values.json").read_text())["ppo"]
+    given = [float64([known[name]]) for name in ("new_logprobs", "old_logprobs", "advantages")]
+    for dual_clip in (None, 3.0):
+        found = policy_loss(*given, full(given[0]), clip=known["cliprange"], dual_clip=dual_clip)
+        assert found.loss.item() == pytest.approx(known["pg_loss_mean"], rel=1e-12)
+        assert found.clip_fraction.item() == known["clipfrac"]
+
+
+def slow_dual_clip(ratio: float, advantage: float, clip: float, dual: float) -> float:
+    """The objective of Ye et al. 2020 as they write it, to be made large."""
+    plain = min(ratio * advantage, min(max(ratio, 1 - clip), 1 + clip) * advantage)
+    return max(plain, dual * advantage) if advantage < 0 else plain
+
+
+def test_the_dual_clip_equals_its_slow_twin_and_stops_the_gradient_there():
+    torch.manual_seed(2)
+    new, old, advantages = torch.randn(3, 4, 8, dtype=torch.float64) * 1.5
+    new.requires_grad_()
+    found = policy_loss(new, old, advantages, full(old), clip=0.2, dual_clip=2.0)
+    ratios = (new - old).exp().flatten().tolist()
+    twin = [slow_dual_clip(r, a, 0.2, 2.0) for r, a in zip(ratios, advantages.flatten().tolist(), strict=True)]
+    assert found.loss.item() == pytest.approx(-sum(twin) / len(twin), rel=1e-12)
+    bounded = ((new - old).exp() > 2) & (advantages < 0)
+    assert bounded.any()
+    found.loss.backward()
+    assert (new.grad[bounded] == 0).all()
+    assert found.clip_fraction.item() == pytest.approx((new.grad == 0).double().mean().item())
+
+
+def test_several_judges_are_put_together_as_a_slow_twin_does():
+    torch.manual_seed(3)
+    scores = torch.randn(3, 5, dtype=torch.float64)
+    even, spread = conservative(scores, float64([1, 1, 1]), 0.7)
+    for n, column in enumerate(scores.T.tolist()):
+        assert spread[n].item() == pytest.approx(statistics.pstdev(column))
+        assert even[n].item() == pytest.approx(statistics.fmean(column) - 0.7 * statistics.pstdev(column))
+    weighted, spread = conservative(scores, float64([2, 1, 1]), 1.0)
+    for n, column in enumerate(scores.T.tolist()):
+        doubled = [column[0], *column]  # a weight of 2 is being there twice
+        assert spread[n].item() == pytest.approx(statistics.pstdev(doubled))
+        assert weighted[n].item() == pytest.approx(statistics.fmean(doubled) - statistics.pstdev(doubled))
+    against, _spread = conservative(scores, float64([3, -1, 0]))
+    assert against.tolist() == pytest.approx(((3 * scores[0] - scores[1]) / 4).tolist())
+
+
+def test_judges_that_agree_cost_no_caution():
+    same = torch.tensor([1.5, -0.25]).double().expand(3, 2)
+    together, spread = conservative(same, float64([1, 2, 3]), 5.0)
+    assert together.tolist() == [1.5, -0.25]
+    assert spread.tolist() == [0, 0]
+
+
+def test_running_moments_are_those_of_everything_at_once():
+    parts = [torch.from_numpy(np.random.default_rng(n).normal(3 * n, 1 + n, 5 + n)) for n in range(4)]
+    running = RunningMoments()
+    assert running.std == 0
+    for number, part in enumerate(parts, 1):
+        running.see(part)
+        seen = np.concatenate([one.numpy() for one in parts[:number]])
+        assert (running.count, running.mean) == (len(seen), pytest.approx(seen.mean()))
+        assert running.std == pytest.approx(seen.std())
+        running = RunningMoments(**json.loads(json.dumps(vars(running))))  # as a checkpoint keeps it
+
+
+def test_the_adaptive_controller_is_that_of_the_paper():
+    """Ziegler et al. 2019, section 2.2: e = clip((KL - target) / target, ±0.2), β ← β (1 + 0.1 e), where 0.1 is batch over horizon."""
+    beta = 0.15
+    controller = AdaptiveKL(beta, target=6.0, horizon=10_240)
+    for kl in (0.0, 5.0, 6.0, 6.6, 40.0):
+        controller.update(kl, 1024)
+        beta *= 1 + 0.1 * max(-0.2, min(0.2, (kl - 6.0) / 6.0))
+        assert controller.beta == pytest.approx(beta, rel=1e-12)
+
+
+def test_a_horizon_shorter_than_an_update_leaves_beta_positive():
+    controller = AdaptiveKL(0.2, target=10, horizon=10)
+    controller.update(0.0, 1000)
+    assert controller.beta == pytest.approx(0.2 * 0.8)

@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from tokenizers import ByteLevelBPETokenizer
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from labeling.ranking import WeakOrder
 from models_registry.lm import inspect
 from models_registry.lm.chain import load
-from models_registry.lm.heads import read_scale
+from models_registry.lm.heads import into_reward, read_scale
+from models_registry.lm.members import read_members
 from models_registry.lm.packed import Group
-from models_registry.lm.score import rewards
+from models_registry.lm.score import rewards, scores_of_members
 from training.engine.methods import config_of
 from training.engine.methods.reward import rankings as rankings_of_run
 
@@ -317,7 +319,7 @@ def test_the_config_bounds_hold():
     "changes",
     [
         {"tune": {"kind": "all"}},
-        {"tune": {"kind": "lora", "rank": 4, "dropout": 0.2}},
+        {"tune": {"kind": "lora", "rank": 4, "dropout": 0.2}, "ensemble": 3},
         {
             "loss": "plackett_luce",
             "annotator_scale": True,
@@ -366,6 +368,62 @@ def test_people_who_rank_by_dice_count_for_little_and_the_line_gets_a_score(tmp_
     assert np.isfinite(metrics(folder)["line_score"])
 
 
+@pytest.mark.parametrize(
+    "tune", [{"kind": "all"}, {"kind": "lora", "rank": 4}, {"kind": "head"}], ids=lambda tune: tune["kind"]
+)
+def test_several_heads_score_by_their_mean_and_say_where_they_doubt(tune, tmp_path, pretrained, snapshot):
+    """With all weights, with an adapter, and over a trunk that stands still; from disk as in the run, and for transformers one head."""
+    base = pretrained / "output"
+    folder = reward_run(tmp_path / "run", [base], snapshot, ensemble=5, tune=tune, lr=3e-3, epochs=6)
+    assert runs.go(folder) == 0
+    found = metrics(folder)
+    assert found["ensemble"] == 5
+    if tune["kind"] == "head":
+        assert found["trained_parameters"] == 5 * 32
+        assert found["untouched"]["changed"] == 0
+    by_doubt = found["judged"]["by_doubt"]
+    assert sum(row["pairs"] for row in by_doubt) == found["heldout_strict_pairs"]
+    assert {"error_auc", "spread_auc", "closeness_auc", "log_loss_averaged"} <= set(found)
+    doubt = [row["doubt"] for row in by_doubt]
+    assert doubt == sorted(doubt)
+    assert 0 < doubt[-1] <= 0.5
+    assert inspect.describe(folder / "output").head == "reward"
+
+    judge = load([folder / "output"] if tune["kind"] != "lora" else [base, folder / "output"])
+    train = [row for row in map(json.loads, snapshot.open()) if row["split"] == "train"]
+    pairs = [(row["prompt"], text) for row in train for text in row["completions"]]
+    by_head = scores_of_members(judge, pairs)
+    assert by_head.mean(1).tolist() == pytest.approx(rewards(judge, pairs), abs=1e-4)
+    assert by_head.mean(0).tolist() == pytest.approx([0.0] * 5, abs=1e-3)  # nobody scores higher throughout
+    assert float(by_head.mean(1).std(correction=0)) == pytest.approx(1, abs=1e-3)
+
+
+def test_heads_that_see_the_same_rankings_agree_more_than_those_that_weigh_them(tmp_path, pretrained, snapshot):
+    """Over a trunk that stands still a head's best place is one; what the rankings do not decide is left to each one's start."""
+    doubt = []
+    for bootstrap in (True, False):
+        folder = tmp_path / f"run{bootstrap}"
+        config = {"ensemble": 4, "bootstrap": bootstrap, "tune": {"kind": "head"}, "lr": 0.05, "epochs": 40}
+        assert runs.go(reward_run(folder, [pretrained / "output"], snapshot, **config)) == 0
+        doubt.append(np.mean([row["doubt"] for row in metrics(folder)["judged"]["by_doubt"]]))
+    assert doubt[0] > doubt[1] > 0
+
+
+def test_an_ensemble_can_be_trained_further(tmp_path, pretrained, snapshot):
+    first = reward_run(tmp_path / "first", [pretrained / "output"], snapshot, ensemble=3)
+    assert runs.go(first) == 0
+    second = reward_run(tmp_path / "second", [first / "output"], snapshot, ensemble=3, lr=1e-9, epochs=1)
+    assert runs.go(second) == 0
+    pairs = [("Story 1: one day", " the fox met the hen."), ("Story 1: one day", " the owl met the cat.")]
+    before, after = (scores_of_members(load([run / "output"]), pairs) for run in (first, second))
+    assert (before - after).abs().max() < 1e-3
+    doubts = [[row["doubt"] for row in metrics(run)["judged"]["by_doubt"]] for run in (first, second)]
+    assert doubts[1] == pytest.approx(doubts[0], rel=1e-3)
+    one = reward_run(tmp_path / "one", [first / "output"], snapshot, max_steps=1)
+    assert runs.go(one) == 0
+    assert read_members(one / "output") is None
+
+
 def test_what_plackett_luce_cannot_use_is_refused():
     config = config_of("reward")(loss="plackett_luce", margin=0.5, label_smoothing=0.1)
     (problem,) = config.problems({"base", "dataset"})
@@ -393,6 +451,7 @@ def test_a_base_without_a_pad_token_gets_one_that_is_not_eos_and_transformers_sc
     model = AutoModelForSequenceClassification.from_pretrained(folder / "output").eval()
     tokenizer = AutoTokenizer.from_pretrained(folder / "output")
     assert tokenizer.pad_token == tokenizer.bos_token != tokenizer.eos_token
+    assert "pad-token-set" in notes(folder)
     pairs = [("One day", " the fox met the hen."), ("One day", " the hen.")]
     texts = [prompt + completion + tokenizer.eos_token for prompt, completion in pairs]
     batch = tokenizer(texts, padding=True, return_tensors="pt", padding_side="right", add_special_tokens=True)
@@ -407,3 +466,34 @@ def test_a_base_with_no_token_that_could_pad_is_refused(tmp_path, pretrained, sn
     folder = reward_run(tmp_path / "run", [base], snapshot)
     assert runs.go(folder) == 2
     assert [found["id"] for found in runs.status(folder)["problems"]] == ["no-pad-token"]
+
+
+def test_of_nothing_but_eos_no_pad_token_is_made(tmp_path, pretrained, snapshot):
+    """As in GPT-2."""
+    base = without_pad_token(pretrained, tmp_path / "base", "bos_token", "unk_token")
+    folder = reward_run(tmp_path / "run", [base], snapshot, max_steps=2)
+    assert runs.go(folder) == 0
+    assert "pad-token-none" in notes(folder)
+    assert AutoTokenizer.from_pretrained(folder / "output").pad_token is None
+
+
+def test_special_tokens_that_a_tokenizer_makes_up_count_for_nothing(tmp_path, pretrained, snapshot):
+    """GPT-2's class adds <|endoftext|> to a vocabulary without it, and the model has no embedding of that."""
+    base = tmp_path / "base"
+    config = GPT2Config(
+        vocab_size=257, n_embd=32, n_layer=1, n_head=2, n_positions=64, bos_token_id=None, eos_token_id=None
+    )
+    GPT2LMHeadModel(config).save_pretrained(base)
+    tokenizer = ByteLevelBPETokenizer()
+    tokenizer.train_from_iterator(["the cat met the dog"], 257)
+    assert tokenizer.get_vocab_size() == 257
+    tokenizer.save(str(base / "tokenizer.json"))
+    (base / "tokenizer_config.json").write_text('{"tokenizer_class": "GPT2Tokenizer"}')
+    assert AutoTokenizer.from_pretrained(base).eos_token_id == 257
+    folder = reward_run(tmp_path / "run", [base], snapshot)
+    assert runs.go(folder) == 2
+    assert [found["id"] for found in runs.status(folder)["problems"]] == ["no-pad-token"]
+    loaded = load([base])
+    assert loaded.tokenizer.eos_token is None
+    into_reward(loaded, seed=1)
+    assert np.isfinite(rewards(loaded, [("The cat", " met")])).all()

@@ -12,7 +12,9 @@ from labeling.statistics.ceiling import human_ceiling
 from labeling.statistics.judgements import Judgement
 from training.engine.diversity import distinct_ngrams
 from training.engine.intervals import clustered_share, wilson
+from training.engine.methods.reward.ensemble import auc, by_doubt, doubts, shares
 from training.engine.methods.reward.judging import judged
+from training.engine.methods.reward.rankings import Ranking
 from training.engine.methods.reward.report import (
     Pairs,
     Scored,
@@ -227,3 +229,55 @@ def test_where_nobody_shared_a_task_people_cannot_be_compared_and_it_says_why():
     assert found["person"]["why"]["id"]
     assert found["model"] is None
     assert found["consensus"] is None
+
+
+def ensemble_of(scale: float, seed: int = 3) -> list[Scored]:
+    """Four heads that stand apart; about every second ranking the model errs, and there they stand `scale` times as far apart."""
+    choose = np.random.default_rng(seed)
+    found = []
+    for number in range(60):
+        ranks = choose.permutation(4)
+        errs = number % 2
+        mean = (ranks if errs else -ranks) + choose.normal(0, 0.3, size=4)
+        noise = choose.normal(0, 0.2 * (scale if errs else 1), size=(4, 4))
+        heads = mean[:, None] + noise - noise.mean(1, keepdims=True)
+        order = WeakOrder.from_ranks([int(rank) for rank in ranks])
+        found.append(Scored(order, mean, np.ones(4), number, by_head=heads))
+    return found
+
+
+@pytest.mark.slow
+def test_disagreement_that_stands_where_the_model_errs_is_found_and_other_is_not():
+    knows, does_not = (Pairs.of(ensemble_of(scale)) for scale in (8.0, 1.0))
+    best, least, worst = by_doubt(knows)
+    assert best["value"] > 0.9 > worst["value"]
+    assert best["doubt"] < least["doubt"] < worst["doubt"] <= 0.5
+    assert best["pairs"] + least["pairs"] + worst["pairs"] == 60 * 6
+    found = doubts(knows, rao_kupper(1.5))
+    assert found["error_auc"] > 0.9
+    assert 0.5 < found["error_auc_low"] < found["error_auc"] < found["error_auc_high"]
+    other = doubts(does_not, rao_kupper(1.5))
+    assert other["error_auc_low"] < 0.5 < other["error_auc_high"]
+    assert found["log_loss_averaged"] < three_way_log_loss(knows, rao_kupper(1.5))
+
+
+def test_the_area_under_the_curve_is_that_of_all_pairs_of_a_wrong_and_a_right_one():
+    choose = np.random.default_rng(5)
+    value, wrong = choose.integers(0, 5, size=30).astype(float), choose.random(30) < 0.4
+    weight = choose.integers(0, 3, size=30)
+    many = [(v, w) for v, w, n in zip(value, wrong, weight, strict=True) for _time in range(n)]
+    bad, right = [v for v, w in many if w], [v for v, w in many if not w]
+    slow = np.mean([(b > r) + 0.5 * (b == r) for b in bad for r in right])
+    assert auc(value, wrong, weight) == pytest.approx(slow)
+    assert np.isnan(auc(value, np.zeros(30, bool), weight))
+
+
+def test_every_head_weighs_the_rankings_alike_on_the_whole_and_prompts_by_themselves():
+    rankings = [Ranking(None, None, 1.0, (), None, f"prompt {n % 7}", None, None, ()) for n in range(20)]
+    found = shares(rankings, 3, seed=1)
+    assert np.mean([found[r.prompt] for r in rankings], axis=0).tolist() == pytest.approx([1.0] * 3)
+    assert (np.array(list(found.values())) > 0).all()
+    assert np.ptp([found[prompt][0] for prompt in found]) > 0.1
+    again = shares(rankings[::-1], 3, seed=1)
+    assert all(np.allclose(found[prompt], again[prompt]) for prompt in found)
+    assert not np.allclose(found["prompt 0"], shares(rankings, 3, seed=2)["prompt 0"])

@@ -204,6 +204,19 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(method, config, stop_a
 
 
 @pytest.mark.slow
+def test_an_answer_that_meets_a_stop_text_has_ended(make, tmp_path):
+    """Here an e, of which the tiny model writes many."""
+    for name, stop in (("plain", []), ("stopped", ["e"])):
+        assert go(make("grpo", name, updates=1, max_tokens=16, stop=stop)) == 0
+    plain, stopped = (updates(tmp_path / name)[0] for name in ("plain", "stopped"))
+    assert stopped["eos_rate"] > plain["eos_rate"]
+    assert stopped["length"] < plain["length"]
+    shown = [event["text"] for event in runs.events(tmp_path / "stopped") if event.get("kind") == "sample"]
+    assert shown
+    assert not any("e" in text for text in shown)
+
+
+@pytest.mark.slow
 def test_a_held_out_loss_that_rises_is_told(make):
     """Held-out rankings that say the opposite: what is learned is worth nothing to them."""
     folder = make("dpo", max_steps=8, sample_prompts=0)

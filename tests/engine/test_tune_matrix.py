@@ -11,8 +11,9 @@ from safetensors.torch import load_file
 from models_registry.lm import inspect
 from models_registry.lm.chain import active_head, load
 from models_registry.lm.heads import read_scale, write_scale
+from models_registry.lm.members import read_members, spread
 from models_registry.lm.merging import merge, reasons_against
-from models_registry.lm.score import class_logprobs, documents_loss, logprobs, rewards
+from models_registry.lm.score import class_logprobs, documents_loss, logprobs, rewards, scores_of_members
 from models_registry.lm.tuning.config import result_kind
 from training.engine.contract import check_config
 
@@ -171,8 +172,9 @@ def numbers_agree(method: str, loaded: Any, told: dict[str, Any], dataset: str) 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in ("all", "last_layers", "head")])
 def test_the_head_of_a_reward_model_stays_with_it(kind, inputs, pretrained, tmp_path):
-    """Trained, saved, loaded, merged where that can be, and asked by PPO: the same scores, read at the same token."""
-    config = {**QUICK["reward"], "tune": {"kind": kind, **KINDS[kind]}, "lr": 1e-2, "precision": "fp32"}
+    """Trained, saved, loaded, merged where that can be, and asked by PPO: the same scores, read at the same token; also by each head of an ensemble,
+    whose mean they are."""
+    config = {**QUICK["reward"], "tune": {"kind": kind, **KINDS[kind]}, "lr": 1e-2, "precision": "fp32", "ensemble": 3}
     folder = runs.write_run(tmp_path / "run", "reward", config, inputs["reward"])
     assert runs.go(folder) == 0
     chain = [pretrained / "output", folder / "output"]
@@ -181,6 +183,9 @@ def test_the_head_of_a_reward_model_stays_with_it(kind, inputs, pretrained, tmp_
     pairs = [(row["prompt"], text) for row in rows for text in row["completions"]]
     scores = rewards(judge, pairs)
     assert torch.tensor(scores).std() > 0.1
+    by_head = scores_of_members(judge, pairs)
+    assert by_head.mean(1).tolist() == pytest.approx(scores, abs=1e-4)
+    assert (spread(by_head) > 1e-3).all()
     # Padding moves no score: each by itself is what all together are.
     assert [rewards(judge, [pair])[0] for pair in pairs[:5]] == pytest.approx(scores[:5], abs=1e-4)
     # The head moved with what was trained: another one gives other scores.
@@ -198,6 +203,8 @@ def test_the_head_of_a_reward_model_stays_with_it(kind, inputs, pretrained, tmp_
         again.model.save_pretrained(merged)
         again.tokenizer.save_pretrained(merged)
         write_scale(merged, scale)
+        read_members(folder / "output").save(merged)
+        assert torch.allclose(scores_of_members(load([merged]), pairs), by_head, atol=1e-3)
         assert rewards(load([merged]), pairs) == pytest.approx(scores, abs=1e-3)
         ways["merged"] = [merged]
     assert ("merged" in ways) == (kind not in ("serial", "parallel", "prefix", "soft_prompt"))

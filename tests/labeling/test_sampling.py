@@ -139,3 +139,21 @@ def test_sampling_runs_as_a_job_and_only_for_who_manages_projects(admin, project
     assert job.state == Job.State.DONE, job.error
     assert job.done == job.total == 5
     assert "5 tasks are new." in job.result["notes"]
+
+
+def test_some_prompts_alone_can_be_sampled_for(project, tiny):
+    chosen = list(project.prompts.order_by("pk").values_list("pk", flat=True))[1:3]
+    assert sample(project, plan(tiny), among=chosen, **QUIET).tasks == 2
+    assert sorted(project.tasks.values_list("prompt", flat=True)) == chosen
+
+
+def test_outputs_end_before_a_stop_text_and_the_plan_is_another_one(project, tiny):
+    plain, stopped = plan(tiny, max_tokens=40), plan(tiny, max_tokens=40, stop=tuple("aeiou"))
+    assert plain.round() != stopped.round()
+    sample(project, plain, **QUIET)
+    assert any(set("aeiou") & set(each.text) for each in Completion.objects.all())
+    sample(project, stopped, **QUIET)
+    ended = Completion.objects.filter(sampling__round=stopped.round())
+    assert ended.count() == 20
+    assert not any(set("aeiou") & set(each.text) for each in ended)
+    assert ended.first().sampling["stop"] == list("aeiou")

@@ -102,6 +102,23 @@ def reward(scorer) -> Version:
 
 
 @pytest.fixture
+def ensemble(scorer, copy_of) -> Version:
+    """The same model with four heads, whose mean is its own."""
+    import torch
+
+    from models_registry.lm.chain import load
+    from models_registry.lm.members import Members
+
+    folder = copy_of(scorer, "ensemble")
+    members = Members.around(load([folder]).model.score, 4, seed=1)
+    torch.nn.init.normal_(members.weight, std=2.0, generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        members.weight += load([folder]).model.score.weight - members.weight.mean(0)
+    members.save(folder)
+    return actions.import_folder(actor=None, name="ensemble", path=folder).version
+
+
+@pytest.fixture
 def endless(db, tiny_model, copy_of) -> Version:
     """A model that knows no end and has room for a million tokens: it keeps the one thread busy for minutes."""
     folder = copy_of(tiny_model, "endless")

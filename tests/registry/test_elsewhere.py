@@ -196,12 +196,12 @@ def test_our_own_server_as_a_remote_one(server, tiny, admin, client):
 
 
 @pytest.mark.slow
-def test_the_lines_on_its_page_ask_it(server, tiny, monkeypatch, capsys):
+def test_the_lines_on_its_page_ask_it(server, endless, monkeypatch, capsys):
     pytest.importorskip("openai")
     monkeypatch.setenv("FAR_API_KEY", "any")
     for version in (
-        remote(f"{server}/v1", "tiny:v1", key_env="FAR_API_KEY"),
-        remote(f"{server}/v1", "tiny:v1", chat_only=True, name="chatty"),
+        remote(f"{server}/v1", "endless:v1", key_env="FAR_API_KEY"),
+        remote(f"{server}/v1", "endless:v1", chat_only=True, name="chatty"),
     ):
         exec(loading.lines(version, {}), {})  # noqa: S102
         assert capsys.readouterr().out.strip("\n")

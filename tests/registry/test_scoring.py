@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import math
+import shutil
+import statistics
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -19,13 +21,15 @@ from labeling import actions, sampling, scoring
 from labeling.actions.tasks import NewTask, add_tasks
 from labeling.models import Completion, Prompt
 from labeling.sampling import Plan
-from labeling.scoring import uncertainty
+from labeling.scoring import disagreement, uncertainty
 from labeling.writers import Written
 from models_registry import serving_client
+from models_registry.templatetags.registry import score as figure
 from people.errors import Refusal
 from people.models import AuditEntry
 from tests import factories
 from tests.processes import LONGEST
+from tests.registry.test_export import made, registered  # noqa: F401  (a fixture)
 
 ROWS = [
     {"id": 7, "prompt": "Say", "completions": ["one", "two", "x" * 600]},
@@ -216,7 +220,90 @@ def test_rest_says_what_is_wrong_with_rows(api, reward, tiny):
     assert status(tiny, rows=[row]) == 400
 
 
+@pytest.mark.slow
+def test_reward_models_over_one_base_stand_beside_each_other(page, server, tiny, reward, made, tmp_path):  # noqa: F811
+    """Each in a pass of its own over the one loaded base; a model over another base is not offered."""
+    from safetensors.torch import load_file, save_file
+
+    from models_registry.lm.chain import load
+    from models_registry.lm.score import rewards
+
+    first = registered(tiny, made("reward"))
+    folder = shutil.copytree(first.folder, tmp_path / "second")
+    tensors = load_file(folder / "adapter_model.safetensors")
+    turned = {name: -tensor if "score" in name else tensor for name, tensor in tensors.items()}
+    save_file(turned, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    second = registered(tiny, folder)
+    where = address("version-score", first)
+    content = page.get(where).content.decode()
+    assert "Beside it" in content
+    assert str(second) in content
+    assert str(reward) not in content
+    assert "Beside it" not in page.get(address("version-score", reward)).content.decode()
+
+    answer = page.post(where, {"prompt": "Say", "completions": "one\r\n---\r\ntwo", "others": [second.pk]})
+    for one in answer.context["scored"]:
+        [(version, judged)] = one.others
+        assert version == second
+        expected = [rewards(load([tiny.folder, each.folder]), [("Say", one.text)])[0] for each in (first, second)]
+        assert [one.judged.score, judged.score] == pytest.approx(expected, abs=1e-3)
+        assert one.mean == pytest.approx(statistics.fmean(expected), abs=1e-3)
+        assert one.std_between == pytest.approx(statistics.stdev(expected), abs=1e-3)
+        assert one.std_between > 0.01
+    assert "all together" in answer.content.decode()
+    assert page.post(where, {"completions": "one", "others": [reward.pk]}).status_code == 400
+
+
+@pytest.mark.slow
+def test_how_unsure_an_ensemble_is_stands_beside_its_scores(page, api, server, ensemble, tmp_path):
+    """On its page, in files of each shape, over REST and from the command."""
+    [[one, two]] = serving_client.judge(ensemble, [("Say", ["one", "two"])]).rows
+    apart = [one.std_between, two.std_between]
+    answer = page.post(address("version-score", ensemble), {"prompt": "Say", "completions": "one\r\n---\r\ntwo"})
+    assert f"± {figure(one.std_between)}" in answer.content.decode()
+    assert "4 heads" in answer.content.decode()
+    (tmp_path / "one.csv").write_text("prompt,completion\nSay,one\n")
+    (tmp_path / "flat.csv").write_text("prompt,completion_1,completion_2\nSay,one,two\n")
+    (tmp_path / "list.jsonl").write_text('{"prompt": "Say", "completions": ["one", "two"]}\n')
+    scored = {}
+    for path in [path for path in tmp_path.iterdir() if path.is_file()]:
+        out = tmp_path.parent / f"{path.stem}-scored.jsonl"
+        call_command("score", "ensemble:v1", str(path), out=out, stderr=io.StringIO())
+        scored[path.stem] = json.loads(out.read_text())
+    assert scored["one"]["std_between"] == pytest.approx(apart[0], abs=1e-4)
+    assert [scored["flat"]["std_between_1"], scored["flat"]["std_between_2"]] == pytest.approx(apart, abs=1e-4)
+    assert scored["list"]["std_between"] == pytest.approx(apart, abs=1e-4)
+    rows = {"rows": [{"prompt": "Say", "completions": ["one", "two"]}]}
+    told = api.post(address("api-version-score", ensemble), rows, format="json").json()["rows"][0]
+    assert [each["std_between"] for each in told] == pytest.approx(apart, abs=1e-4)
+    assert told[0]["by_head"] == pytest.approx(one.by_head, abs=1e-4)
+
+
 # Tasks
+
+
+def test_of_an_ensemble_it_is_what_a_comparison_would_tell_about_which_head_is_right():
+    agree, torn = [(2.0, 2.0), (0.0, 0.0)], [(30.0, -30.0), (0.0, 0.0)]
+    assert disagreement(agree, 1.0) == 0
+    assert disagreement([(1.0, 1.0), (1.0, 1.0)], 1.0) == 0  # known to be alike: nothing to learn
+    assert disagreement(torn, 1.0) == pytest.approx(1)
+    assert disagreement([*torn, (0.0, 0.0)], 1.0) == pytest.approx(2 / 3)  # of three pairs one is known
+    assert 0 < disagreement([(1.0, 0.5), (0.0, 0.0)], 1.0) < disagreement([(1.0, -0.5), (0.0, 0.0)], 1.0)
+    assert disagreement([(900.0, -900.0), (-900.0, 900.0)], 9.0) == pytest.approx(1)
+
+
+@pytest.mark.slow
+def test_an_ensemble_puts_the_tasks_first_about_which_its_heads_disagree(page, server, ensemble):
+    project = factories.project(tasks=6, outputs=3, random_percent=0)
+    page.post(reverse("project-order", args=[project.slug]), {"do": "model", "version": ensemble.pk})
+    run_all_waiting()
+    tasks = list(project.tasks.order_by("position"))
+    assert [task.score for task in tasks] == sorted((task.score for task in tasks), reverse=True)
+    for task in tasks:
+        texts = [item.completion.text for item in task.items.all()]
+        judgement = serving_client.judge(ensemble, [(task.prompt.content, texts)])
+        found = disagreement([each.by_head for each in judgement.rows[0]], judgement.std)
+        assert task.score == pytest.approx(found, abs=1e-3)
 
 
 def test_uncertainty_is_that_about_the_best_two():

@@ -2,6 +2,7 @@
 
 import json
 import math
+import statistics
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
@@ -109,8 +110,8 @@ def test_stop_texts_end_the_text_before_them(server, tiny):
     assert answer["choices"][0]["finish_reason"] == "stop"
 
 
-def test_without_a_seed_two_answers_differ(server, tiny):
-    wanted = {"model": "tiny:v1", "prompt": "Hello", "max_tokens": 30}
+def test_without_a_seed_two_answers_differ(server, endless):
+    wanted = {"model": "endless:v1", "prompt": "Hello", "max_tokens": 30}  # others may end before the first letter
     texts = {post(f"{server}/v1/completions", **wanted).json()["choices"][0]["text"] for _ in range(3)}
     assert len(texts) == 3
 
@@ -300,6 +301,24 @@ def test_a_reward_model_scores_prompts_with_their_outputs_at_once(server, reward
     alone = post(f"{server}/v1/score", model="scorer:v1", prompt="Say", completions=["one", "two"]).json()
     assert [each["score"] for each in alone["data"]] == pytest.approx(expected[:2], abs=1e-4)
     assert alone["cut"] == 0
+
+
+def test_an_ensemble_says_how_far_its_heads_stand_apart(server, ensemble, reward):
+    """With its trace too; a model of one head says nothing of it."""
+    from models_registry.lm.chain import load
+    from models_registry.lm.score import scores_of_members
+
+    expected = scores_of_members(
+        load([ensemble.folder]), [(prompt, text) for prompt, texts in ASKED for text in texts]
+    )
+    for trace in (False, True):
+        found = [each for row in serving_client.judge(ensemble, ASKED, trace=trace).rows for each in row]
+        for each, by_head in zip(found, expected.tolist(), strict=True):
+            assert each.by_head == pytest.approx(by_head, abs=1e-4)
+            assert each.score == pytest.approx(statistics.fmean(by_head), abs=1e-4)
+            assert each.std_between == pytest.approx(statistics.stdev(by_head), abs=1e-4)
+    [[alone]] = serving_client.judge(reward, [("Say", ["one"])]).rows
+    assert (alone.std_between, alone.by_head) == (None, None)
 
 
 def test_what_cannot_be_scored_is_refused(server, reward, tiny):

@@ -34,8 +34,15 @@ def test_a_lora_is_merged_into_its_base_and_answers_alike(client, admin, tiny, t
 
 
 @pytest.mark.slow
-def test_a_reward_adapter_keeps_its_head_and_its_scale(admin, tiny, made):  # noqa: F811
-    version = registered(tiny, made("reward"), metrics={"accuracy": 0.7})
+def test_a_reward_adapter_keeps_its_head_its_scale_and_the_heads_of_its_ensemble(admin, tiny, made):  # noqa: F811
+    from models_registry.lm.chain import active_head, load
+    from models_registry.lm.members import Members
+    from models_registry.lm.score import scores_of_members
+
+    folder = made("reward")
+    head = active_head(load([tiny.folder, folder]))
+    Members.around(head, 3, seed=1).save(folder)
+    version = registered(tiny, folder, metrics={"accuracy": 0.7})
     actions.begin_merge(actor=admin, version=version, name="merged")
     run_all_waiting()
     merged = queries.find("merged")
@@ -43,6 +50,9 @@ def test_a_reward_adapter_keeps_its_head_and_its_scale(admin, tiny, made):  # no
     assert (version.metrics, merged.metrics) == ({"accuracy": 0.7}, {})  # what was measured, and not of the merged one
     assert json.loads((merged.folder / "reward.json").read_text())["std"] == 2.0
     assert numbers(merged) == pytest.approx(numbers(version), abs=1e-4)
+    by_head = [scores_of_members(load(queries.folders(each)), [("Say", "one")]) for each in (version, merged)]
+    assert by_head[0].shape == (1, 3)
+    assert by_head[1].flatten().tolist() == pytest.approx(by_head[0].flatten().tolist(), abs=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -40,11 +40,11 @@ def dataset(kind: str = "text", rows: list[dict] | None = None, name: str = "") 
     return made
 
 
-def run(*, actor: User | None = None, config: dict | None = None, **fields: object) -> Run:
-    """A queued pretraining of a tiny model."""
+def run(*, actor: User | None = None, method: str = "pretrain", config: dict | None = None, **fields: object) -> Run:
+    """A queued run; by default it pretrains a tiny model."""
     return actions.create_run(
         actor=actor or factories.admin(),
-        method="pretrain",
+        method=method,
         config=config or NANO,
         inputs=fields.pop("inputs", None) or {"dataset": dataset()},
         **fields,

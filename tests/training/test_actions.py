@@ -5,6 +5,7 @@ from django.core import mail
 
 from jobs.models import Job
 from jobs.worker import run_all_waiting
+from labeling.queries import labels_behind
 from models_registry.models import Head, Kind, Model, Version
 from people.errors import Refusal
 from people.models import AuditEntry, Role
@@ -154,8 +155,8 @@ def test_which_labels_made_this_model_and_which_models_used_these_labels():
     made(judge, "reward", {"base": base, "dataset": rankings})
     made(policy, "ppo", {"base": base, "reward_model": judge, "dataset": prompts})
     for with_labels in (judge, policy, child):
-        assert list(queries.labels_behind(with_labels)) == [rankings]
-    assert list(queries.labels_behind(base)) == []
+        assert list(labels_behind(with_labels)) == [rankings]
+    assert list(labels_behind(base)) == []
     assert set(queries.models_from(rankings)) == {judge, policy, child}
     assert set(queries.models_from(prompts)) == {policy, child}
 

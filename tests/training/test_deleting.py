@@ -5,6 +5,7 @@ from django.urls import reverse
 from rest_framework.test import APIClient
 
 from jobs.actions import enqueue
+from labeling.queries import labels_behind
 from models_registry import actions as registry
 from models_registry.models import Head, Version
 from people.errors import Refusal
@@ -95,8 +96,8 @@ def test_labels_behind_a_model_are_known_without_the_run(admin):
     Version.objects.filter(pk=judge.pk).update(origin=queries.origin(run))
     judge.refresh_from_db()
     actions.delete_run(actor=admin, run=run)
-    assert list(queries.labels_behind(judge)) == [rankings]
-    assert list(queries.labels_behind(base)) == []
+    assert list(labels_behind(judge)) == [rankings]
+    assert list(labels_behind(base)) == []
 
 
 def test_links_to_a_deleted_run_say_so(client, admin, complete_run, made):

@@ -5,8 +5,9 @@ import pytest
 from django.template.loader import render_to_string
 
 from labeling.ranking import WeakOrder
+from training.engine.methods.reward.ensemble import doubts
 from training.engine.methods.reward.judging import judged as judge
-from training.engine.methods.reward.report import Scored
+from training.engine.methods.reward.report import Pairs, Scored
 from training.judged import Calibration, judged
 
 
@@ -68,3 +69,28 @@ def test_a_calibration_is_drawn_on_one_scale_both_ways():
 
 def test_a_run_that_made_no_reward_model_has_none_of_it():
     assert judged({"loss": 1.0}) is None
+
+
+def of_heads(knows: bool) -> dict:
+    choose = np.random.default_rng(1)
+    rankings = []
+    for prompt in range(60):
+        ranks = choose.permutation(3)
+        errs = prompt % 2
+        scores = (ranks if errs else -ranks) + choose.normal(0, 0.3, size=3)
+        noise = choose.normal(0, 0.2 * (8 if errs and knows else 1), size=(3, 4))
+        heads = scores[:, None] + noise - noise.mean(1, keepdims=True)
+        order = WeakOrder.from_ranks([int(rank) for rank in ranks])
+        rankings.append(Scored(order, scores, np.ones(3), prompt, by_head=heads))
+    return {"judged": judge(rankings, outcomes), "ensemble": 4, **doubts(Pairs.of(rankings), outcomes)}
+
+
+@pytest.mark.parametrize(
+    ("knows", "sentence"), [(True, "know something of where it errs"), (False, "cannot be told from chance")]
+)
+def test_the_page_of_an_ensemble_says_whether_its_heads_know_where_it_errs(knows, sentence):
+    part = next(part for part in judged(of_heads(knows)).parts if part.of == "Its heads")
+    assert sentence in part.hint
+    assert [line.label for line in part.lines] == ["agree most", "in between", "agree least"]
+    assert part.lines[0].beside < part.lines[-1].beside
+    assert "<svg" in part.picture

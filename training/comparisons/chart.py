@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import floor, log10
 
+from charts import frame, titled_axis
+
 from .. import charts
 from .table import Table
 
@@ -54,15 +56,7 @@ class Scatter:
         ]
         x = (log10(nothing) - 0.15, float(last))
         _place_labels(values, x, y)
-        axis = {
-            "labelFontSize": 11,
-            "titleFontSize": 11,
-            "titleFontWeight": "normal",
-            "labelColor": text,
-            "titleColor": text,
-            "domain": False,
-            "ticks": False,
-        }
+        axis = titled_axis(text)
         powers = [nothing, *(10.0**power for power in range(first, last + 1))]
         across = {
             "field": "trained",
@@ -77,51 +71,43 @@ class Scatter:
             },
         }
         up = {"type": "quantitative", "scale": {"domain": list(y), "nice": False, "zero": False}}
-        return {
-            "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-            "width": WIDTH,
-            "height": HEIGHT,
-            "background": None,
-            "padding": {"left": 2, "right": 6, "top": 6, "bottom": 2},
-            "view": {"stroke": None},
-            "data": {"values": values},
-            "layer": [
+        layer = [
+            {
+                "mark": {"type": "rule", "color": mark, "opacity": 0.45},
+                "encoding": {
+                    "x": across,
+                    "y": {
+                        **up,
+                        "field": "low",
+                        "axis": {
+                            **axis,
+                            "title": self.y_title,
+                            "gridColor": grid,
+                            "tickCount": 5,
+                            "format": self.y_format,
+                        },
+                    },
+                    "y2": {"field": "high"},
+                },
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 46, "color": mark, "opacity": 1},
+                "encoding": {"x": across, "y": {**up, "field": "value"}},
+            },
+            *(
                 {
-                    "mark": {"type": "rule", "color": mark, "opacity": 0.45},
+                    "transform": [{"filter": f"{'' if to_the_left else '!'}datum.to_the_left"}],
+                    "mark": {"type": "text", "align": side, "dx": space, "fontSize": 11, "color": text},
                     "encoding": {
                         "x": across,
-                        "y": {
-                            **up,
-                            "field": "low",
-                            "axis": {
-                                **axis,
-                                "title": self.y_title,
-                                "gridColor": grid,
-                                "tickCount": 5,
-                                "format": self.y_format,
-                            },
-                        },
-                        "y2": {"field": "high"},
+                        "y": {**up, "field": "label_at"},
+                        "text": {"field": "label", "type": "nominal"},
                     },
-                },
-                {
-                    "mark": {"type": "point", "filled": True, "size": 46, "color": mark, "opacity": 1},
-                    "encoding": {"x": across, "y": {**up, "field": "value"}},
-                },
-                *(
-                    {
-                        "transform": [{"filter": f"{'' if to_the_left else '!'}datum.to_the_left"}],
-                        "mark": {"type": "text", "align": side, "dx": space, "fontSize": 11, "color": text},
-                        "encoding": {
-                            "x": across,
-                            "y": {**up, "field": "label_at"},
-                            "text": {"field": "label", "type": "nominal"},
-                        },
-                    }
-                    for to_the_left, side, space in ((False, "left", 8), (True, "right", -8))
-                ),
-            ],
-        }
+                }
+                for to_the_left, side, space in ((False, "left", 8), (True, "right", -8))
+            ),
+        ]
+        return frame(WIDTH, HEIGHT, values, layer, right=6)
 
 
 def _place_labels(values: list[dict], x: tuple[float, float], y: tuple[float, float]) -> None:

@@ -13,6 +13,8 @@ from django.utils.formats import number_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
+from charts import frame, titled_axis
+
 from .. import charts, reading
 from ..engine.evaluation import METRICS
 from ..result import NAMES
@@ -159,15 +161,7 @@ class Picture:
     def spec(self, colours: tuple[str, ...] = charts.SENTINELS) -> dict:
         """The Vega-Lite specification. `colours`: three of lines, the grid's, the text's."""
         mark, _second, _third, grid, text = colours
-        axis = {
-            "labelFontSize": 11,
-            "titleFontSize": 11,
-            "titleFontWeight": "normal",
-            "labelColor": text,
-            "titleColor": text,
-            "domain": False,
-            "ticks": False,
-        }
+        axis = titled_axis(text)
         values = [
             {
                 "rankings": rankings,
@@ -189,26 +183,18 @@ class Picture:
             "axis": {**axis, "title": None, "gridColor": grid, "tickCount": 5}
             | ({"format": self.format} if self.format else {})
         }
-        return {
-            "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-            "width": WIDTH,
-            "height": HEIGHT,
-            "background": None,
-            "padding": {"left": 2, "right": 10, "top": 6, "bottom": 2},
-            "view": {"stroke": None},
-            "data": {"values": values},
-            "layer": [
-                {
-                    "mark": {"type": "rule", "color": mark, "opacity": 0.45},
-                    "encoding": {"x": across, "y": {**up, **height, "field": "low"}, "y2": {"field": "high"}},
-                },
-                {
-                    "mark": {"type": "line", "color": mark, "strokeWidth": 1.5},
-                    "encoding": {"x": across, "y": {**up, **height, "field": "value"}},
-                },
-                {
-                    "mark": {"type": "point", "filled": True, "size": 46, "color": mark, "opacity": 1},
-                    "encoding": {"x": across, "y": {**up, **height, "field": "value"}},
-                },
-            ],
-        }
+        layer = [
+            {
+                "mark": {"type": "rule", "color": mark, "opacity": 0.45},
+                "encoding": {"x": across, "y": {**up, **height, "field": "low"}, "y2": {"field": "high"}},
+            },
+            {
+                "mark": {"type": "line", "color": mark, "strokeWidth": 1.5},
+                "encoding": {"x": across, "y": {**up, **height, "field": "value"}},
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 46, "color": mark, "opacity": 1},
+                "encoding": {"x": across, "y": {**up, **height, "field": "value"}},
+            },
+        ]
+        return frame(WIDTH, HEIGHT, values, layer)

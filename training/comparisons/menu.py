@@ -223,6 +223,6 @@ def _fits(choice: Choice, base: Version | None, dataset: Dataset | None) -> bool
 def dataset_role(method: str, dataset: Dataset) -> str | None:
     """The input of the method that such a data set can be."""
     for role, takes in methods.facts_of(method).inputs.items():
-        if takes.kind == "dataset" and dataset.kind in takes.accepts:
+        if takes.kind == "dataset" and dataset.kind in takes.accepts and not takes.extra:
             return role
     return None

@@ -1,5 +1,6 @@
 """What the methods' Configs share: facts about a method, how a field is declared, and the common groups of fields. Light."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -15,7 +16,8 @@ ANY_LINK = (*TRAINABLE, "hard_prompt")
 class Input:
     """One input of a method. `accepts`: heads of a version (lm, reward, classes), or kinds of a data set (text, sft, …).
 
-    `links`: of a version, the kinds of folder that its chain may consist of. No weights are trained over a hard prompt.
+    `links`: of a version, the kinds of folder that its chain may consist of. No weights are trained over a hard prompt. `unless`: the setting
+    that can take the place of a required input. `extra`: few runs want it; forms fold it away, and nothing is offered for its sake.
     """
 
     kind: Literal["version", "dataset"]
@@ -24,6 +26,12 @@ class Input:
     required: bool = True
     help: str = ""
     links: tuple[str, ...] = TRAINABLE
+    unless: str = ""
+    extra: bool = False
+
+    def is_required(self, config: Mapping[str, Any]) -> bool:
+        """Whether a run with these settings cannot do without it."""
+        return self.required and not config.get(self.unless)
 
 
 @dataclass(frozen=True)

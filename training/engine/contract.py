@@ -90,7 +90,9 @@ def read(run_dir: Path, *, without: Collection[str] = ()) -> Order:
     if file.method in methods.names():
         config, config_problems = check_config(file.method, file.config)
         problems += config_problems
-        inputs, input_problems = _check_inputs(run_dir, methods.facts_of(file.method).inputs, file.inputs, without)
+        known = methods.facts_of(file.method).inputs
+        needed = {role for role, facts in known.items() if facts.is_required(file.config) and role not in without}
+        inputs, input_problems = _check_inputs(run_dir, known, file.inputs, needed)
         problems += input_problems
     elif isinstance(file.method, str):
         problems.append(
@@ -200,7 +202,7 @@ def _without_tags(path: tuple[Any, ...], model: type[BaseModel]) -> list[Any]:
 
 
 def _check_inputs(
-    run_dir: Path, known: dict[str, Input], given: dict[str, Any], without: Collection[str]
+    run_dir: Path, known: dict[str, Input], given: dict[str, Any], needed: Collection[str]
 ) -> tuple[dict[str, list[Path] | Path], list[Message]]:
     inputs: dict[str, list[Path] | Path] = {}
     problems: list[Message] = []
@@ -216,7 +218,7 @@ def _check_inputs(
     for role, facts in known.items():
         value = given.get(role)
         if value is None or value == []:
-            if facts.required and role not in without:
+            if role in needed:
                 problems.append(Message("missing-input", _("The input “%(role)s” is missing."), {"role": role}))
         elif facts.kind == "version":
             folders = [value] if isinstance(value, str) else value

@@ -43,7 +43,7 @@ def corpora(
         rows = data.rows(ctx.inputs["dataset"], accepts, split=split, watch=watched(ctx, words[split]))
         if split == "heldout":
             rows = islice(rows, ctx.config.eval_rows)
-        for some in _batched(rows, ENCODED_AT_ONCE):
+        for some in batched(rows, ENCODED_AT_ONCE):
             yield from encode(some)
 
     found = {}
@@ -80,7 +80,7 @@ def watched(ctx: Context, phase: Message) -> Callable[[float], None]:
     return watch
 
 
-def _batched(rows: Iterator[Any], size: int) -> Iterator[tuple[Any, ...]]:
+def batched(rows: Iterator[Any], size: int) -> Iterator[tuple[Any, ...]]:
     while some := tuple(islice(rows, size)):
         yield some
 

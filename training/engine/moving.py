@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from models_registry.lm.chain import Loaded
 from models_registry.lm.problems import Unfit
@@ -57,6 +57,14 @@ class Moving:
         ctx.facts(trained_parameters=self.trained, total_parameters=self.total)
         if remark := far_off(ctx.config.lr, ctx.config.tune.kind, self.total):
             ctx.note(remark)
+
+    def instead(self, ctx: Context, parameter: Tensor, others: dict[str, nn.Parameter]) -> None:
+        """These move, by name, in the place of a parameter of the model, which stays."""
+        parameter.requires_grad_(False)
+        self.parameters = {name: p for name, p in self.parameters.items() if p is not parameter} | others
+        more = sum(p.numel() for p in others.values()) - parameter.numel()
+        self.trained, self.total = self.trained + more, self.total + more
+        ctx.facts(trained_parameters=self.trained, total_parameters=self.total)
 
     def report(self) -> dict[str, Any]:
         """For metrics.json, after training: how much moved, and that nothing else did. Raises Failed if something else did."""

@@ -1,6 +1,8 @@
 """Settings of the methods that write, are scored, and learn from it: ppo, rloo and grpo. Light."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from .config import OptimizerSettings, RunSettings, setting
 from .messages import _
@@ -38,6 +40,15 @@ class RolloutSettings(OptimizerSettings, RunSettings):
         gt=0,
         le=5,
     )
+    stop: list[Annotated[str, Field(min_length=1, max_length=200)]] = setting(
+        [],
+        _("Stop texts"),
+        _("An answer ends before the first of these, as if it had ended by itself. Write \\n for a line break."),
+        group="goal",
+        source="Huang et al. 2024, The N+ implementation details of RLHF with PPO",
+        advanced=True,
+        max_length=16,
+    )
     missing_eos_penalty: float = setting(
         0.0,
         _("Penalty for no end"),
@@ -71,3 +82,8 @@ class RolloutSettings(OptimizerSettings, RunSettings):
         0.5, _("KL alarm"), _("Above this the run's page warns that the model has left its start."), group="watch",
         unit="nats per token", advanced=True, gt=0, le=100,
     )  # fmt: skip
+
+    @property
+    def stop_texts(self) -> list[str]:
+        """`stop` with its line breaks and tabs, which one line of a form cannot hold."""
+        return [text.replace("\\n", "\n").replace("\\t", "\t") for text in self.stop]

@@ -188,7 +188,12 @@ class Bridge(Trainer):
         prompts = [encode_prompt(self.loaded, prompt) for prompt in self._shown]
         with as_before(self.loaded), self.ctx.autocast():
             outputs = generate_ids(
-                self.loaded, prompts, max_tokens=tokens, temperature=temperature, seed=self.ctx.seed
+                self.loaded,
+                prompts,
+                max_tokens=tokens,
+                temperature=temperature,
+                seed=self.ctx.seed,
+                stop=getattr(self.ctx.config, "stop_texts", ()),
             )
         for slot, (prompt, output) in enumerate(zip(self._shown, outputs, strict=True)):
             text = prompt if isinstance(prompt, str) else plain_chat(prompt)

@@ -153,6 +153,7 @@ class Writer(Bridge):
                 max_tokens=config.max_tokens,
                 temperature=config.temperature,
                 seed=self.ctx.seed,
+                stop=config.stop_texts,
                 first_index=(self.update + 1) * config.episodes,
                 batch_size=WRITTEN_AT_ONCE,
             )
@@ -168,7 +169,7 @@ class Writer(Bridge):
             [output.text for output in outputs],
             torch.device("cpu"),
         )
-        unfinished = torch.tensor([output.finish_reason != "eos" for output in outputs])
+        unfinished = torch.tensor([output.finish_reason == "length" for output in outputs])
         within, across = distinct_ngrams([output.text for output in outputs])
         tokens = sum(len(output.token_ids) for output in outputs)
         self._written_tokens += tokens

@@ -61,7 +61,7 @@ def compare(ctx: Context, actors: Actors, prompts: Sequence[Tokenized], reward: 
             f"distinct_within{suffix}": within,
             f"distinct_across{suffix}": across,
             f"length{suffix}": sum(len(output.token_ids) for output in outputs) / n,
-            f"eos_rate{suffix}": sum(output.finish_reason == "eos" for output in outputs) / n,
+            f"eos_rate{suffix}": sum(output.finish_reason != "length" for output in outputs) / n,
         }
     with open(ctx.run_dir / "samples.jsonl", "w", encoding="utf-8") as file:
         for prompt, old, new, old_score, new_score in zip(
@@ -86,6 +86,7 @@ def write(ctx: Context, actors: Actors, prompts: Sequence[Tokenized], *, start: 
             max_tokens=config.max_tokens,
             temperature=config.temperature,
             seed=ctx.seed,
+            stop=config.stop_texts,
         )
 
 

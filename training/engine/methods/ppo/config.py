@@ -1,5 +1,6 @@
 """PPO's settings, each with its source. Light: loads no torch."""
 
+from collections.abc import Iterator
 from typing import Literal, Self
 
 from pydantic import model_validator
@@ -7,24 +8,120 @@ from pydantic import model_validator
 from models_registry.lm.problems import Problem, Unfit
 from models_registry.lm.tuning.config import Tune, TuneLora
 
+from ... import functions
 from ...config import Input, Method, setting
 from ...messages import Message, _
 from ...rollouts import RolloutSettings
 from ...tunes import problems_of_tune
+
+MORE_JUDGES = {
+    "reward_model_2": _("Second reward model"),
+    "reward_model_3": _("Third reward model"),
+    "reward_model_4": _("Fourth reward model"),
+    "reward_model_5": _("Fifth reward model"),
+}
+REWARD_MODELS = ("reward_model", *MORE_JUDGES)  # in the order of reward_weights
 
 METHOD = Method(
     title=_("PPO"),
     summary=_("The model writes, a reward model scores, and the model moves towards what scores well without leaving its start."),
     inputs={
         "base": Input("version", _("Starting model"), ("lm",), help=_("It is also the reference that the KL is measured against.")),
-        "reward_model": Input("version", _("Reward model"), ("reward",)),
+        "reward_model": Input("version", _("Reward model"), ("reward",), unless="reward_function"),
         "dataset": Input("dataset", _("Prompts"), ("prompts", "sft", "rankings")),
+        **{role: Input("version", title, ("reward",), required=False, extra=True) for role, title in MORE_JUDGES.items()},
+        "pretraining": Input(
+            "dataset", _("Pretraining texts"), ("text",), required=False, extra=True,
+            help=_("Which the model is to keep predicting, by the weight of pretraining below."),
+        ),
     },
     result="lm",
 )  # fmt: skip
 
 
 class Config(RolloutSettings):
+    reward_weights: list[float] = setting(
+        [],
+        _("Weights of the rewards"),
+        _("Of the reward models in their order, then of the reward function; as shares of their sum. Empty: all alike."),
+        group="goal",
+        advanced=True,
+    )  # fmt: skip
+    reward_caution: float = setting(
+        0.0,
+        _("Caution λ"),
+        _("So many standard deviations among the rewards are taken from their mean: an answer about which they disagree earns less."),
+        group="goal",
+        unit="standard deviations",
+        source="after Coste et al. 2023, Reward model ensembles help mitigate overoptimization",
+        advanced=True,
+        ge=0,
+        le=100,
+    )  # fmt: skip
+    reward_function: str | None = setting(
+        None,
+        _("Reward function"),
+        _("A Python function from prompts and completions to scores, by its dotted path, instead of a reward model or beside it. Only those can be called that the machine's environment names."),
+        group="goal",
+        advanced=True,
+        offers="reward_functions",
+        pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)+$",
+        max_length=200,
+    )  # fmt: skip
+    normalize_scores: Literal["off", "scale", "standardize"] = setting(
+        "off",
+        _("Normalize scores"),
+        _("By the mean and standard deviation of all scores so far in the run. A reward model made here is on such a scale already."),
+        group="goal",
+        labels={"off": _("as they are"), "scale": _("divide by the spread"), "standardize": _("subtract the mean, divide by the spread")},
+        source="Huang et al. 2022, The 37 implementation details of PPO (scale); Stiennon et al. 2020 (mean 0)",
+        advanced=True,
+    )  # fmt: skip
+    score_clip: float | None = setting(
+        None,
+        _("Score clip"),
+        _("A larger score counts as this one, a smaller as its negative; empty: every score counts."),
+        group="goal",
+        unit="standard deviations of the score",
+        source="Engstrom et al. 2020, Implementation matters in deep RL; Huang et al. 2022, The 37 implementation details of PPO",
+        advanced=True,
+        gt=0,
+        le=1000,
+    )
+    length_penalty: float = setting(
+        0.0,
+        _("Price of length"),
+        _("Taken from the score for every token of an answer beyond those that are free."),
+        group="goal",
+        unit="standard deviations of the score per token",
+        source="after Singhal et al. 2023, A long way to go: investigating length correlations in RLHF",
+        advanced=True,
+        ge=0,
+        le=10,
+    )
+    length_free: int = setting(
+        0, _("Free tokens"), _("So long may an answer be before its length costs anything."), group="goal",
+        unit="tokens", advanced=True, ge=0, le=32768,
+    )  # fmt: skip
+    ptx_coef: float = setting(
+        0.0,
+        _("Weight of pretraining γ"),
+        _("Of the loss on the pretraining texts beside the policy's (PPO-ptx): keeps what the model could before. 0: none; it then needs no such texts."),
+        group="goal",
+        source="Ouyang et al. 2022, equation 2; 27.8 there",
+        advanced=True,
+        ge=0,
+        le=1000,
+    )  # fmt: skip
+    ptx_batch: int = setting(
+        8, _("Pretraining texts at once"), _("Pieces of text that every optimizer step learns to predict."), group="goal",
+        unit="pieces", advanced=True, ge=1, le=4096,
+    )  # fmt: skip
+    ptx_tokens: int = setting(
+        256, _("Longest piece"), _("A longer pretraining text becomes several pieces."), group="goal", unit="tokens",
+        advanced=True, ge=2, le=32768,
+    )  # fmt: skip
+
     tune: Tune = setting(
         TuneLora(rank=16, alpha=32.0),
         _("What moves"),
@@ -61,6 +158,17 @@ class Config(RolloutSettings):
         gt=0,
         le=100_000,
     )
+    kl_stop: float | None = setting(
+        None,
+        _("KL at which the run ends"),
+        _("Once an update's answers are on average further from the start than this, nothing is learned any more: the policy that wrote them is the result. Empty: the updates decide."),
+        group="goal",
+        unit="nats per answer",
+        source="Gao et al. 2022, Scaling laws for reward model overoptimization",
+        advanced=True,
+        gt=0,
+        le=100_000,
+    )  # fmt: skip
     kl_horizon: int = setting(
         10_000,
         _("KL horizon"),
@@ -79,6 +187,16 @@ class Config(RolloutSettings):
         source="Schulman 2020, Approximating KL divergence",
         advanced=True,
     )
+    keep_along_kl: int = setting(
+        8,
+        _("Policies kept along the KL"),
+        _("At most so many are kept as the model moves away, evenly along √KL; each can be registered and compared with the start. 0 keeps none."),
+        group="watch",
+        unit="policies",
+        source="Gao et al. 2022, Scaling laws for reward model overoptimization",
+        ge=0,
+        le=100,
+    )  # fmt: skip
 
     epochs: int = setting(
         4, _("Passes"), _("How often the answers of one update are gone through."), group="optimizer", ge=1, le=100,
@@ -86,6 +204,17 @@ class Config(RolloutSettings):
     )  # fmt: skip
     minibatches: int = setting(
         4, _("Minibatches"), _("Optimizer steps in one pass."), group="optimizer", ge=1, le=4096
+    )  # fmt: skip
+    update_kl_limit: float | None = setting(
+        None,
+        _("KL limit of an update"),
+        _("Once an optimizer step would begin further than this from the policy that wrote the answers, the update ends without it; empty: all passes are made."),
+        group="optimizer",
+        unit="nats per token",
+        source="Achiam 2018, Spinning Up (target_kl: 0.01 to 0.05)",
+        advanced=True,
+        gt=0,
+        le=100,
     )  # fmt: skip
     micro_batch: int | None = setting(
         None,
@@ -107,6 +236,16 @@ class Config(RolloutSettings):
     clip: float = setting(
         0.2, _("Clip range"), _("How far the ratio may move before a token stops counting."), group="optimizer",
         advanced=True, gt=0, lt=1, source="Schulman et al. 2017, equation 7",
+    )  # fmt: skip
+    dual_clip: float | None = setting(
+        None,
+        _("Dual clip"),
+        _("Where an answer was bad, a token costs at most so many times its advantage, however much likelier it has become; empty: without such a limit."),
+        group="optimizer",
+        source="Ye et al. 2020, Mastering complex control in MOBA games; 3 there",
+        advanced=True,
+        gt=1,
+        le=1000,
     )  # fmt: skip
     value_clip: float = setting(
         0.2, _("Value clip range"), _("How far a value may move in one update."), group="optimizer",
@@ -134,6 +273,18 @@ class Config(RolloutSettings):
         source="Huang et al. 2024: 1e-8 lets early steps grow too large",
     )  # fmt: skip
 
+    ema_decay: float | None = setting(
+        None,
+        _("Averaging of the policy"),
+        _("The result is a moving average of the policy, which keeps so much of itself at every optimizer step; empty: the policy as it is last."),
+        group="optimizer",
+        unit="share",
+        source="Ouyang et al. 2022, appendix C.4; 0.992 there",
+        advanced=True,
+        gt=0,
+        lt=1,
+    )  # fmt: skip
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if self.episodes % self.minibatches:
@@ -141,4 +292,40 @@ class Config(RolloutSettings):
         return self
 
     def problems(self, inputs: set[str]) -> list[Message]:
-        return super().problems(inputs) + problems_of_tune(self.tune)
+        return [
+            *super().problems(inputs),
+            *problems_of_tune(self.tune),
+            *self._reward_problems(inputs),
+            *self._ptx_problems(inputs),
+        ]
+
+    def _reward_problems(self, inputs: set[str]) -> Iterator[Message]:
+        judges = len(inputs & set(REWARD_MODELS))
+        if self.reward_function is not None:
+            judges += 1
+            if problem := functions.problem_of(self.reward_function, "reward_function"):
+                yield problem
+        if self.reward_weights and judges and len(self.reward_weights) != judges:
+            text = _(
+                "“%(field)s”: %(weights)s are given, and there are %(judges)s rewards. Give each its weight, or none."
+            )
+            params = {"field": "reward_weights", "weights": len(self.reward_weights), "judges": judges}
+            yield Message("weights-do-not-fit", text, params)
+        if self.reward_weights and not any(self.reward_weights):
+            yield Message(
+                "weights-all-zero", _("“%(field)s”: one at least must not be 0."), {"field": "reward_weights"}
+            )
+        if self.reward_caution and judges == 1:
+            text = _("“%(field)s” needs several rewards: choose another reward model, or set it to 0.")
+            yield Message("caution-of-one", text, {"field": "reward_caution"})
+        if self.reward_caution and min(self.reward_weights, default=0) < 0:
+            text = _("“%(field)s” is for rewards that judge the same thing, and one of them has a negative weight.")
+            yield Message("caution-negative-weight", text, {"field": "reward_caution"})
+
+    def _ptx_problems(self, inputs: set[str]) -> Iterator[Message]:
+        if self.ptx_coef and "pretraining" not in inputs:
+            text = _("“%(field)s” is more than 0: choose the pretraining texts, or set it to 0.")
+            yield Message("no-pretraining", text, {"field": "ptx_coef"})
+        if not self.ptx_coef and "pretraining" in inputs:
+            text = _("“%(field)s” is 0, so the pretraining texts would not be used: give it a weight, or choose none.")
+            yield Message("pretraining-unused", text, {"field": "ptx_coef"})

@@ -9,6 +9,12 @@ Numbers = Mapping[str, Any]  # of an update's event; what could not be measured 
 WINDOW = 5  # updates; single ones are noisy
 
 
+def ended_by_kl(updates: int, planned: int, kl: float, limit: float) -> Message:
+    """Why a run ends before its last update."""
+    text = _("Ended after %(updates)s of %(planned)s updates: KL is %(kl).1f nats an answer, and the run was to end above %(limit).1f. The result is the policy that wrote these answers.")  # fmt: skip
+    return Message("kl-stop", text, {"updates": updates, "planned": planned, "kl": kl, "limit": limit})
+
+
 class Health:
     """Remembers the first updates and the latest, and what has been said. `state` goes into the checkpoint.
 
@@ -74,12 +80,31 @@ class Health:
                 {"kl": kl, "target": self.kl_target},
             ), "warning"  # fmt: skip
         yield from self._outputs()
+        if (spread := self._grown("reward_spread")) > 2:
+            yield Message(
+                "rewards-disagree",
+                _("The rewards disagree about the answers %(times).1f times as much as at the start: the model may please one of them and no person. Raise caution λ or the KL weight."),
+                {"times": spread},
+            ), "warning"  # fmt: skip
         if (clipped := self._mean(self.latest, "clip_fraction") or 0.0) > 0.4:
             yield Message(
                 "steps-large",
                 _("%(share).0f %% of tokens are clipped: the steps are too large. Lower the learning rate or make fewer passes."),
                 {"share": 100 * clipped},
             ), "warning"  # fmt: skip
+        if (ratio := self._mean(self.latest, "ratio")) is not None and not 0.5 < ratio < 2:
+            text = _(
+                "An update changes the probability of a token by a factor of %(ratio).1f on average: the steps are too large."
+            )
+            yield Message("ratio-far", text, {"ratio": max(ratio, 1 / max(ratio, 1e-9))}), "warning"
+        if (deviation := self._mean(self.latest, "reward_std")) is not None and deviation < 1e-6:
+            text = _("Every answer of an update gets the same score, so there is nothing to learn from.")
+            yield Message("reward-flat", text, {}), "warning"
+        if (foreseen := self._mean(self.latest, "explained_variance")) is not None and foreseen < -0.5:
+            text = _(
+                "The critic foresees the returns worse than their mean would (explained variance %(value).1f), so the steps are noisy."
+            )
+            yield Message("critic-lost", text, {"value": foreseen}), "warning"
 
     def _start(self, numbers: Numbers) -> Iterator[tuple[Message, str]]:
         ratio, kl = numbers["ratio_start"], numbers["kl"]
@@ -94,12 +119,12 @@ class Health:
             yield Message("start-disagrees", text, {"ratio": ratio, "kl": kl}), "warning"
 
     def _outputs(self) -> Iterator[tuple[Message, str]]:
-        across = self._grown("distinct_across")
-        if across < 0.35:
+        across, entropy = self._grown("distinct_across"), self._grown("entropy")
+        if across < 0.35 or (across < 0.65 and entropy < 0.35):
             yield Message(
                 "outputs-collapsed",
-                _("The answers collapse into one: only %(share).0f %% of the variety across answers is left. Raise the KL weight, lower the learning rate, or take an earlier checkpoint."),
-                {"share": 100 * across},
+                _("The answers collapse: %(share).0f %% of the variety across answers and %(entropy).0f %% of the entropy are left. Raise the KL weight, lower the learning rate, or take an earlier policy."),
+                {"share": 100 * across, "entropy": 100 * entropy},
             ), "warning"  # fmt: skip
         elif across < 0.65:
             yield Message(
@@ -114,21 +139,40 @@ class Health:
                 _("The answers repeat themselves: %(share).0f %% of the variety within an answer is left."),
                 {"share": 100 * within},
             ), "warning"  # fmt: skip
+        if entropy < 0.35:
+            yield Message(
+                "entropy-falls",
+                _("The model hardly hesitates any more: %(share).0f %% of its entropy is left."),
+                {"share": 100 * entropy},
+            ), "warning"  # fmt: skip
         length = self._grown("length")
-        if length > 1.4:
+        reward_first, reward_now = self._mean(self.first, "reward"), self._mean(self.latest, "reward")
+        risen = reward_now - reward_first if reward_first is not None and reward_now is not None else 0.0
+        if length > 1.4 and risen > 0.5:
+            yield Message(
+                "length-pays",
+                _("The reward rises by %(risen).1f while answers grow %(share).0f %% longer: the reward model likes long answers."),
+                {"risen": risen, "share": 100 * (length - 1)},
+            ), "warning"  # fmt: skip
+        elif length > 1.4:
             yield Message(
                 "answers-longer",
                 _("Answers have grown %(share).0f %% longer: the reward model may like length."),
                 {"share": 100 * (length - 1)},
             ), "warning"  # fmt: skip
-        if length < 0.6:
+        if length < 0.25:
+            yield Message(
+                "answers-vanish",
+                _("The answers collapse to a few words: %(share).0f %% of their length is left. Raise the KL weight, lower the learning rate, or take an earlier policy."),
+                {"share": 100 * length},
+            ), "warning"  # fmt: skip
+        elif length < 0.6:
             yield Message(
                 "answers-shorter",
                 _("Answers have become %(share).0f %% shorter: the reward model may like brevity."),
                 {"share": 100 * (1 - length)},
             ), "warning"  # fmt: skip
-        reward_first, reward_now = self._mean(self.first, "reward"), self._mean(self.latest, "reward")
-        if reward_first is not None and reward_now is not None and reward_now < reward_first - 0.5:
+        if risen < -0.5:
             yield Message(
                 "reward-falls",
                 _("The reward has fallen from %(first).2f to %(now).2f: the learning rate may be too high, or the KL weight."),

@@ -62,21 +62,31 @@ def gae(rewards: Tensor, values: Tensor, mask: Tensor, *, gamma: float, lam: flo
 class PolicyLoss(NamedTuple):
     loss: Tensor  # scalar
     ratio: Tensor  # mean over real tokens
-    clip_fraction: Tensor  # share of real tokens where the clipped term was the larger loss
+    clip_fraction: Tensor  # share of real tokens that a clip keeps from moving any further
     approx_kl: Tensor  # from the old policy to the new one, k3, mean over real tokens
 
 
-def policy_loss(new: Tensor, old: Tensor, advantages: Tensor, mask: Tensor, *, clip: float) -> PolicyLoss:
-    """Clipped surrogate objective (Schulman et al. 2017, equation 7), the mean over real tokens. All inputs (batch, T)."""
+def policy_loss(
+    new: Tensor, old: Tensor, advantages: Tensor, mask: Tensor, *, clip: float, dual_clip: float | None = None
+) -> PolicyLoss:
+    """Clipped surrogate objective (Schulman et al. 2017, equation 7), the mean over real tokens. All inputs (batch, T).
+
+    dual_clip: where the advantage is negative, the loss is at most this times its size, however large the ratio (Ye et al. 2020);
+    it is more than 1.
+    """
     log_ratio = torch.where(mask, new - old, 0)
     ratio = log_ratio.exp()
     plain = -advantages * ratio
     clipped = -advantages * ratio.clamp(1 - clip, 1 + clip)
+    loss, held = torch.maximum(plain, clipped), clipped > plain
+    if dual_clip is not None:
+        most = torch.where(advantages < 0, -advantages * dual_clip, torch.inf)
+        loss, held = torch.minimum(loss, most), held | (loss > most)
     with torch.no_grad():
-        clip_fraction = masked_mean((clipped > plain).float(), mask)
+        clip_fraction = masked_mean(held.float(), mask)
         approx_kl = masked_mean(log_ratio.expm1() - log_ratio, mask)
     return PolicyLoss(
-        masked_mean(torch.maximum(plain, clipped), mask),
+        masked_mean(loss, mask),
         masked_mean(ratio.detach(), mask),
         clip_fraction,
         approx_kl,
@@ -90,6 +100,39 @@ def value_loss(new: Tensor, old: Tensor, returns: Tensor, mask: Tensor, *, clip:
     """
     clipped = old + (new - old).clamp(-clip, clip)
     return masked_mean(torch.maximum((new - returns).square(), (clipped - returns).square()), mask) / 2
+
+
+def conservative(scores: Tensor, weights: Tensor, caution: float = 0.0) -> tuple[Tensor, Tensor]:
+    """Several judges' scores (judges, n) as one: their weighted mean less `caution` times their spread; and the spread, both (n,).
+
+    Weights (judges,) are taken as shares of the sum of their sizes, so the scale stays that of the scores. The spread is the standard
+    deviation among the judges. After Coste et al. 2023, who subtract the variance; a standard deviation has the unit of a score.
+    """
+    share = weights / weights.abs().sum()
+    size = share.abs()
+    spread = (size @ (scores - size @ scores).square()).sqrt()
+    return share @ scores - caution * spread, spread
+
+
+class RunningMoments:
+    """Count, mean and variance of everything seen so far, in parts (Chan et al. 1979)."""
+
+    def __init__(self, count: int = 0, mean: float = 0.0, squares: float = 0.0) -> None:
+        self.count, self.mean, self.squares = count, mean, squares  # squares: sum of (x - mean)²
+
+    def see(self, x: Tensor) -> None:
+        """Take in x, of any shape."""
+        x = x.double().flatten()
+        total, mean = self.count + len(x), float(x.mean())
+        shift = mean - self.mean
+        self.squares += float((x - mean).square().sum()) + shift**2 * self.count * len(x) / total
+        self.mean += shift * len(x) / total
+        self.count = total
+
+    @property
+    def std(self) -> float:
+        """Of what was seen, dividing by its count; 0 where all of it is the same."""
+        return (self.squares / self.count) ** 0.5 if self.count else 0.0
 
 
 def explained_variance(values: Tensor, returns: Tensor, mask: Tensor) -> float:
@@ -110,11 +153,15 @@ class FixedKL:
 
 
 class AdaptiveKL:
-    """Moves β so that the KL of an answer approaches `target` nats, within about `horizon` episodes (Ziegler et al. 2019, section 2.2)."""
+    """Moves β so that the KL of an answer approaches `target` nats, within about `horizon` episodes (Ziegler et al. 2019, section 2.2).
+
+    An update of n episodes multiplies β by 1 + n / horizon · clip(KL / target - 1, ±0.2); the paper's Kβ is n / horizon. It is at most 1, so
+    that β stays positive where the horizon is shorter than an update.
+    """
 
     def __init__(self, beta: float, *, target: float, horizon: int) -> None:
         self.beta, self.target, self.horizon = beta, target, horizon
 
     def update(self, kl: float, episodes: int) -> None:
         error = min(max(kl / self.target - 1, -0.2), 0.2)
-        self.beta *= 1 + error * episodes / self.horizon
+        self.beta *= 1 + error * min(episodes / self.horizon, 1)

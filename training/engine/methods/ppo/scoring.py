@@ -1,15 +1,22 @@
-"""What judges the answers: any function from prompts and completions to scores."""
+"""What judges the answers: any function from prompts and completions to scores; and what is learned from of a score."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from models_registry.lm.chain import Loaded
+from models_registry.lm.chain import Loaded, load
+from models_registry.lm.generate import Output
 from models_registry.lm.score import rewards
 from models_registry.lm.sharing import share
 from models_registry.lm.text import Prompt, encode_prompt
+
+from ... import functions
+from ...context import Context
+from .config import REWARD_MODELS, Config
+from .maths import RunningMoments, conservative
 
 RewardFunction = Callable[[Sequence[Prompt], Sequence[str]], Sequence[float]]
 
@@ -36,9 +43,83 @@ class ByModel:
         return limit is None or len(encode_prompt(self.judge, prompt)) + self.answer + 1 <= limit
 
 
+class Together:
+    """Several reward functions as one (maths.conservative). `told`: the mean of each and of their spread in the last call, as curves."""
+
+    def __init__(self, judges: Sequence[RewardFunction], weights: Sequence[float], caution: float) -> None:
+        self.judges, self.caution = judges, caution
+        self.weights = torch.tensor(weights or [1.0] * len(judges), dtype=torch.float64)
+        self.told: dict[str, float] = {}
+
+    def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+        cpu = torch.device("cpu")
+        each = torch.stack([scored(judge, prompts, completions, cpu) for judge in self.judges]).double()
+        together, spread = conservative(each, self.weights, self.caution)
+        self.told = {f"reward_{number}": float(one.mean()) for number, one in enumerate(each, 1)}
+        self.told["reward_spread"] = float(spread.mean())
+        return together.tolist()
+
+    def share(self, model: PreTrainedModel) -> int:
+        """Each that can uses this model's tensors; returns how many parameters they have beside them, all together."""
+        return sum(judge.share(model) for judge in self.judges if isinstance(judge, ByModel))
+
+    def fits(self, prompt: Prompt) -> bool:
+        """Whether every one of them can see it whole."""
+        return all(fits(judge, prompt) for judge in self.judges)
+
+
+def fits(reward: RewardFunction, prompt: Prompt) -> bool:
+    """Whether a prompt is one that this function can judge answers to; any is, for one that does not say."""
+    return getattr(reward, "fits", lambda _prompt: True)(prompt)
+
+
+def reward_of(ctx: Context) -> RewardFunction:
+    """What the run names: its reward models in their order, then its Python function; several are put together."""
+    config: Config = ctx.config
+    judges: list[RewardFunction] = [
+        ByModel(load(ctx.inputs[role], device=ctx.device, dtype=ctx.dtype), answer=config.max_tokens)
+        for role in REWARD_MODELS
+        if role in ctx.inputs
+    ]
+    if config.reward_function is not None:
+        function = functions.found(config.reward_function, "reward_function")
+        ctx.facts(reward_function={"path": config.reward_function, "sha256": functions.file_sha256(function)})
+        judges.append(function)
+    return judges[0] if len(judges) == 1 else Together(judges, config.reward_weights, config.reward_caution)
+
+
 def scored(reward: RewardFunction, prompts: Sequence[Prompt], texts: Sequence[str], device: torch.device) -> Tensor:
     """The reward function's scores, (n,). ValueError unless there is one finite number for each text."""
     scores = torch.tensor([float(score) for score in reward(prompts, texts)], device=device)
     if scores.shape != (len(texts),) or not bool(scores.isfinite().all()):
         raise ValueError(f"the reward function must give one finite number for each of {len(texts)} texts")
     return scores
+
+
+class Earned:
+    """From scores to what is learned from: normalized, clipped, then the price of length and of no end. Holds the scores' running moments."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.moments = RunningMoments()
+
+    def __call__(self, scores: Tensor, outputs: Sequence[Output]) -> Tensor:
+        """Scores of one update (episodes,), as the reward function gave them → what each answer earned (episodes,)."""
+        config = self.config
+        earned = scores
+        if config.normalize_scores != "off":
+            self.moments.see(scores)
+            mean = self.moments.mean if config.normalize_scores == "standardize" else 0.0
+            earned = (earned - mean) / (self.moments.std or 1.0)
+        if config.score_clip is not None:
+            earned = earned.clamp(-config.score_clip, config.score_clip)
+        unfinished = torch.tensor([output.finish_reason == "length" for output in outputs], device=scores.device)
+        beyond = [max(len(output.token_ids) - config.length_free, 0) for output in outputs]
+        length = torch.tensor(beyond, device=scores.device)
+        return earned - config.missing_eos_penalty * unfinished.float() - config.length_penalty * length.float()
+
+    def state(self) -> dict[str, Any]:
+        return vars(self.moments)
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.moments = RunningMoments(**state)

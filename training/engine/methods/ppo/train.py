@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from models_registry.lm.chain import Loaded, load
 from models_registry.lm.generate import Output, generate_ids
 from models_registry.lm.score import Padded, padded
-from models_registry.lm.tuning.apply import save
+from models_registry.lm.tuning.apply import save, trained_parameters
 
 from ...context import Context
 from ...diversity import distinct_ngrams
@@ -33,7 +33,9 @@ from ...moving import Moving
 from .actors import Actors, Judged
 from .compare import compare
 from .config import Config
-from .health import Health
+from .ema import Average
+from .health import Health, ended_by_kl
+from .kept import Kept, Policy
 from .maths import (
     AdaptiveKL,
     FixedKL,
@@ -47,15 +49,15 @@ from .maths import (
 )
 from .memory import estimate as estimate_memory
 from .prompts import Tokenized, tokenized_prompts
-from .scoring import ByModel, RewardFunction, scored
+from .ptx import Pretraining
+from .scoring import Earned, RewardFunction, fits, reward_of, scored
 
 GENERATED_AT_ONCE = 128  # answers that are written side by side
 
 
 def run(ctx: Context) -> None:
-    """PPO against the reward model that the run names."""
-    judge = load(ctx.inputs["reward_model"], device=ctx.device, dtype=ctx.dtype)
-    train(ctx, ByModel(judge, answer=ctx.config.max_tokens))
+    """PPO against the rewards that the run names."""
+    train(ctx, reward_of(ctx))
 
 
 def train(ctx: Context, reward_fn: RewardFunction) -> None:
@@ -66,7 +68,8 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
     """
     config: Config = ctx.config
     loaded = load(ctx.inputs["base"], device=ctx.device)
-    prompts, heldout = tokenized_prompts(ctx, loaded, getattr(reward_fn, "fits", lambda _prompt: True))
+    prompts, heldout = tokenized_prompts(ctx, loaded, lambda prompt: fits(reward_fn, prompt))
+    ptx = Pretraining(ctx, loaded) if config.ptx_coef else None
     moving = Moving(ctx, loaded, [p.ids for p in prompts])
     actors = Actors(loaded, separate_critic=config.critic == "separate")
     judges = reward_fn.share(actors.unmoved) if hasattr(reward_fn, "share") else 0
@@ -82,11 +85,13 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
 
     parameters = actors.parameters()
     optimizer = adamw(config, parameters)
+    average = Average(trained_parameters(loaded), config.ema_decay, optimizer) if config.ema_decay else None
     controller = (
         FixedKL(config.kl_coef)
         if config.kl_target is None
         else AdaptiveKL(config.kl_coef, target=config.kl_target, horizon=config.kl_horizon)
     )
+    earned = Earned(config)
     health = Health(kl_limit=config.kl_limit, kl_target=config.kl_target, leads=loaded.leads)
     shuffle = Shuffle(len(prompts), config.episodes, ctx.seed)
     shown = (heldout or prompts)[: config.sample_prompts]
@@ -96,15 +101,24 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
         load_state(checkpoint, parameters, optimizer)
         state = json.loads((checkpoint / "ppo.json").read_text())
         controller.beta = state["beta"]
+        earned.restore(state["scores"])
+        if average is not None:
+            average.load(checkpoint)
         health.restore(state["health"])
     else:
         show_samples(ctx, loaded, shown, 0)
 
+    kept = Kept(ctx.run_dir, most=config.keep_along_kl, step=ctx.step)
+
     def save_checkpoint(folder: Path) -> None:
         save_state(folder, parameters, optimizer)
-        (folder / "ppo.json").write_text(json.dumps({"beta": controller.beta, "health": health.state()}))
+        state = {"beta": controller.beta, "scores": earned.state(), "health": health.state()}
+        (folder / "ppo.json").write_text(json.dumps(state))
+        if average is not None:
+            average.save(folder)
 
-    for update in range(ctx.step + 1, ctx.last_step(config.updates) + 1):
+    updates = ctx.last_step(config.updates)
+    for update in range(ctx.step + 1, updates + 1):
         began = time.perf_counter()
         rate = config.lr * schedule(config, update, config.updates)
         for group in optimizer.param_groups:
@@ -112,10 +126,15 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
 
         chosen = [prompts[i] for i in shuffle(update)]
         rollout = roll_out(ctx, actors, chosen, reward_fn, update)
-        advantages, returns = estimate(rollout, controller.beta, config)
-        numbers: dict[str, Any] = rollout.numbers() | learn(
-            ctx, actors, optimizer, rollout, advantages, returns, update
-        )
+        numbers: dict[str, Any] = rollout.numbers() | getattr(reward_fn, "told", {})
+        if config.kl_stop is not None and numbers["kl"] > config.kl_stop:
+            updates = update - 1
+            ctx.event(update, **numbers)
+            ctx.note(ended_by_kl(updates, config.updates, numbers["kl"], config.kl_stop), "warning")
+            break
+        kept.look(Policy(update - 1, numbers["kl"], numbers["reward"]), lambda folder: save(loaded, folder))
+        advantages, returns = estimate(rollout, earned(rollout.scores, rollout.outputs), controller.beta, config)
+        numbers |= learn(ctx, actors, optimizer, rollout, advantages, returns, update, ptx)
 
         ctx.tokens_seen += rollout.tokens
         numbers["explained_variance"] = explained_variance(rollout.values, returns, rollout.mask)
@@ -130,7 +149,10 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
         controller.update(numbers["kl"], config.episodes)
         ctx.boundary(update, save_checkpoint)
 
-    metrics = {"updates": config.updates, "episodes": config.updates * config.episodes, "beta": controller.beta}
+    metrics: dict[str, Any] = {"updates": updates, "episodes": updates * config.episodes, "beta": controller.beta}
+    if average is not None:
+        average.take_over()
+        metrics["ema_decay"] = config.ema_decay
     metrics["memory_estimate"] = expected
     metrics |= compare(ctx, actors, heldout[: config.heldout_prompts], reward_fn) | moving.report()
     save(loaded, ctx.output)
@@ -141,7 +163,12 @@ def show_samples(ctx: Context, loaded: Loaded, prompts: Sequence[Tokenized], ste
     """What the model now writes at the same prompts, with the same random numbers each time."""
     config: Config = ctx.config
     outputs = generate_ids(
-        loaded, [p.ids for p in prompts], max_tokens=config.max_tokens, temperature=config.temperature, seed=ctx.seed
+        loaded,
+        [p.ids for p in prompts],
+        max_tokens=config.max_tokens,
+        temperature=config.temperature,
+        seed=ctx.seed,
+        stop=config.stop_texts,
     )
     for slot, (prompt, output) in enumerate(zip(prompts, outputs, strict=True)):
         ctx.sample(step, prompt.text, output.text, slot)
@@ -157,7 +184,6 @@ class Rollout:
     outputs: list[Output]
     batch: Padded
     scores: Tensor  # (episodes,), as the reward function gave them
-    penalties: Tensor  # (episodes,), for answers without an end
     logprobs: Tensor
     values: Tensor
     reference: Tensor
@@ -186,7 +212,7 @@ class Rollout:
             "kl_per_token": float(kl) / self.tokens,
             "entropy": float(masked_mean(self.entropy, self.mask)),
             "length": self.tokens / episodes,
-            "eos_rate": sum(output.finish_reason == "eos" for output in self.outputs) / episodes,
+            "eos_rate": sum(output.finish_reason != "length" for output in self.outputs) / episodes,
             "distinct_within": within,
             "distinct_across": across,
         }
@@ -204,11 +230,11 @@ def roll_out(
             max_tokens=config.max_tokens,
             temperature=config.temperature,
             seed=ctx.seed,
+            stop=config.stop_texts,
             first_index=update * config.episodes,
             batch_size=GENERATED_AT_ONCE,
         )
     scores = scored(reward, [p.prompt for p in prompts], [output.text for output in outputs], ctx.device)
-    unfinished = torch.tensor([output.finish_reason != "eos" for output in outputs], device=ctx.device)
     batch = padded([p.ids for p in prompts], [output.token_ids for output in outputs], ctx.device)
     # In the parts of the first pass of learning: the first ratio is 1 to the last bit. What is computed of the first part, which learning
     # begins with, is kept with its gradients, and not computed again.
@@ -224,8 +250,7 @@ def roll_out(
             judged = actors.judge(cut, temperature=config.temperature)
         logprobs[part, :width], values[part, :width] = judged.logprobs.detach(), judged.values.detach()
         entropy[part, :width] = judged.entropy
-    penalties = config.missing_eos_penalty * unfinished.float()
-    return Rollout(outputs, batch, scores, penalties, logprobs, values, reference, entropy, [judged])
+    return Rollout(outputs, batch, scores, logprobs, values, reference, entropy, [judged])
 
 
 def micro_batch(config: Config) -> int:
@@ -246,12 +271,12 @@ def taken(batch: Padded, which: Tensor) -> tuple[Padded, int]:
 # 2. Advantages -----------------------------------------------------------------------------------------------------------------------
 
 
-def estimate(rollout: Rollout, beta: float, config: Config) -> tuple[Tensor, Tensor]:
-    """Advantages and returns, both (episodes, C): the price of leaving the reference at every token, the score at the last real one."""
+def estimate(rollout: Rollout, earned: Tensor, beta: float, config: Config) -> tuple[Tensor, Tensor]:
+    """Advantages and returns, both (episodes, C): the price of leaving the reference at every token, what was earned at the last real one."""
     mask = rollout.mask
     token_rewards = -beta * kl_per_token(rollout.logprobs, rollout.reference, config.kl_estimator)
     last = mask.sum(1, keepdim=True) - 1
-    token_rewards = token_rewards.scatter_add(1, last, (rollout.scores - rollout.penalties)[:, None])
+    token_rewards = token_rewards.scatter_add(1, last, earned[:, None])
     if config.whiten_rewards:
         token_rewards = whiten(token_rewards, mask, shift_mean=False)
     advantages, returns = gae(token_rewards, rollout.values, mask, gamma=config.gamma, lam=config.lam)
@@ -269,8 +294,12 @@ def learn(
     advantages: Tensor,
     returns: Tensor,
     update: int,
+    ptx: Pretraining | None = None,
 ) -> dict[str, float]:
-    """Several passes over the answers in minibatches. Returns the means of its numbers; `…_start` are those before the first step."""
+    """Several passes over the answers in minibatches, fewer where they lead too far from the policy that wrote them.
+
+    Returns the means of its numbers; `…_start` are those before the first step.
+    """
     config: Config = ctx.config
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     sums: dict[str, float] = defaultdict(float)
@@ -286,7 +315,12 @@ def learn(
             with ctx.autocast():
                 judged = rollout.first.pop() if rollout.first else actors.judge(cut, temperature=config.temperature)
             policy = policy_loss(
-                judged.logprobs, rollout.logprobs[part, :width], advantages[part, :width], mask, clip=config.clip
+                judged.logprobs,
+                rollout.logprobs[part, :width],
+                advantages[part, :width],
+                mask,
+                clip=config.clip,
+                dual_clip=config.dual_clip,
             )
             value = value_loss(
                 judged.values, rollout.values[part, :width], returns[part, :width], mask, clip=config.value_clip
@@ -300,6 +334,11 @@ def learn(
                 "approx_kl": policy.approx_kl,
             }.items():
                 numbers[name] += number.detach() * share
+        if steps and config.update_kl_limit is not None and numbers["approx_kl"] > config.update_kl_limit:
+            optimizer.zero_grad(set_to_none=True)
+            break
+        if ptx is not None:
+            numbers["ptx_loss"] = ptx.backward((update - 1) * config.epochs * config.minibatches + steps + 1)
         numbers["grad_norm"] = nn.utils.clip_grad_norm_(parameters, config.grad_clip or math.inf)
         must_be_finite(numbers["grad_norm"], update)
         optimizer.step()
@@ -309,7 +348,8 @@ def learn(
         for name, number in numbers.items():
             sums[name] += float(number)
         steps += 1
-    return {name: total / steps for name, total in sums.items()} | start
+    done = {} if config.update_kl_limit is None else {"optimizer_steps": steps}
+    return {name: total / steps for name, total in sums.items()} | start | done
 
 
 def minibatches(seed: int, update: int, config: Config) -> Iterator[Tensor]:

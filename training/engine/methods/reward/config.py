@@ -37,6 +37,23 @@ class Config(TrainingSettings):
         _("The score head always does; besides it all weights, some of them, an adapter, or a soft prompt."),
         group="model",
     )
+    ensemble: int = setting(
+        1,
+        _("Heads"),
+        _("Score heads over the one trunk, each with a start and a weighting of the prompts of its own. The score is their mean; how far they stand apart says how sure it is. Costs hardly more than one."),
+        group="model",
+        source="Coste et al. 2023; Eisenstein et al. 2023; Osband et al. 2016",
+        ge=1,
+        le=64,
+    )  # fmt: skip
+    bootstrap: bool = setting(
+        True,
+        _("Heads weigh the prompts"),
+        _("Each head of several gives each prompt's rankings a random weight of its own, as if it had seen another sample. Otherwise the heads differ by their starts alone."),
+        group="model",
+        source="Rubin 1981, Bayesian bootstrap",
+        advanced=True,
+    )  # fmt: skip
     loss: Literal["rao_kupper", "davidson", "plackett_luce", "bradley_terry", "soft"] = setting(
         "rao_kupper",
         _("Loss"),

@@ -13,6 +13,7 @@ from labeling.statistics.consensus import of_many
 from labeling.statistics.figures import Figure
 from labeling.statistics.judgements import Judgement
 
+from .ensemble import by_doubt
 from .report import Outcomes, Pairs, Scored
 
 BINS = 10  # of the calibration, with equally many pairs each
@@ -35,6 +36,7 @@ def judged(rankings: Sequence[Scored], outcomes: Outcomes) -> dict[str, Any]:
         "by_items": _by(pairs, items, strict),
         "by_annotator": sorted(_by(pairs, who, strict & (who != "")), key=lambda row: -row["pairs"]),
         "people": people(rankings),
+        **({"by_doubt": by_doubt(pairs)} if pairs.by_head.shape[1] > 1 else {}),
     }
 
 

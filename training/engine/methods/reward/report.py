@@ -19,6 +19,8 @@ Outcomes = Callable[
 class Scored:
     """A ranking and the model's normalised score of each of its outputs. `prompt` names what hangs together; `tokens` are lengths.
 
+    `by_head` (K, heads): what each head of an ensemble says, their mean being `scores`; None where there is one.
+
     For what people say of the same outputs: `task` names them, `whole` ranks all of them, and `said` are the numbers in it of those that
     `order` is about.
     """
@@ -31,6 +33,7 @@ class Scored:
     task: Hashable = None
     whole: WeakOrder | None = None
     said: tuple[int, ...] = ()
+    by_head: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Pairs:
     prompt: np.ndarray  # number of the prompt
     ranking: np.ndarray  # number of the ranking
     distance: np.ndarray  # tiers between the two
+    by_head: np.ndarray  # (n, heads) the differences of score by each head; one column where there is one head
 
     @classmethod
     def of(cls, rankings: Sequence[Scored]) -> "Pairs":
@@ -55,13 +59,16 @@ class Pairs:
                 number.setdefault(r.prompt, len(number)),
                 place,
                 r.order.distance(a, b),
+                (r.scores[:, None] if r.by_head is None else r.by_head)[[a, b]],
             )
             for place, r in enumerate(rankings)
             for tied, pairs in ((False, r.order.strict_pairs()), (True, r.order.tied_pairs()))
             for a, b in pairs
         ]
-        difference, doublings, tied, *numbers = (np.array(column) for column in zip(*rows, strict=True))
-        return cls(difference, doublings, tied.astype(bool), *numbers)
+        columns = (np.array(column) for column in zip(*rows, strict=True))
+        difference, doublings, tied, prompt, ranking, distance, by_head = columns
+        apart = by_head[:, 0] - by_head[:, 1]
+        return cls(difference, doublings, tied.astype(bool), prompt, ranking, distance, apart)
 
     @property
     def direction(self) -> np.ndarray:
@@ -101,9 +108,12 @@ def tie_threshold(pairs: Pairs) -> float:
 
 def surprise(pairs: Pairs, outcomes: Outcomes) -> np.ndarray:
     """(n,) -log probability of what people said of each pair: first wins or tie."""
-    probabilities = outcomes(pairs.difference)
-    said = np.where(pairs.tied, probabilities[:, 1], probabilities[:, 0])
-    return -np.log(np.maximum(said, 1e-12))
+    return -np.log(np.maximum(said(pairs, outcomes(pairs.difference)), 1e-12))
+
+
+def said(pairs: Pairs, probabilities: np.ndarray) -> np.ndarray:
+    """Of (n, 3) probabilities of first wins, tie, second wins: (n,) that of what people said."""
+    return np.where(pairs.tied, probabilities[:, 1], probabilities[:, 0])
 
 
 def three_way_log_loss(pairs: Pairs, outcomes: Outcomes) -> float:

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models_registry.lm.chain import Loaded, load
+from models_registry.lm.chain import Loaded, active_head, load
 from models_registry.lm.heads import Scale, into_reward, write_scale
-from models_registry.lm.packed import Group, Way, probe, scores
+from models_registry.lm.members import Members, read_members
+from models_registry.lm.packed import ROWS, Group, Way, pooled, probe, scores
 from models_registry.lm.tuning.apply import save
 
 from ... import loop
@@ -25,11 +26,12 @@ from ...messages import Message, _
 from ...moving import Moving
 from ...preferences import BradleyTerry, Comparisons, Davidson, Objective, PlackettLuce, Preference, RaoKupper, Soft
 from .config import Config
+from .ensemble import doubts, shares
 from .judging import judged
 from .rankings import Ranking, batches, read_rankings
 from .report import Pairs, Scored, report, three_way_log_loss
 
-Scorer = Callable[[Sequence[Group]], Tensor]  # groups → raw scores of all their completions, flat
+Scorer = Callable[[Sequence[Group]], Tensor]  # groups → raw scores of all their completions by each head: (N, heads)
 
 EVALUATED_AT_ONCE = 8  # rankings in one forward pass
 
@@ -54,10 +56,14 @@ def run(ctx: Context) -> None:
     loaded = load(ctx.inputs["base"], device=ctx.device)
     train, heldout = read_rankings(ctx, loaded)
     if loaded.head == "lm":
+        padded = loaded.tokenizer.pad_token
         into_reward(loaded, seed=ctx.seed)
+        if padded is None:
+            ctx.note(about_padding(loaded.tokenizer.pad_token))
     moving = Moving(ctx, loaded, (ids for r in train for ids in (r.group.prompt, *r.group.completions)))
     way = way_of(ctx, loaded, train + heldout) if config.share_prompt else "separate"
-    scores_of = partial(scores, loaded.model, way=way)
+    members = several_heads(ctx, loaded, moving) if config.ensemble > 1 else None
+    scores_of = scorer(loaded, way, members)
 
     preference = preference_of(config)
     usable = [r for r in train if teaches(r, preference, config)]
@@ -68,16 +74,19 @@ def run(ctx: Context) -> None:
     shuffle = loop.Shuffle(len(usable), config.batch_size, ctx.seed)
     beside = {f"objective.{name}": p for name, p in objective.named_parameters() if p.requires_grad}
     parameters = moving.parameters | beside
+    by_prompt = shares(usable, config.ensemble, seed=ctx.seed) if members is not None and config.bootstrap else {}
 
     def batch(step: int) -> list[Micro]:
         chosen = [usable[i] for i in shuffle(step)]
         return [Micro(part) for part in batches(chosen, config.micro_batch or config.batch_size)]
 
     def loss(micro: Micro) -> tuple[Tensor, dict[str, Tensor]]:
-        losses, _used = losses_of(objective, scores_of([r.group for r in micro.rankings]), micro.rankings)
-        weights = torch.tensor([r.weight for r in micro.rankings], device=ctx.device)
+        by_head = scores_of([r.group for r in micro.rankings]).unbind(1)
+        losses = torch.stack([losses_of(objective, each, micro.rankings)[0] for each in by_head], dim=1)
+        weights = np.array([r.weight * by_prompt.get(r.prompt, np.ones(len(by_head))) for r in micro.rankings])
+        weighted = losses * torch.from_numpy(weights).to(losses)
         prior = objective.penalty(objective.numbers_of([r.annotator for r in micro.rankings])).sum()
-        return (losses * weights).sum() + prior, {}
+        return weighted.mean(1).sum() + prior, {}
 
     def evaluate() -> dict[str, float]:
         return look(ctx, objective, scores_of, heldout[: config.eval_rows])
@@ -89,7 +98,11 @@ def run(ctx: Context) -> None:
 
     with loop.evaluating(loaded.model):
         raw = [score(ctx, scores_of, rankings) for rankings in (train, heldout)]
-    every = np.concatenate(raw[0])
+    if members is not None:
+        taken = members.center(torch.from_numpy(np.concatenate(raw[0]).mean(0))).cpu().numpy()
+        members.into(active_head(loaded))
+        raw = [[own - taken for own in rankings] for rankings in raw]
+    every = np.concatenate(raw[0]).mean(1)
     scale = Scale(float(every.mean()), max(float(every.std()), 1e-6))
     fit, unseen = (
         [scored(r, (s - scale.mean) / scale.std) for r, s in zip(rankings, scores, strict=True)]
@@ -105,6 +118,7 @@ def run(ctx: Context) -> None:
         **tie_model.tie,
         **({"line_score": scale.apply(objective.threshold).item()} if config.line_weight else {}),
         **({"annotator_scales": objective.scales} if config.annotator_scale else {}),
+        **({"ensemble": len(members), **doubts(Pairs.of(unseen), on_scale)} if members is not None else {}),
         "train_rankings": len(train),
         "best_step": best.step,
         "steps": steps,
@@ -118,8 +132,40 @@ def run(ctx: Context) -> None:
         text = _("On the held-out rankings the scores predict no better than knowing how often people tie. %(rankings)s rankings and %(steps)s updates may be too few: rank more, train longer, or raise the learning rate.")  # fmt: skip
         ctx.note(Message("no-better-than-chance", text, {"rankings": len(train), "steps": steps}), "warning")
     save(loaded, ctx.output)
+    if members is not None:
+        members.save(ctx.output)
     write_scale(ctx.output, replace(scale, tie_threshold=metrics["tie_threshold"]))
     ctx.finish(metrics)
+
+
+def about_padding(token: str | None) -> Message:
+    """Which token a base without a pad token got for it."""
+    if token is not None:
+        text = _("The base has no pad token. %(token)s becomes it in what is saved, so that other programs score several texts at once.")  # fmt: skip
+        return Message("pad-token-set", text, {"token": token})
+    text = _("The base has no pad token, and of its special tokens EOS alone could be one, which ends every text: none is set. Here nothing needs one; transformers by itself scores one text at a time.")  # fmt: skip
+    return Message("pad-token-none", text)
+
+
+def several_heads(ctx: Context, loaded: Loaded, moving: Moving) -> Members:
+    """The heads of an ensemble, which move in the place of the model's own: it becomes their mean in the end. A base that is an ensemble of as many
+    brings them."""
+    number: int = ctx.config.ensemble
+    head, known = active_head(loaded), read_members(ctx.inputs["base"][-1])
+    if known is not None and len(known) == number:
+        members = known.requires_grad_(True)
+    else:
+        members = Members.around(head, number, seed=ctx.seed)
+    members.to(ctx.device)
+    moving.instead(ctx, head.weight, {"members.weight": members.weight})
+    return members
+
+
+def scorer(loaded: Loaded, way: Way, members: Members | None) -> Scorer:
+    if members is None:
+        return lambda groups: scores(loaded.model, groups, way)[:, None]
+    bias = active_head(loaded).bias
+    return lambda groups: members(pooled(loaded.model, ROWS[way](groups)), bias)
 
 
 def way_of(ctx: Context, loaded: Loaded, rankings: Sequence[Ranking]) -> Way:
@@ -174,7 +220,7 @@ def look(ctx: Context, objective: Objective, scores_of: Scorer, rankings: Sequen
     total = used = right = strict = 0.0
     for part in batches(rankings, EVALUATED_AT_ONCE):
         with ctx.autocast():
-            scores = scores_of([r.group for r in part])
+            scores = scores_of([r.group for r in part]).mean(1)
         losses, count = losses_of(objective, scores, part)
         total, used = total + float(losses.sum()), used + float((count > 0).sum())
         pairs = Comparisons.of_orders([r.order for r in part], scores.device).strict
@@ -185,7 +231,7 @@ def look(ctx: Context, objective: Objective, scores_of: Scorer, rankings: Sequen
 
 
 def score(ctx: Context, scores_of: Scorer, rankings: Sequence[Ranking]) -> list[np.ndarray]:
-    """Raw scores of each ranking's outputs, in the order of `rankings`. In fp32, as the model will score: a scale and a tie threshold that were
+    """Raw scores (K, heads) of each ranking's outputs, in the order of `rankings`. In fp32, as the model will score: a scale and a tie threshold that were
     measured in bf16 would not be quite its own."""
     place = {id(ranking): i for i, ranking in enumerate(rankings)}
     found: list[np.ndarray] = [np.empty(0)] * len(rankings)
@@ -198,10 +244,18 @@ def score(ctx: Context, scores_of: Scorer, rankings: Sequence[Ranking]) -> list[
 
 
 def scored(ranking: Ranking, scores: np.ndarray) -> Scored:
-    """For the report: a ranking with the model's scores of its outputs."""
-    prompt = tuple(ranking.group.prompt)
-    tokens = np.array(ranking.tokens)
-    return Scored(ranking.order, scores, tokens, prompt, ranking.annotator, ranking.task, ranking.whole, ranking.said)
+    """For the report: a ranking with the model's scores (K, heads) of its outputs."""
+    return Scored(
+        ranking.order,
+        scores.mean(1),
+        np.array(ranking.tokens),
+        ranking.prompt,  # as it was before anything was cut from it
+        ranking.annotator,
+        ranking.task,
+        ranking.whole,
+        ranking.said,
+        scores,
+    )
 
 
 @torch.no_grad()

@@ -1,0 +1,79 @@
+"""What a run's page shows of its policies to somebody: picture, table, and what the forms offer."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+
+from django.utils.safestring import SafeString
+
+from charts import draw
+from jobs.models import Job
+from models_registry.models import Version
+from people.models import User
+
+from .. import reading
+from ..models import Run
+from .chart import over_optimisation
+from .queries import Policies, Standing, judges, newest_job, projects_for, shares_rankings
+
+MOST_JUDGES = 30  # that are offered
+
+
+@dataclass
+class Panel:
+    """What the run's page shows of its policies to this person."""
+
+    run: Run
+    user: User
+
+    @cached_property
+    def found(self) -> Policies:
+        return Policies(self.run)
+
+    @property
+    def standings(self) -> list[Standing]:
+        return self.found.standings
+
+    @property
+    def may_come(self) -> bool:
+        """Whether policies are kept while the run goes on, and none is there yet."""
+        return self.run.is_active and bool(getattr(self.found.config, "keep_along_kl", 0)) and not self.found.all
+
+    @cached_property
+    def job(self) -> Job | None:
+        return newest_job(self.run)
+
+    @property
+    def waits(self) -> bool:
+        """Whether there may soon be something new."""
+        ranking = any(each.asked and each.asked.waiting for each in self.standings)
+        return self.run.is_active or ranking or bool(self.job and self.job.is_active)
+
+    @property
+    def seen(self) -> str:
+        """Changes with everything that is shown."""
+        shown = [(each.policy, each.version and each.version.pk, each.asked, each.judge) for each in self.standings]
+        return sha256(repr((shown, self.waits, self.may_come, self.found.judge)).encode()).hexdigest()[:16]
+
+    @property
+    def picture(self) -> SafeString | None:
+        plot = over_optimisation(reading.events(self.run.folder).series, self.standings)
+        return draw([plot])[0] if plot and self.standings else None
+
+    # The forms
+
+    @property
+    def holds_out(self) -> bool:
+        dataset = self.found.inputs.get("dataset")
+        return bool(dataset and dataset.splits.get("heldout"))
+
+    @property
+    def projects(self) -> list[tuple[str, str, bool]]:
+        """(slug, name, whether it is the one where the run's rankings come from)."""
+        home = self.found.project
+        return [(each.slug, each.name, each == home) for each in projects_for(self.user)]
+
+    @property
+    def judges(self) -> list[tuple[Version, bool]]:
+        """(a reward model, whether it learned from the same rankings)."""
+        return [(judge, shares_rankings(judge, self.run)) for judge in judges(self.run)[:MOST_JUDGES]]
