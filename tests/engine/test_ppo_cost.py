@@ -173,7 +173,9 @@ def test_one_copy_of_the_base_serves_every_role(tune, ppo_run, pretrained, tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("config", "forwards"), [({"minibatches": 1}, 2), ({"minibatches": 2, "micro_batch": 4}, 4 + 7)])
+@pytest.mark.parametrize(
+    ("config", "forwards"), [({"minibatches": 1}, 2), ({"minibatches": 2, "micro_batch": 4}, 4 + 7)]
+)
 def test_what_was_judged_of_the_first_part_is_not_computed_again(config, forwards, ppo_run, monkeypatch):  # noqa: F811
     """Of 16 answers in 2 passes: the parts of one pass before learning, the first of them with its gradients."""
     calls = []
