@@ -19,7 +19,7 @@ LOW, HIGH, START = "_low", "_high", "_start"
 # Shown in another way: at the head of the page, as a setting, as a sentence, a matrix or a table of their own.
 ELSEWHERE = {
     "trained_parameters", "total_parameters", "loss", "tokens_seen", "task", "figures", "labels", "confusion", "classes", "untouched",
-    "base_sha256_before", "base_sha256_after", "peak_memory", "peak_gpu_memory", "memory_estimate", "memory_of_run", "annotator_scales", "judged",
+    "base_sha256_before", "base_sha256_after", "peak_memory", "peak_gpu_memory", "memory_estimate", "annotator_scales", "judged",
 }  # fmt: skip
 HEATS = 9  # shades of a confusion matrix besides none
 # The order of this table is the order on the page; then come the names of the curves, then all others under their own name.

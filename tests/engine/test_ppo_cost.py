@@ -123,6 +123,7 @@ def storages(model) -> dict[int, int]:
 @pytest.mark.parametrize("tune", [LORA, {"kind": "serial", "size": 4}, {"kind": "soft_prompt", "length": 2}, ALL])
 def test_one_copy_of_the_base_serves_every_role(tune, ppo_run, pretrained, tmp_path, monkeypatch):
     """A reward model that is an adapter over the same root: beside the base there are only what moves, the heads and that adapter."""
+    from training.engine.methods.ppo import scoring
     from training.engine.methods.ppo import train as ppo
 
     from . import rankings
@@ -145,14 +146,14 @@ def test_one_copy_of_the_base_serves_every_role(tune, ppo_run, pretrained, tmp_p
         return learn(ctx, actors, *others)
 
     judges = []
-    by_model = ppo.ByModel
+    by_model = scoring.ByModel
 
     def kept(judge, **options):
         judges.append(judge)
         return by_model(judge, **options)
 
     monkeypatch.setattr(ppo, "learn", watching)
-    monkeypatch.setattr(ppo, "ByModel", kept)
+    monkeypatch.setattr(scoring, "ByModel", kept)
     assert runs.go(folder) == 0
     [actors], [reward] = seen, judges
     base = {name: p.untyped_storage().data_ptr() for name, p in actors.unmoved.named_parameters()}

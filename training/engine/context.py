@@ -252,11 +252,10 @@ class Context:
 
     def figures(self) -> dict[str, Any]:
         """For the engine: what status.json tells about any attempt that reached the method."""
-        return {"tokens_seen": self.tokens_seen, **memory(self.device), "memory_of_run": self.memory_of_run}
+        return {"tokens_seen": self.tokens_seen, **memory(self.device), "memory_of_run": self._memory_of_run()}
 
-    @property
-    def memory_of_run(self) -> int:
-        """Bytes at the most so far, above what the process took before the run had anything; on a GPU, the GPU's."""
+    def _memory_of_run(self) -> int:
+        """Bytes at the most, above what the process took before the run had anything; on a GPU, the GPU's."""
         name = "peak_gpu_memory" if self.device.type == "cuda" else "peak_memory"
         return memory(self.device)[name] - self._empty[name]
 

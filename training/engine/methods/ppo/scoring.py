@@ -60,6 +60,10 @@ class Together:
         self.told["reward_spread"] = float(spread.mean())
         return together.tolist()
 
+    def share(self, model: PreTrainedModel) -> int:
+        """Each that can uses this model's tensors; returns how many parameters they have beside them, all together."""
+        return sum(judge.share(model) for judge in self.judges if isinstance(judge, ByModel))
+
     def fits(self, prompt: Prompt) -> bool:
         """Whether every one of them can see it whole."""
         return all(fits(judge, prompt) for judge in self.judges)

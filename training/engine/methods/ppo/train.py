@@ -157,7 +157,7 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
     if average is not None:
         average.take_over()
         metrics["ema_decay"] = config.ema_decay
-    metrics |= {"memory_estimate": expected, "memory_of_run": ctx.memory_of_run}
+    metrics["memory_estimate"] = expected
     metrics |= compare(ctx, actors, heldout[: config.heldout_prompts], reward_fn) | moving.report()
     if ctx.is_main:
         save(loaded, ctx.output)
