@@ -21,7 +21,6 @@ import json
 import multiprocessing
 import os
 import random
-import resource
 import statistics
 import sys
 import tempfile
@@ -32,7 +31,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bench.peer import Clock, Spent, matmul_peak, no_tokenizer, quiet, ratios, trl_arguments, watch
+from bench.peer import Clock, Spent, matmul_peak, no_tokenizer, peak_memory, quiet, ratios, trl_arguments, watch
 from bench.rankings import Row, fine_grained_qa, pandalm
 
 PROMPT, COMPLETION = 256, 64
@@ -326,9 +325,9 @@ def _peak(connection: Any, side: str, case: Case, folder: Path) -> None:
 
     torch.set_num_threads(1)
     rows = synthetic(case.size, case.items, 3 * case.rankings)
-    empty = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    empty = peak_memory()
     (Ours(case, rows, at_once=1) if side == "ours" else Theirs(case, rows, folder, at_once=1)).run(1)
-    connection.send(1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - empty))
+    connection.send(peak_memory() - empty)
 
 
 def memory(case: Case, folder: Path) -> dict[str, Any]:

@@ -236,6 +236,7 @@ PARTS = {
     "model": "leads to the newest version",
     "notice": "leads to what it tells",
     "turn-talk": "a part of the board",
+    "run-policies": "a part of the page of a PPO run, looked at in tests/training/test_policies.py",
     "project-task-look": "a part of the page that says what is known",
     "import-example": "a file",
     "version-export": "a file",

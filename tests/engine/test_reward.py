@@ -18,7 +18,7 @@ from labeling.ranking import WeakOrder
 from models_registry.lm import inspect
 from models_registry.lm.chain import load
 from models_registry.lm.heads import into_reward, read_scale
-from models_registry.lm.members import read_members
+from models_registry.lm.members import read_members, spread
 from models_registry.lm.packed import Group
 from models_registry.lm.score import rewards, scores_of_members
 from training.engine.methods import config_of
@@ -400,13 +400,15 @@ def test_several_heads_score_by_their_mean_and_say_where_they_doubt(tune, tmp_pa
 
 def test_heads_that_see_the_same_rankings_agree_more_than_those_that_weigh_them(tmp_path, pretrained, snapshot):
     """Over a trunk that stands still a head's best place is one; what the rankings do not decide is left to each one's start."""
-    doubt = []
+    train = [row for row in map(json.loads, snapshot.open()) if row["split"] == "train"]
+    pairs = [(row["prompt"], text) for row in train for text in row["completions"]]
+    apart = []
     for bootstrap in (True, False):
         folder = tmp_path / f"run{bootstrap}"
         config = {"ensemble": 4, "bootstrap": bootstrap, "tune": {"kind": "head"}, "lr": 0.05, "epochs": 40}
         assert runs.go(reward_run(folder, [pretrained / "output"], snapshot, **config)) == 0
-        doubt.append(np.mean([row["doubt"] for row in metrics(folder)["judged"]["by_doubt"]]))
-    assert doubt[0] > doubt[1] > 0
+        apart.append(float(spread(scores_of_members(load([folder / "output"]), pairs)).mean()))
+    assert apart[0] > apart[1] > 0
 
 
 def test_an_ensemble_can_be_trained_further(tmp_path, pretrained, snapshot):

@@ -235,6 +235,7 @@ ADDRESSES = [
     ("api-hours", "get", {Role.ADMIN}),
     ("api-quality", "get", LEARNED),
     ("api-review", "get", LEARNED),
+    ("api-review-against", "post", LEARNED),
     ("api-review-task", "get", LEARNED),
     ("api-adjudicate", "post", LEARNED),
     ("api-close-task", "post", LEARNED),

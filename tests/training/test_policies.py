@@ -18,6 +18,7 @@ from models_registry.models import Version
 from people.errors import Refusal
 from people.models import AuditEntry, Role
 from tests import factories
+from tests.board.test_axe import look_at
 from tests.engine import runs
 from tests.registry.conftest import reward, scorer, tiny, tiny_model  # noqa: F401
 from training import disk, room
@@ -269,5 +270,6 @@ def test_one_click_sends_pairs_and_the_page_fills_in_as_people_rank(done, admin,
     expect(row).to_contain_text("(3–0–0)")
     expect(row).not_to_contain_text("pairs ranked")
     expect(now).not_to_have_attribute("hx-get", re.compile("."))  # nothing more is to come
+    assert look_at(page, "a run's policies") == []
     now.get_by_role("button", name=re.compile("^Register")).first.click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("policy:v2")
