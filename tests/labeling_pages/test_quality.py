@@ -200,6 +200,7 @@ def test_people_are_sorted_by_what_is_asked_for(page, project, said):
     assert 'aria-sort="descending"' in part_of(page, project, "annotators", sort="-seconds").content.decode()
 
 
+@pytest.mark.slow
 def test_parts_of_the_project_are_what_the_import_said_and_rounds(page, project, said, admin):
     found = Quality(project)["slices"]
     assert {name: sorted(values) for name, values in found.items()} == {"language": ["en", "id"]}

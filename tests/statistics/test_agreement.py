@@ -91,6 +91,7 @@ def test_agreement_is_what_comparing_one_by_one_gives(seed):
     assert (found.tau_b, found.tau_x) == (agreement.tau_b(judgements), agreement.tau_x(judgements))
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(seeds)
 def test_each_persons_agreement_is_that_of_the_comparisons_they_are_part_of(seed):

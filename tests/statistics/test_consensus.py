@@ -172,6 +172,7 @@ def test_what_all_prefer_stays_preferred_and_is_not_contested(seed, items, peopl
             assert tuple(sorted((a, b))) not in found.contested
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.integers(0, 10**9), st.integers(2, 9))
 def test_neither_letters_nor_the_order_of_people_matter(seed, items):

@@ -24,7 +24,7 @@ from training.models import Run
 
 from .test_actions import version
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]  # a table of trained and judged methods before each
 
 TEXTS = [f"The soup number {n} was {'fine' if n % 2 else 'cold'}." for n in range(80)]
 
