@@ -26,6 +26,8 @@ from training.engine.packing import Corpus, Text
 
 from . import runs
 
+pytestmark = pytest.mark.slow  # most train a model, if a tiny one
+
 LABELS = ("bird", "cattle", "hunter")
 KIND = {"cat": "hunter", "dog": "hunter", "hen": "bird", "fox": "hunter", "owl": "bird", "cow": "cattle"}
 QUICK = {"batch_size": 8, "lr": 1e-2, "epochs": 100}

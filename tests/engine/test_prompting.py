@@ -17,6 +17,8 @@ from training.engine.methods.prompting.examples import Drawn, draw
 
 from . import runs
 
+pytestmark = pytest.mark.slow  # most train a model, if a tiny one
+
 FEELINGS = ["happy", "sad", "angry"]
 
 
