@@ -427,7 +427,7 @@ def test_settings_that_do_not_fit_are_refused(method, config):
 )
 def test_numbers_that_do_not_divide_are_refused_where_they_stand(method, config, field):
     found, wrong = check_config(method, config)
-    assert found is not None and wrong == []
+    assert wrong == []
     assert [problem.params["field"] for problem in found.problems(set())] == [field]
 
 

@@ -285,7 +285,7 @@ def test_charts_follow_the_theme_and_hold_no_script():
 
 def test_a_curve_that_never_moves_stands_at_its_height():
     (svg,) = charts.draw([charts.Plot((tuple((step, 0.2) for step in range(9)),), 8)])
-    assert {"0.1", "0.2", "0.3"} <= set(re.findall(r"<text[^>]*>([^<]+)</text>", svg))
+    assert {"0.10", "0.20", "0.30"} <= set(re.findall(r"<text[^>]*>([^<]+)</text>", svg))
 
 
 def test_charts_are_drawn_once_and_in_the_figures_of_the_language():

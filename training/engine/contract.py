@@ -179,7 +179,9 @@ def _problem(item: dict[str, Any], model: type[BaseModel]) -> Message:
             params["value"] = json.dumps(context.get("tag"))
         reason = _reason(context.get("error", ""))
         if not field:
-            return Message("settings-do-not-fit", _("These settings do not fit together: %(reason)s."), {"reason": reason})
+            return Message(
+                "settings-do-not-fit", _("These settings do not fit together: %(reason)s."), {"reason": reason}
+            )
         extra = {"bound": bound if bound is None else _as_written(bound), "expected": expected, "reason": reason}
         return Message(
             kind.replace("_", "-"), _REASONS[kind], params | {k: v for k, v in extra.items() if v is not None}

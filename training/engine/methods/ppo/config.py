@@ -340,4 +340,6 @@ class Config(RolloutSettings):
         if processes <= answers or self.episodes % self.minibatches:
             return []
         text = _("“%(field)s”: a minibatch has %(answers)s answers, too few for %(processes)s processes. Write more answers for an update, or take fewer minibatches.")  # fmt: skip
-        return [Message("too-many-processes", text, {"field": "processes", "answers": answers, "processes": processes})]
+        return [
+            Message("too-many-processes", text, {"field": "processes", "answers": answers, "processes": processes})
+        ]
