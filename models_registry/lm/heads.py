@@ -21,12 +21,11 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from .inspect import SCALE_FILE
 from .text import bos_id
 
 if TYPE_CHECKING:
     from .chain import Loaded
-
-SCALE_FILE = "reward.json"
 
 
 @dataclass(frozen=True)

@@ -311,7 +311,7 @@ class Config(RolloutSettings):
                 yield problem
         if self.reward_weights and judges and len(self.reward_weights) != judges:
             text = _(
-                "“%(field)s”: %(weights)s are given, and there are %(judges)s rewards. Give each its weight, or none."
+                "“%(field)s”: there must be as many as rewards, %(judges)s, and %(weights)s are given. Leave it empty to weigh all alike."
             )
             params = {"field": "reward_weights", "weights": len(self.reward_weights), "judges": judges}
             yield Message("weights-do-not-fit", text, params)
