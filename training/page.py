@@ -320,7 +320,12 @@ class Page:
 
     def _again(self, changes: dict[str, Any]) -> str:
         fields = {each.path: each for each in all_leaves(self._fields)}
-        given = {"method": self.run.method, "name": self.run.name, "output_name": self.run.output_name}
+        given = {
+            "from": str(self.run.pk),
+            "method": self.run.method,
+            "name": self.run.name,
+            "output_name": self.run.output_name,
+        }
         given["seed"] = str(self.run.seed)
         for path, value in [*flat(self.run.config), *changes.items()]:
             text = as_text(fields[path], value) if path in fields else value

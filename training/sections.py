@@ -123,6 +123,7 @@ def methods_for_version(version: Version, user: User) -> Iterator[version_pages.
         for role, takes in facts.inputs.items()
         if takes.kind == "version" and takes.accepts == (Head.REWARD,) and not takes.extra
     ]
+    fitting.sort(key=lambda each: each["name"] != "ppo")  # the one that is tried first
     if fitting:
         yield version_pages.Section(
             _("Train a model by its scores"),
