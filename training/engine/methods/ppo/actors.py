@@ -70,7 +70,8 @@ class Actors:
         hidden, logprobs, entropy = self._read(self.model, row, temperature)
         if "trunk" in self.critic:
             hidden = states(self.critic["trunk"], row.batch, replace(self.way, short=True))[row.places]
-        values = self.critic["head"](hidden.float()).squeeze(-1)
+        with torch.autocast(hidden.device.type, enabled=False):  # a value in bf16 has three digits
+            values = self.critic["head"](hidden.float()).squeeze(-1)
 
         def spread(found: Tensor) -> Tensor:
             return found.new_zeros(mask.shape).masked_scatter(mask, found)
