@@ -24,6 +24,7 @@ from labeling.sampling import Plan
 from labeling.scoring import disagreement, uncertainty
 from labeling.writers import Written
 from models_registry import serving_client
+from models_registry.scoring import parts
 from models_registry.templatetags.registry import score as figure
 from people.errors import Refusal
 from people.models import AuditEntry
@@ -69,6 +70,20 @@ def a_file(name: str, content: str) -> SimpleUploadedFile:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("text", "outputs"),
+    [
+        ("one", ["one"]),
+        ("one\r\nand\r\n---\r\ntwo\r\n", ["one\nand", "two"]),
+        ("one\n---\n---\ntwo", ["one", "", "two"]),  # of three the second says nothing
+        ("---\none\n---", ["", "one", ""]),
+        ("a --- b\n----\nc", ["a --- b\n----\nc"]),
+    ],
+)
+def test_outputs_are_parted_by_lines_of_three_dashes(text, outputs):
+    assert parts(text) == outputs
+
+
 def test_the_page_shows_the_best_output_first(page, server, reward):
     where = address("version-score", reward)
     answer = page.post(where, {"prompt": "Say", "completions": "one\r\n---\r\ntwo\r\n---\r\n" + "x" * 600})
