@@ -258,6 +258,7 @@ def rewards_module(tmp_path, monkeypatch) -> Path:
     """A module of somebody's reward functions, where Python finds it."""
     file = tmp_path / "somebodys_rewards.py"
     file.write_text("def short(prompts, texts):\n    return [-len(text) / 10 for text in texts]\n\nnumber = 3\n")
+    (tmp_path / "a_whole_program.py").write_text("raise SystemExit(2)\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "somebodys_rewards", raising=False)
     return file
@@ -300,6 +301,7 @@ def test_one_reward_with_a_negative_weight_is_not_wanted(ppo_run, rewards_module
         ("somebodys_rewards.gone", "somebodys_rewards.gone", "function-not-there"),
         ("somebodys_rewards.number", "somebodys_rewards.number", "function-not-there"),
         ("nobodys_rewards.short", "nobodys_rewards.short", "function-not-there"),
+        ("a_whole_program.short", "a_whole_program.short", "function-not-there"),
     ],
 )
 def test_a_function_that_may_not_or_cannot_be_called_is_refused(

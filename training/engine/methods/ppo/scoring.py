@@ -1,5 +1,6 @@
 """What judges the answers: any function from prompts and completions to scores; and what is learned from of a score."""
 
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -16,6 +17,7 @@ from models_registry.lm.text import Prompt, encode_prompt
 
 from ... import functions
 from ...context import Context
+from ...messages import Failed, Message, _
 from .config import REWARD_MODELS, Config
 from .maths import RunningMoments, conservative
 from .prompts import Tokenized
@@ -105,10 +107,15 @@ def reward_of(ctx: Context) -> RewardFunction:
 
 
 def scored(reward: RewardFunction, prompts: Sequence[Prompt], texts: Sequence[str], device: torch.device) -> Tensor:
-    """The reward function's scores, (n,). ValueError unless there is one finite number for each text."""
-    scores = torch.tensor([float(score) for score in reward(prompts, texts)], device=device)
+    """The reward function's scores, (n,). Failed unless there is one finite number for each text."""
+    given = reward(prompts, texts)
+    try:
+        scores = torch.tensor([float(score) for score in given], device=device)
+    except (TypeError, ValueError):  # nothing that could be gone through, or no numbers in it
+        scores = torch.empty(0)
     if scores.shape != (len(texts),) or not bool(scores.isfinite().all()):
-        raise ValueError(f"the reward function must give one finite number for each of {len(texts)} texts")
+        text = _("A reward must be one finite number for each of %(texts)s answers, and is %(given)s. Mend what gives it, and resume: the last checkpoint is kept.")  # fmt: skip
+        raise Failed(Message("bad-scores", text, {"texts": len(texts), "given": reprlib.repr(given)[:200]}))
     return scores
 
 
