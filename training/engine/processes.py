@@ -61,7 +61,12 @@ def started(number: int, command: Sequence[str]) -> Iterator[None]:
     threads = os.environ.get("OMP_NUM_THREADS") or max(1, (os.cpu_count() or 1) // number)
 
     def environment(index: int) -> dict[str, str]:
-        told = {"WORLD_SIZE": number, "RANK": index, "LOCAL_WORLD_SIZE": number, "LOCAL_RANK": index}
+        told: dict[str, object] = {
+            "WORLD_SIZE": number,
+            "RANK": index,
+            "LOCAL_WORLD_SIZE": number,
+            "LOCAL_RANK": index,
+        }
         told |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": threads}
         return {name: str(value) for name, value in told.items()}
 
