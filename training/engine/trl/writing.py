@@ -42,7 +42,8 @@ def train(
     prompts, heldout = tokenized_prompts(ctx, loaded, getattr(reward_fn, "fits", lambda _prompt: True))
     moving = Moving(ctx, loaded, [prompt.ids for prompt in prompts])
     with lent(loaded):
-        actors = Actors(loaded, separate_critic=False)
+        longest = max(len(prompt.ids) for prompt in prompts + heldout) + config.max_tokens
+        actors = Actors(loaded, separate_critic=False, longest=longest)
         if hasattr(reward_fn, "share"):
             reward_fn.share(actors.unmoved)
         minibatch = config.episodes // config.minibatches
