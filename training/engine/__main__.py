@@ -154,8 +154,10 @@ def _attempt(
 
     context = None
     try:
+        # The method's code comes first: what the libraries take that it loads is not the run's.
+        work = method or methods.run_of(order.method)
         context = Context(run_dir, order, status, stop, only_result=only_result)
-        (method or methods.run_of(order.method))(context)
+        work(context)
         last = context.complete()
     except Stopped:
         status.end("stopped", **_figures(context))

@@ -83,6 +83,7 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
         judges=judges,
         about=loaded.model.config.get_text_config().to_dict(),
         prompt=max(len(p.ids) for p in prompts),
+        processes=ctx.processes.number,
     )
     ctx.facts(memory_estimate=expected)
 
