@@ -115,9 +115,15 @@ def test_the_average_is_that_of_its_slow_twin(tmp_path):
     last = layer.weight.detach().clone()
     again = Average(moving, 0.9, optimizer)
     again.load(tmp_path)
-    again.take_over()
-    assert torch.allclose(layer.weight.double(), twin, atol=1e-7)
-    assert not torch.allclose(layer.weight, last)
+    texts = torch.randn(4, 3)
+    loss = layer(layer(texts) @ torch.ones(2, 3)).square().sum()
+    (expected,) = torch.autograd.grad(loss, layer.weight, retain_graph=True)
+    with again.in_place():
+        assert torch.allclose(layer.weight.double(), twin, atol=1e-7)
+        assert not torch.allclose(layer.weight, last)
+    assert torch.equal(layer.weight, last)
+    loss.backward()  # of what was computed before, as if nothing had been in between
+    assert torch.equal(layer.weight.grad, expected)
 
 
 def ids(config: dict, *inputs: str) -> list[str]:
