@@ -80,14 +80,14 @@ def ask(version: Version, project: Project, actor: User | None, progress: Progre
         others = Opinion.objects.select_for_update(no_key=True).filter(project=project, version=version)
         others.exclude(pk=opinion.pk).update(current=False)
         Opinion.objects.filter(pk=opinion.pk).update(current=True)
-    forget(project, version)
+    forget(before=opinion)
     opinion.refresh_from_db()
     return opinion
 
 
-def forget(project: Project, version: Version) -> None:
-    """What was found before, and what a job that broke off left."""
-    old = Opinion.objects.filter(project=project, version=version, current=False)
+def forget(before: Opinion) -> None:
+    """What was found before, and what a job that broke off left. Not what is just being found by another one."""
+    old = Opinion.objects.filter(project=before.project, version=before.version, pk__lt=before.pk)
     while keys := list(Disagreement.objects.filter(opinion__in=old).values_list("pk", flat=True)[:AT_ONCE]):
         Disagreement.objects.filter(pk__in=keys).delete()
     old.delete()
