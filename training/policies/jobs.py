@@ -96,12 +96,16 @@ def _judge(progress, found: Policies, judge: Version, new: list[Policy]) -> None
 
     answers = [_answers(found, start, prompts, step)]
     del start  # before the next one is loaded
+    judged = []
     for policy in new:
         folder = found.folder(policy)
+        if not folder.is_dir():  # a run that goes on has let go of it meanwhile
+            continue
+        judged.append(policy)
         chain = [folder] if describe(folder).kind == "full" else [*base, folder]
         answers.append(_answers(found, load(chain, device=_device()), prompts, step))
     before, *scores = _scores(load(folders(judge), device=_device()), prompts, answers, step)
-    for policy, mine in zip(new, scores, strict=True):
+    for policy, mine in zip(judged, scores, strict=True):
         gains = [a - b for a, b in zip(mine, before, strict=True)]
         wins, losses = sum(gain > 0 for gain in gains), sum(gain < 0 for gain in gains)
         counts = {"wins": wins, "losses": losses, "ties": len(gains) - wins - losses}
