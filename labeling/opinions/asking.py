@@ -18,6 +18,7 @@ from labeling.scoring import Progress, Row
 from labeling.scoring import judged as scores_of
 from labeling.statistics.against import against
 from labeling.statistics.consensus import of_many
+from labeling.task_queries import with_outputs
 from models_registry.models import Version
 from people.models import User
 
@@ -42,12 +43,7 @@ def ask(version: Version, project: Project, actor: User | None, progress: Progre
     asked: list[tuple[int, str]] = []  # task, and its prompt's digest
 
     def tasks() -> Iterator[Row]:
-        found = (
-            project.tasks.filter(submitted__gt=0)
-            .order_by("pk")
-            .select_related("prompt")
-            .prefetch_related("items__completion")
-        )
+        found = with_outputs(project.tasks.filter(submitted__gt=0).order_by("pk"))
         for task in found.iterator(chunk_size=500):
             if task.pk in orders:
                 asked.append((task.pk, digest_of(task.prompt.content)))
