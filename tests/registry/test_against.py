@@ -20,6 +20,7 @@ from labeling.models import Disagreement, Opinion, Project
 from labeling.opinions.asking import forget, orders_of
 from labeling.review_queries import Wanted
 from labeling.statistics.against import against
+from models_registry import actions as registry
 from models_registry import serving_client
 from models_registry.models import Version
 from people.errors import Refusal
@@ -227,6 +228,29 @@ def test_a_worker_that_was_thought_dead_leaves_alone_what_another_is_just_findin
     forget(before=own)
     assert list(Opinion.objects.order_by("pk")) == [own, newer]
     assert left not in Opinion.objects.all()
+
+
+def test_a_model_that_is_deleted_takes_along_what_it_said(project, reward, admin, page, where):
+    opinion = Opinion.objects.create(project=project, version=reward, current=True)
+    task = project.tasks.first()
+    Disagreement.objects.create(
+        opinion=opinion,
+        task=task,
+        people="A > B > C",
+        model="C > B > A",
+        surprise=2.0,
+        opposite=3,
+        strict=3,
+        learned=None,
+    )
+    review, show = reverse("project-review-task", args=[project.slug, task.pk]), {"show": "model", "model": reward.pk}
+    assert b"C &gt; B &gt; A" in page.get(review, show).content
+    registry.delete_version(actor=admin, version=reward, confirm="scorer:v1")
+    assert not Disagreement.objects.exists()
+    assert b"No model was asked yet" in page.get(where, {"model": show["model"]}).content
+    opened = page.get(review, show)
+    assert (opened.status_code, b"C &gt; B &gt; A" in opened.content) == (200, False)
+    assert project.tasks.filter(submitted__gt=0).exists()
 
 
 def test_who_may_review_sees_from_a_model_where_to(project, reward, learned, admin):

@@ -139,6 +139,20 @@ def test_what_people_say_of_a_policy_stays_when_the_run_goes_on_and_lets_go_of_i
     assert actions.register_policy(actor=admin, run=going, step=9) == pairs.version
 
 
+def test_a_judge_that_is_deleted_takes_along_what_it_said(going, admin, second, client):
+    client.force_login(admin)
+    actions.ask_judge(actor=admin, run=going, judge=second)
+    Verdict.objects.create(run=going, step=9, judge=second, wins=3, ties=0, losses=1)
+    assert f"{second} prefers it" in client.get(going.get_absolute_url()).content.decode()
+    registry.delete_version(actor=admin, version=second, confirm=str(second))
+    run_all_waiting()
+    assert (Job.objects.get().state, Job.objects.get().error) == (
+        Job.State.FAILED, "The model was deleted meanwhile. Choose another one.",
+    )  # fmt: skip
+    page = client.get(going.get_absolute_url())
+    assert (page.status_code, "prefers it</th>" in page.content.decode()) == (200, False)
+
+
 def test_a_checkpoint_of_an_average_is_not_taken_for_the_policy_of_its_update(going, admin, tiny_model):  # noqa: F811
     Run.objects.update(config=going.config | {"ema_decay": 0.9})
     run = Run.objects.get()
