@@ -8,7 +8,8 @@ import hashlib
 import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
+from operator import add
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -119,6 +120,9 @@ class Sampled:
     tasks_known: int = 0
     too_long: int = 0
     too_few: int = 0
+
+    def __add__(self, other: "Sampled") -> "Sampled":
+        return Sampled(*map(add, astuple(self), astuple(other)))
 
     def sentences(self) -> list[str]:
         said = [

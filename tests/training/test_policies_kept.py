@@ -122,6 +122,14 @@ def test_a_run_whose_policies_are_judged_is_not_deleted_whatever_else_was_asked_
     assert refusal.value.status == 404
 
 
+def test_pairs_do_not_come_into_the_batch_of_a_run_that_was_deleted(going, admin):
+    pairs = sent(going, admin, step=9)
+    Batch.objects.update(name="Fresh pairs 1", paused=True)
+    pairs.delete()  # as with its run
+    actions.send_pairs(actor=admin, run=going, project=pairs.batch.project, number=4)
+    assert FreshPairs.objects.get().batch.name == "Fresh pairs 2"
+
+
 def test_what_people_say_of_a_policy_stays_when_the_run_goes_on_and_lets_go_of_it(going, admin, tiny_model):  # noqa: F811
     pairs = sent(going, admin, step=9)
     turn = claim_task(actor=factories.user(), project=pairs.batch.project)

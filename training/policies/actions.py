@@ -1,6 +1,7 @@
 """What can be done with the policies of a run: register one, send its answers beside its start's to people, let another reward model judge."""
 
 import secrets
+from itertools import count
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -92,7 +93,9 @@ def send_pairs(
 
 def _batch_name(project: Project) -> str:
     """Annotators may see it, so it says neither the run nor what is compared."""
-    return _("Fresh pairs %(number)s") % {"number": FreshPairs.objects.filter(batch__project=project).count() + 1}
+    there = set(project.batches.values_list("name", flat=True))  # also of runs that are no more
+    names = (_("Fresh pairs %(number)s") % {"number": number} for number in count(1))
+    return next(name for name in names if name not in there)
 
 
 def ask_judge(*, actor: User, run: Run, judge: Version) -> Job:
