@@ -6,18 +6,21 @@ import json
 import math
 import shutil
 import statistics
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 from django.urls import reverse
 from playwright.sync_api import expect
 from rest_framework.test import APIClient
 
 from jobs.models import Job
 from jobs.worker import run_all_waiting
-from labeling import actions, sampling, scoring
+from labeling import actions, sampling, scoring, uploads
 from labeling.actions.tasks import NewTask, add_tasks
 from labeling.models import Completion, Prompt
 from labeling.sampling import Plan
@@ -174,6 +177,10 @@ def test_columns_of_scores_stand_beside_those_of_outputs(server, reward, tmp_pat
 
 
 def test_all_rows_that_make_no_sense_are_named_and_nothing_is_scored(page, api, reward, tiny):
+    def kept() -> set[Path]:
+        return set(Path(settings.UPLOADS).glob("files/*/*"))
+
+    before = kept()
     wrong = '{"prompt": "a"}\n{"prompt": 1, "completion": "b"}\n[]\n{"prompt": "a", "completions": []}'
     for client, name, sent in (
         (page, "version-score-file", {"text": wrong}),
@@ -186,6 +193,22 @@ def test_all_rows_that_make_no_sense_are_named_and_nothing_is_scored(page, api, 
     assert page.post(address("version-score-file", reward), {}).status_code == 400
     assert page.post(address("version-score-file", tiny), {"text": json.dumps(ROWS[0])}).status_code == 400
     assert not Job.objects.exists()
+    assert kept() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_while_a_file_is_read_people_can_submit(admin, reward, monkeypatch):
+    """Reading takes seconds; on SQLite a transaction would hold up everybody for so long."""
+    read, within = scoring.read, []
+
+    def look(*given):
+        within.append(connection.in_atomic_block)
+        return read(*given)
+
+    monkeypatch.setattr(scoring, "read", look)
+    upload = uploads.keep(admin, "rows.jsonl", [json.dumps(ROWS[0]).encode()])
+    actions.start_scoring_file(actor=admin, version=reward, upload=upload)
+    assert within == [False]
 
 
 def test_a_file_waits_and_can_be_cancelled(page, reward):
