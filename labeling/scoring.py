@@ -105,6 +105,28 @@ def _columns(row: dict, said: Sequence[Judged]) -> dict:
     return scores | {"cut": any(each.cut for each in said)}
 
 
+@dataclass(frozen=True)
+class Told:
+    """An output with what was said of it; `spread`: how far the heads of an ensemble stand apart."""
+
+    text: str
+    score: float
+    spread: float | None
+    cut: bool
+
+
+def told(row: dict) -> tuple[str | list, list[Told]]:
+    """A row of a result: its prompt, and its outputs with what stands in its columns (_columns) about each."""
+    prompt, texts = _asked(row)
+    numbers = range(1, len(texts) + 1)
+    scores = row.get("scores") or [row.get(f"score_{n}", row.get("score")) for n in numbers]
+    spreads = row.get("std_between")
+    if not isinstance(spreads, list):
+        spreads = [row.get(f"std_between_{n}", spreads) for n in numbers]
+    cut = row["cut"] if isinstance(row["cut"], list) else [row["cut"]] * len(texts)
+    return prompt, [Told(*each) for each in zip(texts, scores, spreads, cut, strict=True)]
+
+
 def columns_of(scored: Iterable[dict]) -> list[str]:
     """Of all rows, in the order in which they come."""
     return list(dict.fromkeys(column for row in scored for column in row))

@@ -274,8 +274,9 @@ def test_a_language_model_is_refused_as_the_reward_model(tmp_path, pretrained, p
 
 
 def test_episodes_must_divide_into_minibatches():
-    with pytest.raises(ValueError, match="multiple of minibatches"):
-        config_of("ppo")(episodes=10, minibatches=4)
+    config = config_of("ppo")(episodes=10, minibatches=4)
+    (problem,) = config.problems({"reward_model"})
+    assert (problem.id, problem.params["field"]) == ("uneven-minibatches", "minibatches")
 
 
 def test_smaller_micro_batches_give_the_same_update(ppo_run):

@@ -211,6 +211,54 @@ def test_while_a_file_is_read_people_can_submit(admin, reward, monkeypatch):
     assert within == [False]
 
 
+def test_a_reward_models_page_leads_to_what_learns_from_its_scores(page, reward, tiny):
+    told = page.get(reward.get_absolute_url()).content.decode()
+    assert "Train a model by its scores" in told
+    for method in ("ppo", "rloo", "grpo"):
+        assert f"?method={method}&amp;inputs.reward_model={reward.pk}" in told
+    assert "Train a model by its scores" not in page.get(tiny.get_absolute_url()).content.decode()
+
+
+def test_what_is_wrong_with_rows_is_said_over_the_form_and_leaves_what_was_pasted(page, reward):
+    answer = page.post(
+        address("version-score-file", reward), {"text": '{"prompt": "a"}'}, headers={"HX-Request": "true"}
+    )
+    assert (answer.status_code, answer["HX-Retarget"]) == (400, "#problems")
+    assert "Line 1: it needs" in answer.content.decode()
+    begun = page.post(
+        address("version-score-file", reward), {"text": json.dumps(ROWS[0])}, headers={"HX-Request": "true"}
+    )
+    assert begun["HX-Redirect"] == reverse("job", args=[Job.objects.get().pk])
+
+
+def test_without_script_the_refusal_leads_back_to_the_form(page, reward):
+    where = f"http://testserver{address('version-score', reward)}"
+    refused = page.post(address("version-score-file", reward), {}, headers={"Referer": where})
+    assert f'href="{where}">Back</a>' in refused.content.decode()
+    for elsewhere in ("http://elsewhere.example/form", ""):
+        refused = page.post(address("version-score-file", reward), {}, headers={"Referer": elsewhere})
+        assert ">Back</a>" not in refused.content.decode()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "p", "completions": ["a", "b"], "scores": [1.0, -2.0], "std_between": [0.5, 0.25], "cut": [False, True]},
+        {"prompt": "p", "completion_1": "a", "completion_2": "b", "score_1": 1.0, "score_2": -2.0, "std_between_1": 0.5, "std_between_2": 0.25, "cut": True},
+    ],
+)  # fmt: skip
+def test_every_output_of_a_row_stands_beside_what_was_said_of_it(row):
+    prompt, outputs = scoring.told(row)
+    assert prompt == "p"
+    assert [(one.text, one.score, one.spread) for one in outputs] == [("a", 1.0, 0.5), ("b", -2.0, 0.25)]
+    assert outputs[1].cut
+
+
+def test_a_single_output_needs_no_number():
+    _prompt, [one] = scoring.told({"prompt": "", "completion": "a", "score": 1.0, "cut": False})
+    assert (one.text, one.score, one.spread, one.cut) == ("a", 1.0, None, False)
+
+
 def test_a_file_waits_and_can_be_cancelled(page, reward):
     page.post(address("version-score-file", reward), {"text": json.dumps(ROWS[0])})
     page.post(reverse("job-cancel", args=[Job.objects.get().pk]))
@@ -300,6 +348,8 @@ def test_how_unsure_an_ensemble_is_stands_beside_its_scores(page, api, server, e
     answer = page.post(address("version-score", ensemble), {"prompt": "Say", "completions": "one\r\n---\r\ntwo"})
     assert f"± {figure(one.std_between)}" in answer.content.decode()
     assert "4 heads" in answer.content.decode()
+    assert ensemble.facts["members"] == 4
+    assert "Heads" in page.get(ensemble.get_absolute_url()).content.decode()
     (tmp_path / "one.csv").write_text("prompt,completion\nSay,one\n")
     (tmp_path / "flat.csv").write_text("prompt,completion_1,completion_2\nSay,one,two\n")
     (tmp_path / "list.jsonl").write_text('{"prompt": "Say", "completions": ["one", "two"]}\n')
