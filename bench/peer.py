@@ -102,12 +102,6 @@ def matmul_peak(seconds: float = 1.5, dtype: str = "float32") -> dict[str, float
     return best
 
 
-def peak_memory() -> int:
-    """Bytes that this process held at most. Not getrusage's: a new process inherits that of the one that started it."""
-    status = Path("/proc/self/status").read_text()
-    return 1024 * next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmHWM:"))
-
-
 def ratios(turns: Sequence[tuple[Spent, Spent]]) -> dict[str, dict[str, float]]:
     """By either clock: ours and theirs a second (medians), and the ratio of neighbours, its median, least and largest."""
     found = {}

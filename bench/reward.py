@@ -31,8 +31,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bench.peer import Clock, Spent, matmul_peak, no_tokenizer, peak_memory, quiet, ratios, trl_arguments, watch
+from bench.peer import Clock, Spent, matmul_peak, no_tokenizer, quiet, ratios, trl_arguments, watch
 from bench.rankings import Row, fine_grained_qa, pandalm
+from training.engine import heap
 
 PROMPT, COMPLETION = 256, 64
 PAIRS_AT_ONCE = (1, 2, 4, 8, 16)  # of TRL
@@ -328,10 +329,10 @@ def _peak(connection: Any, side: str, case: Case, folder: Path) -> None:
 
     torch.set_num_threads(1)
     rows = synthetic(case.size, case.items, 3 * case.rankings)
-    empty = peak_memory()
+    empty = heap.peak()
     pairs = case.items * (case.items - 1) // 2 if side == "trl" else 1
     (Ours(case, rows, at_once=1) if side == "ours" else Theirs(case, rows, folder, at_once=pairs)).run(1)
-    connection.send(peak_memory() - empty)
+    connection.send(heap.peak() - empty)
 
 
 def memory(case: Case, folder: Path) -> dict[str, Any]:

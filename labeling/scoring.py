@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 from labeling.files import BadRow, Problem, messages_of, refuse, rows, text_of
 from labeling.importing.formats import completions_of
 from labeling.models import Project
+from labeling.task_queries import with_outputs
 from labeling.uploads import Upload
 from models_registry import serving_client
 from models_registry.models import Version
@@ -152,13 +153,13 @@ def as_lines(scored: Iterable[dict]) -> Iterator[bytes]:
 
 def uncertainties(version: Version, project: Project, progress: Progress) -> dict[int, float]:
     """How uncertain a reward model is about each task that waits: see `uncertainty`, and of an ensemble `disagreement`."""
-    waiting = project.tasks.filter(position__isnull=False).select_related("prompt").order_by("pk")
+    waiting = project.tasks.filter(position__isnull=False).order_by("pk")
     total = waiting.count()
     asked: list[int] = []
     found: dict[int, float] = {}
 
     def tasks() -> Iterator[Row]:
-        for task in waiting.prefetch_related("items__completion").iterator(chunk_size=500):
+        for task in with_outputs(waiting).iterator(chunk_size=500):
             asked.append(task.pk)
             yield task.prompt.content, [item.completion.text for item in task.items.all()]
 

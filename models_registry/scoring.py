@@ -1,5 +1,6 @@
 """The “score” page of a reward model: a prompt and texts in, scores out, with the score after every token as a heat map. Files are labeling's: labeling/scoring.py."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -29,8 +30,7 @@ NOBODY: Mapping[Version, Sequence[Judged]] = MappingProxyType({})
 
 def parts(text: str) -> list[str]:
     """Texts with a line of --- between them; a form sends lines as the web does, not as the model reads."""
-    text = text.replace("\r\n", "\n")
-    return [part.strip("\n") for part in f"\n{text}\n".split("\n---\n")]
+    return [part.strip("\n") for part in re.split(r"(?m)^---$", text.replace("\r\n", "\n"))]
 
 
 class ScoreForm(forms.Form):

@@ -40,6 +40,11 @@ def misfits(method: str, config: Settings, inputs: Mapping[str, Version | Datase
         yield from _of_task(config, inputs)
 
 
+def remarks(method: str, base: Version | None) -> list[str]:
+    """What a run of the method will do to its base that nobody asked for."""
+    return list(fitting_rankings.remarks(base)) if method == "reward" and base is not None else []
+
+
 def _of_tune(config: Settings, base: Version) -> Iterator[tuple[str, str]]:
     tune = getattr(config, "tune", None)
     if tune is None:

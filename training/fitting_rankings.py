@@ -1,4 +1,5 @@
-"""Why rankings could not teach a reward model, as far as their first rows tell: only ties, texts longer than the model. Loads no torch."""
+"""Why rankings could not teach a reward model on this base, as far as their first rows and its files tell: only ties, texts longer than the model,
+no token that could pad. Loads no torch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,9 +12,12 @@ from django.utils.translation import gettext as _
 from labeling.datasets.store import rows_of
 from labeling.models import Dataset
 from labeling.ranking import RankingError, WeakOrder
-from models_registry.models import Version
+from models_registry.lm.padding import filler, special_tokens
+from models_registry.models import Head, Version
 
 from .engine.methods.reward.config import Config
+from .engine.methods.reward.padding import becomes_padding, nothing_pads
+from .failures import said
 
 LOOKED_AT = 1000  # rankings; the run looks at all
 MERGED = 2  # tokens that may become fewer where a prompt and its completion meet
@@ -22,6 +26,8 @@ MERGED = 2  # tokens that may become fewer where a prompt and its completion mee
 def misfits(config: Config, base: Version | None, data: Dataset) -> Iterator[tuple[str, str]]:
     """(name of the form's field, sentence) of what is known before the run."""
     place = {"dataset": data.name}
+    if base is not None and _special_tokens(base) == {}:
+        yield "inputs.base", said([nothing_pads().as_json()])[0]
     if data.rows and not data.splits.get("heldout"):
         text = _(
             "No ranking of %(dataset)s is held out, so nothing could be said about how good the reward model is. Hold out some prompts."
@@ -48,6 +54,16 @@ def misfits(config: Config, base: Version | None, data: Dataset) -> Iterator[tup
         text = _("At least %(number)s of the first %(all)s rankings have texts longer than the %(limit)s tokens that there is room for (the longest: %(longest)s). Cutting them would drop %(tokens)s tokens of these, from the start of their prompts first: allow it, or take a model that holds more.")  # fmt: skip
         params = {"number": found.number, "all": found.looked_at, "longest": found.longest, "tokens": found.tokens}
         yield "config.truncate", text % {**params, "limit": room}
+
+
+def remarks(base: Version) -> Iterator[str]:
+    """What the run will do to the base that nobody asked for."""
+    if base.head == Head.LM and (tokens := _special_tokens(base)) and "pad_token" not in tokens:
+        yield said([becomes_padding(filler(tokens)).as_json()])[0]
+
+
+def _special_tokens(base: Version) -> dict[str, str] | None:
+    return special_tokens(base.chain()[0].folder)
 
 
 def _room(config: Config, base: Version | None) -> int | None:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from labeling.models import Dataset
 from models_registry.models import Kind, Stage, Version
 
-from . import memory, queries, room
+from . import fitting, memory, queries, room
 from .engine import contract, methods
 from .engine.config import GROUPS, Input, Settings
 from .fields import Field, all_leaves, as_text, config_of_texts, convert, fields_of, flat
@@ -209,10 +209,26 @@ class RunForm:
         """The same of memory."""
         return self._needed(memory.needed)
 
+    @property
+    def processes(self) -> int:
+        """In how many the run would work."""
+        config, _problems = contract.check_config(self.method, self.config())
+        return getattr(config, "processes", 1)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What the run will do that nobody asked for, with what is chosen so far."""
+        base = self._shown_as_chosen().get("base")
+        return fitting.remarks(self.method, base if isinstance(base, Version) else None)
+
     def _needed(self, question: Callable[[str, Settings, dict[str, Version | Dataset]], int]) -> int:
         config, _problems = contract.check_config(self.method, self.config())
+        return question(self.method, config, self._shown_as_chosen()) if config else 0
+
+    def _shown_as_chosen(self) -> dict[str, Version | Dataset]:
+        """By role; what the form chose by itself among them."""
         chosen = {each.role: _find(self.facts.inputs[each.role], str(each.chosen)) for each in self.inputs}
-        return question(self.method, config, {role: one for role, one in chosen.items() if one}) if config else 0
+        return {role: one for role, one in chosen.items() if one}
 
     @cached_property
     def begun_from(self) -> Run | None:

@@ -113,6 +113,8 @@ def _parts(
     bins = found["calibration"]
     points = tuple((row["predicted"], row["value"], row["low"], row["high"]) for row in bins)
     hint = _("How often the better scored output wins, by how likely the model says it is; a tie is no win. Below the dashed line it is too sure of itself.")  # fmt: skip
+    if "ensemble" in metrics:
+        hint += " " + _("Of the mean of its heads, which is what it scores by.")
     lines = [Line(_("%(pairs)s pairs") % {"pairs": row["pairs"]}, row, row["predicted"]) for row in bins]
     yield Part(_("Calibration: as sure as it may be"), hint, _("Bin"), lines, _("Expected")), Calibration(points)
 

@@ -19,7 +19,7 @@ LETTERS = 4  # of a token, about
 
 
 def needed(_method: str, config: Settings, inputs: Mapping[str, Version | Dataset]) -> int:
-    """Bytes beside the program itself, about; 0 for other methods, or where the weights that would tell cannot be read."""
+    """Bytes beside the program itself, about, of all processes together; 0 for other methods, or where the weights that would tell cannot be read."""
     base = inputs.get("base")
     if not isinstance(config, Config) or not isinstance(base, Version):
         return 0
@@ -33,7 +33,13 @@ def needed(_method: str, config: Settings, inputs: Mapping[str, Version | Datase
         if role.startswith("reward_model") and isinstance(judge, Version)
     )
     return estimate(
-        config, total=base.parameters, moving=moving, judges=judges, about=about, prompt=_prompt(config, base, inputs)
+        config,
+        total=base.parameters,
+        moving=moving,
+        judges=judges,
+        about=about,
+        prompt=_prompt(config, base, inputs),
+        processes=config.processes,
     )
 
 

@@ -130,7 +130,9 @@ class Supervisor:
             if watched.pid is not None or contract.is_running(run.folder):
                 logger.info("Run %s still works (process group %s); watching it.", run.pk, watched.pid)
                 self.watched[watched.run_id] = watched
-            elif (
+                continue
+            end_processes(run.folder)  # those that one began, which has died, wait for it in vain
+            if (
                 contract.read_status(run.folder).get("state") == "running"
                 or not run.folder.joinpath("status.json").exists()
             ):
@@ -336,13 +338,36 @@ def works_on(pid: int, folder: Path) -> bool:
         return False
 
 
-def find_process(folder: Path) -> int | None:
-    """The engine's process for `folder`, where the supervisor died before it could note its number; of several the one that began the others."""
+def find_processes(folder: Path) -> list[int]:
+    """The engine's processes for `folder`, the oldest first: of several that one began the others."""
     found = [
-        process.info
+        (process.info["create_time"], process.info["pid"])
         for process in psutil.process_iter(["pid", "cmdline", "create_time"])
         # Not one that only looks at the folder: --from-checkpoint, --verify.
         if (process.info["cmdline"] or [])[-2:] == ["training.engine", str(folder)]
         and works_on(process.info["pid"], folder)
     ]
-    return min(found, key=lambda info: info["create_time"])["pid"] if found else None
+    return [pid for _time, pid in sorted(found)]
+
+
+def find_process(folder: Path) -> int | None:
+    """The one that works on `folder`, where the supervisor died before it could note its number. It leads its group, or holds the run's lock; what
+    it began does neither."""
+    found = find_processes(folder)
+    leader = next((pid for pid in found if leads(pid)), None)
+    return found[0] if found and leader is None and contract.is_running(folder) else leader
+
+
+def leads(pid: int) -> bool:
+    """Whether a process is the first of its group."""
+    try:
+        return os.getpgid(pid) == pid
+    except ProcessLookupError:
+        return False
+
+
+def end_processes(folder: Path) -> None:
+    """Every process for `folder`."""
+    for pid in find_processes(folder):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

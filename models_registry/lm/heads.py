@@ -21,6 +21,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
+from . import padding
 from .inspect import SCALE_FILE
 from .text import bos_id
 
@@ -108,20 +109,17 @@ def _with_score(model: PreTrainedModel, config: PretrainedConfig, *, std: float,
 
 def can_pad(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Whether it has a pad token, or another special token that could be one."""
-    names = ("pad_token", "unk_token", "bos_token", "eos_token")
-    return any(getattr(tokenizer, name, None) is not None for name in names)
+    return any(getattr(tokenizer, name, None) is not None for name in padding.NAMES)
 
 
 def into_reward(loaded: "Loaded", *, seed: int) -> None:
     """Turn a loaded language model into a reward model with a fresh head; the adapters of its chain stay in its layers.
 
-    Where the model has no pad token, the unknown token or BOS becomes it, so that transformers can score several texts at once by itself. EOS never
-    does: every completion ends with it, and transformers would take the end for padding and read the score one token too early.
+    Where the model has no pad token it gets one, if it can (padding.filler).
     """
     tokenizer = loaded.tokenizer
     if tokenizer.pad_token_id is None:
-        others = (tokenizer.unk_token, tokenizer.bos_token)
-        tokenizer.pad_token = next((token for token in others if token not in (None, tokenizer.eos_token)), None)
+        tokenizer.pad_token = padding.filler({name: getattr(tokenizer, name) for name in padding.NAMES})
     reward = to_reward(loaded.model, seed=seed)
     if tokenizer.pad_token_id is not None and reward.config.get_text_config().pad_token_id is None:
         reward.config.get_text_config().pad_token_id = tokenizer.pad_token_id

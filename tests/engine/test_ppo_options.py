@@ -14,11 +14,14 @@ from safetensors.torch import load_file
 from torch.nn.functional import cross_entropy
 
 from models_registry.lm.chain import load
+from models_registry.lm.generate import generate
 from models_registry.lm.score import documents_loss, rewards
 from models_registry.lm.text import encode_documents
 from models_registry.lm.tuning.apply import apply, trained_parameters
 from models_registry.lm.tuning.config import TuneLora
+from training.engine import export
 from training.engine.context import Context
+from training.engine.methods.ppo.kept import folder_of, policies
 from training.engine.methods.ppo.ptx import Pretraining
 from training.engine.methods.ppo.scoring import reward_of
 from training.engine.methods.ppo.train import train
@@ -85,9 +88,9 @@ def round_letters(_asked: Any, answers: Any) -> list[float]:
     return [answer.count("o") / 2 - 1 for answer in answers]
 
 
-def go(folder: Path, reward: Callable = round_letters) -> None:
+def go(folder: Path, reward: Callable = round_letters, **options: Any) -> None:
     """With a reward function that a Python caller brings."""
-    assert runs.go(folder, method=lambda ctx: train(ctx, reward_fn=reward), without=["reward_model"]) == 0
+    assert runs.go(folder, method=lambda ctx: train(ctx, reward_fn=reward), without=["reward_model"], **options) == 0
 
 
 # What the result is -----------------------------------------------------------------------------------------------------------
@@ -108,11 +111,35 @@ def test_the_result_is_the_average_of_the_policy(ppo_run, pretrained):
     moved = sum((last[name] - start[name]).square().sum() for name in start).sqrt()
     between = sum((some[name] - last[name]).square().sum() for name in start).sqrt()
     assert 0.01 * moved < between < moved
-    curves = [runs.curves(folder) for folder in folders.values()]
-    assert curves[0] == curves[1] == curves[2] == curves[3]
+    points = [[each for each in runs.curves(folder) if "kind" not in each] for folder in folders.values()]
+    assert points[0] == points[1] == points[2] == points[3]
+    shown = [
+        [each["text"] for each in runs.events(folder) if each.get("kind") == "sample"] for folder in folders.values()
+    ]
+    assert shown[0] == shown[1] != shown[2]
+    assert shown[3] == shown[0][:4] * 4  # what the start wrote
     found = [metrics(folder) for folder in folders.values()]
     assert [each.get("ema_decay") for each in found] == list(folders)
     assert found[3]["kl"] == pytest.approx(0, abs=1e-4) != found[0]["kl"]  # what is judged at the end is what is saved
+
+
+@pytest.mark.parametrize("tune", [ALL, LORA], ids=["all", "lora"])
+def test_samples_and_kept_policies_are_of_what_the_run_would_save_if_it_ended_there(tune, ppo_run, pretrained):
+    config = {"tune": tune, "lr": 2e-2, "kl_coef": 0.0, "ema_decay": 0.7, "updates": 4, "sample_every": 1}
+    folder = ppo_run(**config, checkpoint_every=1, keep_checkpoints=9, delete_checkpoints=False)
+    go(folder)
+    found = policies(folder)
+    assert found
+    assert all(policy.kl > 0.25 for policy in found)
+    for policy in found:
+        kept, there = folder_of(folder, policy.step), export.prepare(folder, policy.step)
+        go(there, only_result=True)
+        (name,) = (path.name for path in kept.glob("*.safetensors"))
+        assert (kept / name).read_bytes() == (there / "output" / name).read_bytes()
+        samples = [e for e in runs.events(folder) if e.get("kind") == "sample" and e["step"] == policy.step]
+        writer = load([kept] if tune is ALL else [pretrained / "output", kept])
+        texts = generate(writer, [sample["prompt"] for sample in samples], max_tokens=QUICK["max_tokens"], seed=1)
+        assert [sample["text"] for sample in samples] == [output.text for output in texts]
 
 
 def test_pretraining_texts_are_not_forgotten(ppo_run, corpus):
@@ -159,6 +186,8 @@ def test_the_gradient_of_ptx_is_that_of_its_slow_twin(micro_batch, ppo_run, corp
         assert ptx.backward(4).item() != pytest.approx(loss.item(), abs=1e-7)
         again = Pretraining(ctx, load(ctx.inputs["base"]))  # from the cache, as after a resume
         assert again._pieces(3).tolist() == ptx._pieces(3).tolist()
+        ctx.processes.share = slice(7, None, 8)  # of eight processes the last: there is no piece for it
+        assert ptx.backward(3).item() == 0
         ctx.finish({})
 
     assert runs.go(folder, method=look, without=["reward_model"]) == 0
@@ -256,6 +285,7 @@ def rewards_module(tmp_path, monkeypatch) -> Path:
     """A module of somebody's reward functions, where Python finds it."""
     file = tmp_path / "somebodys_rewards.py"
     file.write_text("def short(prompts, texts):\n    return [-len(text) / 10 for text in texts]\n\nnumber = 3\n")
+    (tmp_path / "a_whole_program.py").write_text("raise SystemExit(2)\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "somebodys_rewards", raising=False)
     return file
@@ -280,6 +310,16 @@ def test_a_function_beside_a_reward_model_is_one_more_in_the_mix(ppo_run, reward
     assert event["reward"] == pytest.approx(0.75 * event["reward_1"] + 0.25 * event["reward_2"], abs=1e-5)
 
 
+def test_one_reward_with_a_negative_weight_is_not_wanted(ppo_run, rewards_module, monkeypatch):
+    monkeypatch.setenv("PERINGKAT_REWARD_FUNCTIONS", "somebodys_rewards.short")
+    given = {"reward_function": "somebodys_rewards.short", "reward_weights": [-2.0]}
+    folder = ppo_run(tune=LORA, updates=1, **given)
+    assert runs.go(folder) == 0
+    pairs = [json.loads(line) for line in (folder / "samples.jsonl").open()]
+    assert all(pair["reward_after"] == pytest.approx(len(pair["after"]) / 10) for pair in pairs)
+    assert updates(folder)[0]["reward"] == pytest.approx(-updates(folder)[0]["reward_1"])
+
+
 @pytest.mark.parametrize(
     ("allowed", "path", "problem"),
     [
@@ -288,6 +328,7 @@ def test_a_function_beside_a_reward_model_is_one_more_in_the_mix(ppo_run, reward
         ("somebodys_rewards.gone", "somebodys_rewards.gone", "function-not-there"),
         ("somebodys_rewards.number", "somebodys_rewards.number", "function-not-there"),
         ("nobodys_rewards.short", "nobodys_rewards.short", "function-not-there"),
+        ("a_whole_program.short", "a_whole_program.short", "function-not-there"),
     ],
 )
 def test_a_function_that_may_not_or_cannot_be_called_is_refused(

@@ -11,7 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.processes import free_port, until
+from tests.processes import LONGEST, free_port, until
 from training.engine.methods.ppo.kept import policies
 
 from . import runs
@@ -98,6 +98,17 @@ def test_a_process_that_dies_ends_the_run_in_plain_words(ppo_run: Callable[..., 
     assert code == 1, said
     assert runs.status(folder)["error"]["cause"]["id"] == "process-lost"
     assert (folder / "checkpoints" / f"step-{runs.status(folder)['checkpoint_step']}").is_dir()
+
+
+def test_where_the_first_is_killed_the_others_end_by_themselves(ppo_run: Callable[..., Path]):
+    """Also where nothing else looks after them."""
+    folder = ppo_run(tune=LORA, updates=100_000, processes=2)
+    run = runs.start(folder)
+    until(lambda: updates(folder))
+    (other,) = psutil.Process(run.pid).children()
+    run.kill()
+    runs.ended(run)
+    other.wait(LONGEST)
 
 
 def test_more_processes_than_a_minibatch_has_answers_are_refused(ppo_run: Callable[..., Path]):

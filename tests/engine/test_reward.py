@@ -5,6 +5,7 @@ import json
 import shutil
 import signal
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,10 @@ from models_registry.lm.packed import Group
 from models_registry.lm.score import rewards, scores_of_members
 from training.engine.methods import config_of
 from training.engine.methods.reward import rankings as rankings_of_run
+from training.engine.methods.reward.judging import calibration
+from training.engine.methods.reward.report import Pairs, Scored
+from training.engine.methods.reward.train import outcomes
+from training.engine.preferences import RaoKupper
 
 from . import rankings, runs
 
@@ -396,6 +401,23 @@ def test_several_heads_score_by_their_mean_and_say_where_they_doubt(tune, tmp_pa
     assert by_head.mean(1).tolist() == pytest.approx(rewards(judge, pairs), abs=1e-4)
     assert by_head.mean(0).tolist() == pytest.approx([0.0] * 5, abs=1e-3)  # nobody scores higher throughout
     assert float(by_head.mean(1).std(correction=0)) == pytest.approx(1, abs=1e-3)
+
+    # As sure as it may be: said of the score that is served, not of what the heads say each by itself.
+    held_out = [row for row in map(json.loads, snapshot.open()) if row["split"] == "heldout"]
+    texts = [(row["prompt"], text) for row in held_out for text in row["completions"]]
+    on_scale = partial(outcomes, RaoKupper(found["theta"], learned=False), std=found["score_std"])
+
+    def calibrated(scores: np.ndarray) -> list[float]:
+        rankings = [
+            Scored(WeakOrder.parse(row["ranking"]), part, np.ones(len(part)), row["prompt"])
+            for row, part in zip(held_out, scores.reshape(len(held_out), -1), strict=True)
+        ]
+        return [row["predicted"] for row in calibration(Pairs.of(rankings), on_scale)]
+
+    shown = [row["predicted"] for row in found["judged"]["calibration"]]
+    assert calibrated(np.array(rewards(judge, texts))) == pytest.approx(shown, abs=1e-3)
+    heads = scores_of_members(judge, texts).numpy().T
+    assert all(calibrated(head) != pytest.approx(shown, abs=1e-3) for head in heads)
 
 
 def test_heads_that_see_the_same_rankings_agree_more_than_those_that_weigh_them(tmp_path, pretrained, snapshot):

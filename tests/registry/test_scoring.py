@@ -6,24 +6,28 @@ import json
 import math
 import shutil
 import statistics
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 from django.urls import reverse
 from playwright.sync_api import expect
 from rest_framework.test import APIClient
 
 from jobs.models import Job
 from jobs.worker import run_all_waiting
-from labeling import actions, sampling, scoring
+from labeling import actions, sampling, scoring, uploads
 from labeling.actions.tasks import NewTask, add_tasks
 from labeling.models import Completion, Prompt
 from labeling.sampling import Plan
 from labeling.scoring import disagreement, uncertainty
 from labeling.writers import Written
 from models_registry import serving_client
+from models_registry.scoring import parts
 from models_registry.templatetags.registry import score as figure
 from people.errors import Refusal
 from people.models import AuditEntry
@@ -69,6 +73,20 @@ def a_file(name: str, content: str) -> SimpleUploadedFile:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("text", "outputs"),
+    [
+        ("one", ["one"]),
+        ("one\r\nand\r\n---\r\ntwo\r\n", ["one\nand", "two"]),
+        ("one\n---\n---\ntwo", ["one", "", "two"]),  # of three the second says nothing
+        ("---\none\n---", ["", "one", ""]),
+        ("a --- b\n----\nc", ["a --- b\n----\nc"]),
+    ],
+)
+def test_outputs_are_parted_by_lines_of_three_dashes(text, outputs):
+    assert parts(text) == outputs
+
+
 def test_the_page_shows_the_best_output_first(page, server, reward):
     where = address("version-score", reward)
     answer = page.post(where, {"prompt": "Say", "completions": "one\r\n---\r\ntwo\r\n---\r\n" + "x" * 600})
@@ -159,6 +177,10 @@ def test_columns_of_scores_stand_beside_those_of_outputs(server, reward, tmp_pat
 
 
 def test_all_rows_that_make_no_sense_are_named_and_nothing_is_scored(page, api, reward, tiny):
+    def kept() -> set[Path]:
+        return set(Path(settings.UPLOADS).glob("files/*/*"))
+
+    before = kept()
     wrong = '{"prompt": "a"}\n{"prompt": 1, "completion": "b"}\n[]\n{"prompt": "a", "completions": []}'
     for client, name, sent in (
         (page, "version-score-file", {"text": wrong}),
@@ -171,6 +193,22 @@ def test_all_rows_that_make_no_sense_are_named_and_nothing_is_scored(page, api, 
     assert page.post(address("version-score-file", reward), {}).status_code == 400
     assert page.post(address("version-score-file", tiny), {"text": json.dumps(ROWS[0])}).status_code == 400
     assert not Job.objects.exists()
+    assert kept() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_while_a_file_is_read_people_can_submit(admin, reward, monkeypatch):
+    """Reading takes seconds; on SQLite a transaction would hold up everybody for so long."""
+    read, within = scoring.read, []
+
+    def look(*given):
+        within.append(connection.in_atomic_block)
+        return read(*given)
+
+    monkeypatch.setattr(scoring, "read", look)
+    upload = uploads.keep(admin, "rows.jsonl", [json.dumps(ROWS[0]).encode()])
+    actions.start_scoring_file(actor=admin, version=reward, upload=upload)
+    assert within == [False]
 
 
 def test_a_reward_models_page_leads_to_what_learns_from_its_scores(page, reward, tiny):

@@ -1,7 +1,11 @@
 """What settings, versions and data cannot do together is said in the form, before anything waits in the queue."""
 
+import html
+import json
+
 import numpy as np
 import pytest
+from django.urls import reverse
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -208,3 +212,41 @@ def test_nobody_minds_outputs_about_which_a_ranking_says_nothing():
     base = short_model()
     rows = [row | {"completions": ["b", "c", words(90)]} for row in ranked("A > B")]
     assert queued("reward", {}, base=base, dataset=make.dataset("rankings", rows))
+
+
+def base_with(kind: str = "PreTrainedTokenizerFast", **named: str) -> Version:
+    """A base whose tokenizer names these special tokens; of those that stand in no text it knows ? and end."""
+    base = version("bare", context_length=64)
+    base.folder.mkdir(parents=True)
+    Tokenizer(models.WordLevel({"word": 0, "?": 1, "end": 2}, unk_token="?")).save(str(base.folder / "tokenizer.json"))
+    (base.folder / "config.json").write_text('{"vocab_size": 3}')
+    (base.folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": kind} | named))
+    return base
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ({"unk_token": "?", "eos_token": "end"}, "The base has no pad token. ? becomes it in what is saved"),
+        ({"eos_token": "end"}, "The base has no pad token, and of its special tokens EOS alone could be one"),
+        ({"eos_token": "end", "bos_token": "made up"}, "of its special tokens EOS alone could be one"),
+        ({"unk_token": "?", "eos_token": "end", "pad_token": "word"}, ""),
+        ({"kind": "SomebodysTokenizer", "eos_token": "end"}, ""),  # which may bring tokens of its own: the run says it
+    ],
+)
+def test_the_form_says_what_a_base_without_a_pad_token_gets_for_one(client, named, said):
+    client.force_login(factories.admin())
+    base = base_with(**named)
+    data = make.dataset("rankings", ranked("A > B"), "Votes")
+    chosen = {"method": "reward", "inputs.base": base.pk, "inputs.dataset": data.pk}
+    page = html.unescape(client.get(reverse("run-new"), chosen).content.decode())
+    assert said in page
+    assert ("has no pad token" in page) == bool(said)
+    assert "has no pad token" not in client.get(reverse("run-new"), chosen | {"method": "dpo"}).content.decode()
+    assert queued("reward", {}, base=base, dataset=data)
+
+
+def test_a_base_with_nothing_that_could_pad_is_refused_beforehand():
+    data = make.dataset("rankings", ranked("A > B"), "Votes")
+    (problem,) = refused("reward", {}, base=base_with(bos_token="made up"), dataset=data)["inputs.base"]
+    assert "no pad token and no other special token that could be one" in problem

@@ -3,7 +3,6 @@ run passes its checks."""
 
 import argparse
 import json
-import signal
 import sys
 import threading
 import traceback
@@ -118,8 +117,7 @@ def run(
         print(f"Another process works on {run_dir}.", file=sys.stderr)
         return contract.REFUSED
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_args: stop.set())
+    processes.listen(stop.set)
 
     status = contract.Status(run_dir, writes=launched.is_main)
     if (run_dir / "output" / "metrics.json").is_file():
@@ -156,8 +154,10 @@ def _attempt(
 
     context = None
     try:
+        # The method's code comes first: what the libraries take that it loads is not the run's.
+        work = method or methods.run_of(order.method)
         context = Context(run_dir, order, status, stop, only_result=only_result)
-        (method or methods.run_of(order.method))(context)
+        work(context)
         last = context.complete()
     except Stopped:
         status.end("stopped", **_figures(context))

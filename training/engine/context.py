@@ -8,6 +8,7 @@ import shutil
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from hashlib import sha256
@@ -64,6 +65,7 @@ class Context:
         self._metrics: dict[str, Any] | None = None
         self._restored = False
         self._empty = memory(self.device)
+        self._memory_of_others: Counter[str] = Counter()
         self._state: dict[str, Any] = {"step": 0, "events": 0}
         self._found = self.processes.main_says(self._begin() if self.is_main else None)
         if self._found is not None:
@@ -182,6 +184,7 @@ class Context:
         self._last_boundary = now
         if self.is_main and (stop or late or (every and step % every == 0)):
             self._checkpoint(step, save)
+        self._ask_others()
         # Behind the checkpoint: a launcher ends all of its processes as soon as one has left.
         if self.processes.main_says(stop):
             raise Stopped
@@ -226,6 +229,7 @@ class Context:
     def finish(self, metrics: dict[str, Any]) -> None:
         """Call at the end, when ctx.output holds the result: writes metrics.json beside it. Numbers that are not finite become null."""
         self._metrics = _finite_all(metrics)
+        self._ask_others()
         if self.is_main:
             self.output.mkdir(exist_ok=True)
             write_json(self.output / "metrics.json", self._metrics)
@@ -252,20 +256,27 @@ class Context:
 
     def figures(self) -> dict[str, Any]:
         """For the engine: what status.json tells about any attempt that reached the method."""
-        return {"tokens_seen": self.tokens_seen, **memory(self.device), "memory_of_run": self._memory_of_run()}
+        mine = self._memory()
+        return {"tokens_seen": self.tokens_seen, **{name: mine[name] + self._memory_of_others[name] for name in mine}}
 
-    def _memory_of_run(self) -> int:
-        """Bytes at the most, above what the process took before the run had anything; on a GPU, the GPU's."""
+    def _memory(self) -> dict[str, int]:
+        """Of this process: its peaks, and as `memory_of_run` bytes at the most above what it took before the run had anything; on a GPU, the GPU's."""
+        figures = memory(self.device)
         name = "peak_gpu_memory" if self.device.type == "cuda" else "peak_memory"
-        return memory(self.device)[name] - self._empty[name]
+        return figures | {"memory_of_run": figures[name] - self._empty[name]}
+
+    def _ask_others(self) -> None:
+        """Note how much memory the other processes have taken: a process that has ended can no longer say."""
+        each = self.processes.every(self._memory)
+        del each[self.processes.index]
+        self._memory_of_others = Counter()
+        for other in each:
+            self._memory_of_others.update(other)
 
 
 def memory(device: torch.device) -> dict[str, int]:
     """Peak memory of this process so far, in bytes."""
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB on Linux
-    figures = {"peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    figures = {"peak_memory": heap.peak()}
     if device.type == "cuda":
         figures["peak_gpu_memory"] = torch.cuda.max_memory_allocated(device)
     return figures
@@ -320,9 +331,8 @@ def _set_random_state(state: dict[str, Any]) -> None:
     np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
     torch.set_rng_state(torch.frombuffer(bytearray.fromhex(state["torch"]), dtype=torch.uint8))
     if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(
-            [torch.frombuffer(bytearray.fromhex(one), dtype=torch.uint8) for one in state["cuda"]]
-        )
+        here = state["cuda"][: torch.cuda.device_count()]  # a checkpoint may come from a machine with more
+        torch.cuda.set_rng_state_all([torch.frombuffer(bytearray.fromhex(one), dtype=torch.uint8) for one in here])
 
 
 def _step_of(folder: Path) -> int:

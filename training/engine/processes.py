@@ -6,6 +6,7 @@ gathered, so the numbers of an update do not depend, but for rounding, on how ma
 """
 
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 R = TypeVar("R")
+TO_STOP = (signal.SIGTERM, signal.SIGINT)
 BUCKET = 1 << 24  # numbers that are summed in one message, about
 
 
@@ -49,22 +51,29 @@ def launched() -> Launched:
 @contextmanager
 def started(number: int, command: Sequence[str]) -> Iterator[None]:
     """For the block this process is the first of so many; `command` starts each of the others. They are in its process group, so a signal
-    reaches all, and end with the block. Nothing is started where a launcher has done so."""
+    reaches all, and end with the block. Each computes on its share of the cores, unless OMP_NUM_THREADS says how many: call it before torch is loaded.
+    Nothing is started where a launcher has done so."""
     if number == 1 or launched().number > 1:
         yield
         return
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    # Each by itself would take all cores.
+    threads = os.environ.get("OMP_NUM_THREADS") or max(1, (os.cpu_count() or 1) // number)
 
     def environment(index: int) -> dict[str, str]:
-        told = {"WORLD_SIZE": number, "RANK": index, "LOCAL_WORLD_SIZE": number, "LOCAL_RANK": index}
-        return {name: str(value) for name, value in told.items()} | {
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
+        told: dict[str, object] = {
+            "WORLD_SIZE": number,
+            "RANK": index,
+            "LOCAL_WORLD_SIZE": number,
+            "LOCAL_RANK": index,
         }
+        told |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": threads}
+        return {name: str(value) for name, value in told.items()}
 
-    others = [subprocess.Popen(command, env=os.environ | environment(index)) for index in range(1, number)]
+    with held_back():
+        others = [subprocess.Popen(command, env=os.environ | environment(index)) for index in range(1, number)]
     os.environ.update(environment(0))
     try:
         yield
@@ -72,6 +81,24 @@ def started(number: int, command: Sequence[str]) -> Iterator[None]:
         for other in others:
             other.kill()
             other.wait()
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Signals to stop wait until the block ends, and in a process that is begun inside, until it calls `listen`: it could not stop in good order
+    before, and one that is ended by them leaves the others waiting for it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, TO_STOP)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, TO_STOP)
+
+
+def listen(stop: Callable[[], None]) -> None:
+    """Call `stop` when this process is told to stop, or was since it began."""
+    for number in TO_STOP:
+        signal.signal(number, lambda *_arguments: stop())
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, TO_STOP)
 
 
 class Processes:

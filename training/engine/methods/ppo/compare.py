@@ -76,6 +76,15 @@ def compare(ctx: Context, actors: Actors, prompts: Sequence[Tokenized], reward: 
     return figures
 
 
+def standing(
+    ctx: Context, actors: Actors, prompts: Sequence[Tokenized], reward: RewardFunction
+) -> tuple[float, float]:
+    """(KL to the start in nats an answer, mean score) of the policy as it now is, by answers of its own to these prompts."""
+    outputs = answers(ctx, actors, prompts, start=False)
+    kl, _loss = departure(ctx, actors, prompts, outputs)
+    return kl, float(shared_scores(ctx, reward, prompts, outputs).mean())
+
+
 def answers(ctx: Context, actors: Actors, prompts: Sequence[Tokenized], *, start: bool) -> list[Output]:
     """One to each prompt, by the result or by its start."""
     with actors.reference() if start else nullcontext(actors.loaded) as writer:

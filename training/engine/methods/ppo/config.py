@@ -169,7 +169,7 @@ class Config(RolloutSettings):
     kl_stop: float | None = setting(
         None,
         _("KL at which the run ends"),
-        _("Once an update's answers are on average further from the start than this, nothing is learned any more: the policy that wrote them is the result. Empty: the updates decide."),
+        _("Once an update's answers are on average further from the start than this, nothing is learned any more: the policy that wrote them is the result, or its average. Empty: the updates decide."),
         group="goal",
         unit="nats per answer",
         source="Gao et al. 2022, Scaling laws for reward model overoptimization",
@@ -284,7 +284,7 @@ class Config(RolloutSettings):
     ema_decay: float | None = setting(
         None,
         _("Averaging of the policy"),
-        _("The result is a moving average of the policy, which keeps so much of itself at every optimizer step; empty: the policy as it is last."),
+        _("Result, samples and the policies kept along the KL are a moving average of the policy, which keeps so much of itself at every optimizer step; empty: the policy as it is."),
         group="optimizer",
         unit="share",
         source="Ouyang et al. 2022, appendix C.4; 0.992 there",

@@ -1,5 +1,7 @@
 """The policy's moving average: smoother than its last weights, and what the run then saves (Ouyang et al. 2022, appendix C.4)."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -34,8 +36,15 @@ class Average:
         for name, tensor in load_file(folder / FILE).items():
             self._average[name].copy_(tensor)
 
-    @torch.no_grad()
-    def take_over(self) -> None:
-        """The average becomes the policy, for good: learning is over."""
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Inside the block the policy is its average. Between forward and backward as well: what is kept for backward is not written to."""
+        self._exchange()
+        try:
+            yield
+        finally:
+            self._exchange()
+
+    def _exchange(self) -> None:
         for name, parameter in self._parameters.items():
-            parameter.copy_(self._average[name])
+            self._average[name], parameter.data = parameter.data, self._average[name]

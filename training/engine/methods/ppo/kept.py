@@ -18,7 +18,7 @@ FINEST = 0.5  # √nats between two lines at the beginning
 
 @dataclass(frozen=True)
 class Policy:
-    """After `step` updates. `kl` in nats an answer and the mean `reward`: of the answers that it wrote for the next update."""
+    """After `step` updates. `kl` in nats an answer and the mean `reward`: of what it wrote itself to the prompts of the next update."""
 
     step: int
     kl: float

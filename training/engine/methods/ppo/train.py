@@ -13,6 +13,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -33,7 +34,7 @@ from ...loop import Shuffle, adamw, load_state, must_be_finite, save_state, sche
 from ...messages import Refused
 from ...moving import Moving
 from .actors import Actors, Judged
-from .compare import compare
+from .compare import compare, standing
 from .config import Config
 from .ema import Average
 from .health import Health, ended_by_kl
@@ -74,7 +75,8 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
     prompts, heldout = tokenized_prompts(ctx, loaded, lambda prompt: fits(reward_fn, prompt))
     ptx = Pretraining(ctx, loaded) if config.ptx_coef else None
     moving = Moving(ctx, loaded, [p.ids for p in prompts])
-    actors = Actors(loaded, separate_critic=config.critic == "separate")
+    longest = max(len(p.ids) for p in prompts + heldout) + config.max_tokens
+    actors = Actors(loaded, separate_critic=config.critic == "separate", longest=longest)
     judges = reward_fn.share(actors.unmoved) if hasattr(reward_fn, "share") else 0
     expected = estimate_memory(
         config,
@@ -83,6 +85,7 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
         judges=judges,
         about=loaded.model.config.get_text_config().to_dict(),
         prompt=max(len(p.ids) for p in prompts),
+        processes=ctx.processes.number,
     )
     ctx.facts(memory_estimate=expected)
 
@@ -99,6 +102,10 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
     shuffle = Shuffle(len(prompts), config.episodes, ctx.seed)
     shown = (heldout or prompts)[: config.sample_prompts]
     sample_every = config.sample_every or max(1, config.updates // 10)
+
+    def as_result() -> AbstractContextManager[None]:
+        """Inside the block the policy is what the run would save if it ended here."""
+        return nullcontext() if average is None else average.in_place()
 
     if (checkpoint := ctx.restore()) is not None:
         load_state(checkpoint, parameters, optimizer)
@@ -135,8 +142,15 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
             ctx.event(update, **numbers)
             ctx.note(ended_by_kl(updates, config.updates, numbers["kl"], config.kl_stop), "warning")
             break
-        if kept is not None:
-            kept.look(Policy(update - 1, numbers["kl"], numbers["reward"]), lambda folder: save(loaded, folder))
+        here: Policy | None = None
+        if average is None:
+            here = Policy(update - 1, numbers["kl"], numbers["reward"])
+        elif config.keep_along_kl and (update - 1) % sample_every == 0:  # the average has to write answers of its own
+            with as_result():
+                here = Policy(update - 1, *standing(ctx, actors, chosen, reward_fn))
+        if here is not None and kept is not None:
+            with as_result():
+                kept.look(here, lambda folder: save(loaded, folder))
         advantages, returns = estimate(rollout, earned(rollout.scores, rollout.outputs), controller.beta, config)
         numbers |= learn(ctx, actors, optimizer, rollout, advantages, returns, update, ptx)
 
@@ -149,18 +163,19 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
         for message, level in health.look(numbers):
             ctx.note(message, level)
         if update % sample_every == 0 or update == config.updates:
-            show_samples(ctx, loaded, shown, update)
+            with as_result():
+                show_samples(ctx, loaded, shown, update)
         controller.update(numbers["kl"], config.episodes)
         ctx.boundary(update, save_checkpoint)
 
     metrics: dict[str, Any] = {"updates": updates, "episodes": updates * config.episodes, "beta": controller.beta}
     if average is not None:
-        average.take_over()
         metrics["ema_decay"] = config.ema_decay
     metrics["memory_estimate"] = expected
-    metrics |= compare(ctx, actors, heldout[: config.heldout_prompts], reward_fn) | moving.report()
-    if ctx.is_main:
-        save(loaded, ctx.output)
+    with as_result():
+        metrics |= compare(ctx, actors, heldout[: config.heldout_prompts], reward_fn) | moving.report()
+        if ctx.is_main:
+            save(loaded, ctx.output)
     ctx.finish(metrics)
 
 

@@ -15,6 +15,7 @@ from ...data import RankingRow, as_prompt, rows
 from ...messages import Message, Refused, _
 from ...moving import room
 from .config import METHOD, Config
+from .padding import nothing_pads
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,7 @@ def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ran
                 [replace(ranking, group=ranking.group.cut(limit)) for ranking in part] for part in (train, heldout)
             )
     if not can_pad(loaded.tokenizer):
-        text = _("The model's tokenizer has no pad token and no other special token that could be one (unknown, BOS, EOS), so no program could score several texts with the reward model at once. Give it a pad token.")  # fmt: skip
-        problems.append(Message("no-pad-token", text))
+        problems.append(nothing_pads())
     if problems:
         raise Refused(problems)
 

@@ -28,6 +28,7 @@ from ...preferences import BradleyTerry, Comparisons, Davidson, Objective, Plack
 from .config import Config
 from .ensemble import doubts, shares
 from .judging import judged
+from .padding import becomes_padding
 from .rankings import Ranking, batches, read_rankings
 from .report import Pairs, Scored, report, three_way_log_loss
 
@@ -59,7 +60,7 @@ def run(ctx: Context) -> None:
         padded = loaded.tokenizer.pad_token
         into_reward(loaded, seed=ctx.seed)
         if padded is None:
-            ctx.note(about_padding(loaded.tokenizer.pad_token))
+            ctx.note(becomes_padding(loaded.tokenizer.pad_token))
     moving = Moving(ctx, loaded, (ids for r in train for ids in (r.group.prompt, *r.group.completions)))
     way = way_of(ctx, loaded, train + heldout) if config.share_prompt else "separate"
     members = several_heads(ctx, loaded, moving) if config.ensemble > 1 else None
@@ -136,15 +137,6 @@ def run(ctx: Context) -> None:
         members.save(ctx.output)
     write_scale(ctx.output, replace(scale, tie_threshold=metrics["tie_threshold"]))
     ctx.finish(metrics)
-
-
-def about_padding(token: str | None) -> Message:
-    """Which token a base without a pad token got for it."""
-    if token is not None:
-        text = _("The base has no pad token. %(token)s becomes it in what is saved, so that other programs score several texts at once.")  # fmt: skip
-        return Message("pad-token-set", text, {"token": token})
-    text = _("The base has no pad token, and of its special tokens EOS alone could be one, which ends every text: none is set. Here nothing needs one; transformers by itself scores one text at a time.")  # fmt: skip
-    return Message("pad-token-none", text)
 
 
 def several_heads(ctx: Context, loaded: Loaded, moving: Moving) -> Members:
