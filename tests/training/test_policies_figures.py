@@ -2,8 +2,10 @@
 
 import json
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
+from django.template.loader import render_to_string
 
 from charts import PLAIN, draw
 from labeling.head_to_head import HeadToHead
@@ -53,7 +55,7 @@ def test_prompts_are_drawn_in_rounds_without_one_coming_twice():
 def too_far(*standings: Standing) -> list[tuple[int, int]]:
     found = Policies(run=None)
     found.standings = list(standings)
-    return [(near.policy.step, far.policy.step) for near, far in found.too_far]
+    return [(each.near.policy.step, each.far.policy.step) for each in found.too_far]
 
 
 def test_a_run_has_gone_too_far_where_the_score_rises_and_the_preference_falls_beyond_doubt():
@@ -64,6 +66,24 @@ def test_a_run_has_gone_too_far_where_the_score_rises_and_the_preference_falls_b
     assert too_far(near, standing(40, 60.0, 2.0)) == []  # nobody was asked
     judged = standing(10, 9.0, 1.0, judge=(90, 0, 10)), standing(40, 60.0, 2.0, judge=(50, 0, 50))
     assert too_far(*judged) == [(10, 40)]
+
+
+@pytest.mark.parametrize(("wins", "worth"), [(80, True), (50, False)])
+def test_the_policy_before_is_worth_keeping_where_it_was_preferred_to_the_start(wins, worth):
+    found = Policies(run=None)
+    found.standings = [
+        standing(10, 9.0, 1.0, judge=(wins, 0, 100 - wins)), standing(40, 60.0, 2.0, judge=(20, 0, 80))
+    ]  # fmt: skip
+    [one] = found.too_far
+    assert (one.by_judge, one.was_better) == (True, worth)
+    page = render_to_string(
+        "training/policies/now.html", {"panel": SimpleNamespace(found=SimpleNamespace(too_far=[one], judge="owl:v1"))}
+    )
+    assert ("Register the policy of update 10" in page) == worth
+    assert ("Begin again with a larger KL weight" in page) != worth
+    assert f"but owl:v1 prefers the answers to the start&#x27;s less often, 20 % against {wins} %" in page.replace(
+        "'", "&#x27;"
+    )
 
 
 def test_the_picture_has_score_and_preference_over_the_root_of_the_kl():

@@ -67,6 +67,23 @@ class Standing:
     judge: Share | None
 
 
+@dataclass(frozen=True)
+class TooFar:
+    """`far` is further from the start than `near` and scores higher, and is preferred to the start less often, beyond doubt: by the reward
+    model that was asked, or by people."""
+
+    near: Standing
+    far: Standing
+    before: Share
+    after: Share
+    by_judge: bool
+
+    @property
+    def was_better(self) -> bool:
+        """Whether the nearer policy is worth being kept: preferred to the start more often than not."""
+        return self.before.value > 0.5
+
+
 class Policies:
     """The policies of a run: those kept along the way, those that were and are registered, and its result."""
 
@@ -158,13 +175,13 @@ class Policies:
         return found
 
     @property
-    def too_far(self) -> list[tuple[Standing, Standing]]:
-        """(a policy, one further away that scores higher and is preferred less often, beyond doubt), by people and by the judge; the worst of each."""
+    def too_far(self) -> list[TooFar]:
+        """By people and by the judge; the worst of each."""
         found = []
         for who in ("people", "judge"):
             known = [each for each in self.standings if getattr(each, who)]
             pairs = [
-                (one, further)
+                TooFar(one, further, getattr(one, who), getattr(further, who), by_judge=who == "judge")
                 for one in known
                 for further in known
                 if further.policy.kl > one.policy.kl
@@ -172,7 +189,7 @@ class Policies:
                 and getattr(further, who).high < getattr(one, who).low
             ]
             if pairs:
-                found.append(max(pairs, key=lambda pair: getattr(pair[0], who).value - getattr(pair[1], who).value))
+                found.append(max(pairs, key=lambda pair: pair.before.value - pair.after.value))
         return found
 
     def _asked(self, compared: Compared, sent: list[FreshPairs]) -> HeadToHead | None:
