@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .messages import Failed, Message
+
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
@@ -127,12 +129,14 @@ class Processes:
             result = work()
         except Exception as error:
             failure = error
+        said = failure.message if isinstance(failure, Failed) else failure and f"{type(failure).__name__}: {failure}"
         told: list[Any] = [None] * self.number
-        self._torch.all_gather_object(told, (result, failure and f"{type(failure).__name__}: {failure}"))
+        self._torch.all_gather_object(told, (result, said))
         if failure is not None:
             raise failure
-        if failures := [text for _result, text in told if text]:
-            raise RuntimeError(failures[0])
+        for _result, other in told:
+            if other is not None:
+                raise Failed(other) if isinstance(other, Message) else RuntimeError(other)
         return [each for each, _failure in told]
 
     def shared(self, items: Sequence[T], work: Callable[[Sequence[T]], Sequence[R]]) -> list[R]:
