@@ -60,11 +60,6 @@ class Task:
         return json.dumps(asdict(self))
 
 
-def share_of_wanted(ids: Tensor, size: Size) -> Tensor:
-    """The reward of answers (n, T): the share of their tokens that are wanted, (n,)."""
-    return (ids < size.wanted).float().mean(1)
-
-
 def make_model(size: Size, **more: Any) -> Any:
     """Random weights, the same ones on both sides; nothing ends an answer, so that all have their full length."""
     from transformers import LlamaConfig

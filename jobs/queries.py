@@ -1,5 +1,7 @@
 """Questions about short jobs."""
 
+from django.db.models import QuerySet
+
 from people.models import User
 from people.permissions import can
 
@@ -15,7 +17,11 @@ def may_see(user: User, job: Job) -> bool:
     return can(user, what.right) or can(user, what.right, what.place(job.arguments))
 
 
-def latest(subject: str, what: str | None = None) -> Job | None:
-    """The newest job about `subject` ("labeling.project:12"), for a page that shows how it goes."""
-    jobs = Job.objects.filter(subject=subject)
-    return (jobs.filter(what=what) if what else jobs).first()
+def under_way(subject: str) -> QuerySet[Job]:
+    """The jobs about `subject` that have not ended."""
+    return Job.objects.filter(subject=subject, state__in=[Job.State.WAITING, Job.State.RUNNING])
+
+
+def latest(subject: str, what: str) -> Job | None:
+    """The newest job of that name about `subject` ("labeling.project:12"), for a page that shows how it goes."""
+    return Job.objects.filter(subject=subject, what=what).first()

@@ -135,7 +135,9 @@ class ReviewList(Reviews):
         """The tasks that wait for a reviewer, those that people agree about least first."""
         project = get_object_or_404(Project, slug=slug)
         asked = request.query_params
-        if problems := [name for name in ("size", "batch") if not asked.get(name, "0").isdecimal()]:
+        problems = [name for name in ("size", "batch") if not asked.get(name, "0").isdecimal()]
+        problems += ["learned"] if asked.get("learned", "") not in ("", "no", "yes") else []
+        if problems:
             raise Refusal([f"{name}: {asked[name]}" for name in problems])
         names = {"show": "show", "size": "size", "batch": "batch", "q": "search", "learned": "learned"}
         given = {own: asked[name] for name, own in names.items() if name in asked}

@@ -12,6 +12,7 @@ from jobs.api_urls import JobSerializer
 from labeling import actions, scoring, uploads
 from models_registry.models import Version
 from people.api import PROBLEMS, valid
+from people.errors import Refusal
 from people.permissions import HasRight, Right
 
 
@@ -30,7 +31,11 @@ class ScoreFile(APIView):
         version = get_object_or_404(Version.objects.select_related("model"), model__name=name, number=number)
         file = valid(FileSerializer, request)["file"]
         upload = uploads.keep(request.user, file.name, file.chunks())
-        job = actions.start_scoring_file(actor=request.user, version=version, upload=upload)
+        try:
+            job = actions.start_scoring_file(actor=request.user, version=version, upload=upload)
+        except Refusal:
+            uploads.discard(upload)
+            raise
         return Response(JobSerializer(job).data, status=202)
 
 

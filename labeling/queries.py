@@ -14,7 +14,7 @@ from labeling.models import Assignment, Batch, Dataset, Desk, Membership, Projec
 from labeling.places import place_name
 from labeling.ranking import LETTERS, WeakOrder
 from models_registry.models import Version
-from models_registry.queries import ancestors
+from models_registry.queries import lines_of
 from people.models import Role, User
 from people.permissions import Right, can
 
@@ -303,12 +303,24 @@ def project_counts(project: Project) -> dict[str, int]:
 
 def datasets_of(versions: Iterable[Version]) -> QuerySet[Dataset]:
     """What they were trained on, as their origins tell, which stay when a run is deleted."""
-    return Dataset.objects.filter(
-        digest__in={each["digest"] for version in versions for each in version.origin.get("datasets", {}).values()}
-    )
+    return Dataset.objects.filter(digest__in={digest for version in versions for digest in _digests(version)})
 
 
 def labels_behind(version: Version) -> QuerySet[Dataset]:
     """Which labels made this model? The snapshots of rankings anywhere up its line."""
-    line = [version, *(source for _made, _role, source in ancestors(version))]
-    return datasets_of(line).filter(kind=Dataset.Kind.RANKINGS)
+    return datasets_of(lines_of([version])[version]).filter(kind=Dataset.Kind.RANKINGS)
+
+
+def labels_behind_each(versions: Iterable[Version]) -> dict[Version, set[int]]:
+    """The same of many versions, as keys of data sets."""
+    lines = lines_of(versions)
+    rankings = datasets_of(chain.from_iterable(lines.values())).filter(kind=Dataset.Kind.RANKINGS)
+    keys = dict(rankings.values_list("digest", "pk"))
+    return {
+        version: {keys[digest] for each in line for digest in _digests(each) if digest in keys}
+        for version, line in lines.items()
+    }
+
+
+def _digests(version: Version) -> set[str]:
+    return {each["digest"] for each in version.origin.get("datasets", {}).values()}

@@ -8,7 +8,8 @@ import hashlib
 import random
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
+from operator import add
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -120,6 +121,9 @@ class Sampled:
     too_long: int = 0
     too_few: int = 0
 
+    def __add__(self, other: "Sampled") -> "Sampled":
+        return Sampled(*map(add, astuple(self), astuple(other)))
+
     def sentences(self) -> list[str]:
         said = [
             (self.completions, ngettext("%(n)d output was sampled.", "%(n)d outputs were sampled.", self.completions)),
@@ -185,7 +189,7 @@ def sample(
     total = len(prompts) * len(plan.versions)
     for place, pk in enumerate(plan.versions):
         version = Version.objects.select_related("model", "parent").get(pk=pk)
-        writer = _Writer(plan, round_, version, result)
+        writer = _Writer(project, plan, round_, version, result)
         for number, start in enumerate(range(0, len(prompts), BATCH)):
             progress(place * len(prompts) + start, total)
             writer.write(start, prompts[start : start + BATCH], plan.share(place, number))
@@ -200,8 +204,8 @@ def sample(
 class _Writer:
     """One version at work."""
 
-    def __init__(self, plan: Plan, round_: str, version: Version, result: Sampled) -> None:
-        self.plan, self.round, self.version, self.result = plan, round_, version, result
+    def __init__(self, project: Project, plan: Plan, round_: str, version: Version, result: Sampled) -> None:
+        self.project, self.plan, self.round, self.version, self.result = project, plan, round_, version, result
         self.writer = writer_of(version)
         self.judge = Version.objects.select_related("model").get(pk=plan.judge) if plan.judge else None
 
@@ -210,7 +214,7 @@ class _Writer:
         if not share:
             return
         here = _of_round(self.round, pks)
-        done = {pk for pk in pks if sum(one.version_id == self.version.pk for one in here[pk]) >= share}
+        done = self._done(here, share)
         missing = {pk: start + i for i, pk in enumerate(pks) if pk not in done}
         if not missing:
             return
@@ -231,7 +235,11 @@ class _Writer:
             lacking = share - len(kept[pk])
             kept[pk] += spare[pk][:lacking]
             self.result.duplicates += lacking
-        self._store(kept)
+        self._store(kept, share)
+
+    def _done(self, here: Mapping[int, Sequence[Completion]], share: int) -> set[int]:
+        """The prompts that have their outputs by this version."""
+        return {pk for pk, there in here.items() if sum(one.version_id == self.version.pk for one in there) >= share}
 
     def _generate(
         self, prompts: dict[int, Prompt], places: dict[int, int], share: int, attempt: int
@@ -258,7 +266,10 @@ class _Writer:
         return int(hashlib.sha256(said.encode()).hexdigest()[:8], 16)
 
     @transaction.atomic
-    def _store(self, kept: dict[int, list[Written]]) -> None:
+    def _store(self, kept: dict[int, list[Written]], share: int) -> None:
+        """All but what another worker has stored meanwhile: of two who sample the same, each prompt has its outputs once."""
+        _alone_in(self.project)
+        done = self._done(_of_round(self.round, list(kept)), share)
         plan = self.plan
         settings = {
             "round": self.round,
@@ -282,6 +293,7 @@ class _Writer:
                 | ({} if output.score is None else {"score": output.score}),
             )
             for pk, outputs in kept.items()
+            if pk not in done
             for index, output in enumerate(outputs)
         ]
         Completion.objects.bulk_create(rows)
@@ -300,6 +312,11 @@ def best_of(
             max(scored[begin : begin + tries], key=lambda one: one.score) for begin in range(0, len(scored), tries)
         ]
     return kept
+
+
+def _alone_in(project: Project) -> None:
+    """Until the transaction ends, nobody else stores outputs and tasks of this project."""
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)
 
 
 def _of_round(round_: str, pks: Sequence[int]) -> dict[int, list[Completion]]:
@@ -330,6 +347,7 @@ def _keep_distinct(
 @transaction.atomic
 def _make_tasks(project: Project, round_: str, pks: Sequence[int], place: Place, result: Sampled) -> None:
     """A task of each prompt's outputs, in an order that says nothing about who wrote them."""
+    _alone_in(project)
     here = _of_round(round_, pks)
     prompts = Prompt.objects.in_bulk(pks)
     wanted = []

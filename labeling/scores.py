@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 from labeling.files import BadRow, Problem, refuse, rows
 from labeling.importing.columns import number_in
 from labeling.models import Project
+from labeling.task_queries import with_outputs
 from people.errors import Refusal
 
 
@@ -56,8 +57,8 @@ def _tasks_of(row: dict, tasks: set[int], by_prompt: dict[str, list[int]]) -> li
 
 def tasks_to_score(project: Project) -> Iterator[str]:
     """A JSON line for each task that still waits for rankings: its number, prompt, outputs and present score."""
-    waiting = project.tasks.filter(position__isnull=False).select_related("prompt").order_by("pk")
-    for task in waiting.prefetch_related("items__completion").iterator(chunk_size=500):
+    waiting = project.tasks.filter(position__isnull=False).order_by("pk")
+    for task in with_outputs(waiting).iterator(chunk_size=500):
         texts = [item.completion.text for item in task.items.all()]
         row = {"task": task.pk, "prompt": task.prompt.content, "completions": texts, "score": task.score}
         yield json.dumps(row, ensure_ascii=False) + "\n"

@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 from labeling.files import BadRow, Problem, messages_of, refuse, rows, text_of
 from labeling.importing.formats import completions_of
 from labeling.models import Project
+from labeling.task_queries import with_outputs
 from labeling.uploads import Upload
 from models_registry import serving_client
 from models_registry.models import Version
@@ -104,6 +105,28 @@ def _columns(row: dict, said: Sequence[Judged]) -> dict:
     return scores | {"cut": any(each.cut for each in said)}
 
 
+@dataclass(frozen=True)
+class Told:
+    """An output with what was said of it; `spread`: how far the heads of an ensemble stand apart."""
+
+    text: str
+    score: float
+    spread: float | None
+    cut: bool
+
+
+def told(row: dict) -> tuple[str | list, list[Told]]:
+    """A row of a result: its prompt, and its outputs with what stands in its columns (_columns) about each."""
+    prompt, texts = _asked(row)
+    numbers = range(1, len(texts) + 1)
+    scores = row.get("scores") or [row.get(f"score_{n}", row.get("score")) for n in numbers]
+    spreads = row.get("std_between")
+    if not isinstance(spreads, list):
+        spreads = [row.get(f"std_between_{n}", spreads) for n in numbers]
+    cut = row["cut"] if isinstance(row["cut"], list) else [row["cut"]] * len(texts)
+    return prompt, [Told(*each) for each in zip(texts, scores, spreads, cut, strict=True)]
+
+
 def columns_of(scored: Iterable[dict]) -> list[str]:
     """Of all rows, in the order in which they come."""
     return list(dict.fromkeys(column for row in scored for column in row))
@@ -130,13 +153,13 @@ def as_lines(scored: Iterable[dict]) -> Iterator[bytes]:
 
 def uncertainties(version: Version, project: Project, progress: Progress) -> dict[int, float]:
     """How uncertain a reward model is about each task that waits: see `uncertainty`, and of an ensemble `disagreement`."""
-    waiting = project.tasks.filter(position__isnull=False).select_related("prompt").order_by("pk")
+    waiting = project.tasks.filter(position__isnull=False).order_by("pk")
     total = waiting.count()
     asked: list[int] = []
     found: dict[int, float] = {}
 
     def tasks() -> Iterator[Row]:
-        for task in waiting.prefetch_related("items__completion").iterator(chunk_size=500):
+        for task in with_outputs(waiting).iterator(chunk_size=500):
             asked.append(task.pk)
             yield task.prompt.content, [item.completion.text for item in task.items.all()]
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from people.errors import Refusal
 
 from . import loading, queries, words
+from .lm.inspect import MEMBERS_FILE
 from .models import Kind, Version
 
 CHUNK = 1024 * 1024
@@ -73,7 +74,7 @@ def readme(version: Version, folders: dict[int, str]) -> str:
     parts += [f"## {_('Load it in Python')}", f"```python\n{loading.lines(version, places, alone=True)}\n```"]
     if version.head == "reward" and version.kind != Kind.HARD_PROMPT:
         parts.append(_("Scores are comparable after (score − mean) ÷ std, with both numbers from reward.json."))
-        if (version.folder / "reward_members.safetensors").is_file():
+        if (version.folder / MEMBERS_FILE).is_file():
             parts.append(_("The score is the mean of an ensemble of heads; they lie in reward_members.safetensors (weight, offset): head n says hidden · weight[n] − offset[n], before the scale, and the standard deviation between them is the uncertainty."))  # fmt: skip
     parts += [f"## {_('Where it came from')}", f"`sha256 {version.digest}`"]
     if source := {role: str(made_of) for _made, role, made_of in queries.sources(version)}:

@@ -29,12 +29,12 @@ from .models import Version
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a version's page, under "Where it came from" (origin) or "What came of it" (use)."""
+    """A part of a version's page: what to do with it now (next), or under "Where it came from" (origin) or "What came of it" (use)."""
 
     title: str
     template: str
     data: dict = field(default_factory=dict)
-    place: Literal["origin", "use"] = "origin"
+    place: Literal["next", "origin", "use"] = "origin"
 
 
 _sections: list[Callable[[Version, User], Iterable[Section]]] = []

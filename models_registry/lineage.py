@@ -4,11 +4,12 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
-from . import queries
+from . import queries, words
 from .models import Version
 
 WIDTH, HEIGHT = 216, 46  # of a box, in SVG units; the longest line in it has 33 letters
-ACROSS, DOWN = 96, 14  # the space between boxes
+ACROSS, DOWN = 96, 14  # the space between boxes; more where a role is longer, which is written into it
+LETTER = 6  # about as wide as one of a role
 MOST = 40  # boxes; a base that hundreds descend from says how many are not drawn
 
 
@@ -50,7 +51,8 @@ def draw(version: Version) -> Drawing:
     up, down = ([link for link in links if link[0].pk in shown and link[2].pk in shown] for links in (up, down))
     links = [*up, *down]
     columns = _columns(version, up, down)
-    places = _places(shown, columns, links)
+    longest = max((len(words.role(role)) for _made, role, _source in links), default=0)
+    places = _places(shown, columns, links, across=max(ACROSS, LETTER * longest + 12))
     boxes = {pk: Box(each, *places[pk], here=pk == version.pk) for pk, each in shown.items()}
     return Drawing(
         boxes=list(boxes.values()),
@@ -73,7 +75,7 @@ def _columns(version: Version, up: list[queries.Link], down: list[queries.Link])
 
 
 def _places(
-    shown: Iterable[int], columns: dict[int, int], links: list[queries.Link]
+    shown: Iterable[int], columns: dict[int, int], links: list[queries.Link], *, across: int
 ) -> dict[Hashable, tuple[int, int]]:
     """Where everything stands: a version by its pk; and under (link number, column) the room that a link needs to pass a column.
 
@@ -91,7 +93,7 @@ def _places(
     for column, keys in members.items():
         top = (tallest - len(keys)) * (HEIGHT + DOWN) // 2
         for row, key in enumerate(keys):
-            places[key] = ((column - first) * (WIDTH + ACROSS), top + row * (HEIGHT + DOWN))
+            places[key] = ((column - first) * (WIDTH + across), top + row * (HEIGHT + DOWN))
     return places
 
 

@@ -3,7 +3,7 @@
 import re
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -16,7 +16,7 @@ from people.errors import Refusal
 
 from . import store
 from .lm import hard_prompt
-from .models import Head, Kind, Model, Stage, Version
+from .models import Head, Kind, Model, Source, Stage, Version
 
 # (what was made, the role its source played, the source). Role "parent": an adapter stands on it.
 Link = tuple[Version, str, Version]
@@ -138,6 +138,28 @@ def scorers_beside(version: Version) -> list[Version]:
 def ancestors(version: Version) -> list[Link]:
     """All that `version` was made of: (made, role, source) triples, nearest first. Role "parent" is what it stands on."""
     return _walk(version, sources)
+
+
+def lines_of(versions: Iterable[Version]) -> dict[Version, list[Version]]:
+    """Of each, itself and all that it was made of. It takes a few queries for each step up the line, however many there are."""
+    known = {version.pk: version for version in versions}
+    asked, front = list(known.values()), set(known)
+    made_of: dict[int, set[int]] = {}
+    while front:
+        made_of |= {pk: {known[pk].parent_id} - {None} for pk in front}
+        for made, source in Source.objects.filter(version__in=front).values_list("version", "source"):
+            made_of[made].add(source)
+        front = {source for pk in front for source in made_of[pk]} - made_of.keys()
+        known |= Version.objects.in_bulk(front - known.keys())
+    return {version: [known[pk] for pk in _reached(version.pk, made_of)] for version in asked}
+
+
+def _reached(start: int, links: Mapping[int, Iterable[int]]) -> set[int]:
+    seen, front = {start}, [start]
+    while front:
+        front = [end for end in links[front.pop()] if end not in seen] + front
+        seen.update(front)
+    return seen
 
 
 def descendants(version: Version) -> list[Link]:

@@ -1,5 +1,6 @@
 """The “score” page of a reward model: a prompt and texts in, scores out, with the score after every token as a heat map. Files are labeling's: labeling/scoring.py."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
@@ -16,6 +17,7 @@ from people.errors import Refusal, wrong_with
 from people.permissions import Right, requires
 
 from . import hooks, queries, serving_client
+from .lm.inspect import SCALE_FILE
 from .models import Head, Version
 from .serving_client import Judged, Point
 from .views import the_version
@@ -28,8 +30,7 @@ NOBODY: Mapping[Version, Sequence[Judged]] = MappingProxyType({})
 
 def parts(text: str) -> list[str]:
     """Texts with a line of --- between them; a form sends lines as the web does, not as the model reads."""
-    text = text.replace("\r\n", "\n")
-    return [part.strip("\n") for part in f"\n{text}\n".split("\n---\n")]
+    return [part.strip("\n") for part in re.split(r"(?m)^---$", text.replace("\r\n", "\n"))]
 
 
 class ScoreForm(forms.Form):
@@ -190,6 +191,7 @@ def _answered(version: Version, wanted: dict) -> dict:
         "scored": ranked(wanted["completions"], judgement.rows[0], others),
         "beside": bool(others),
         "cut": judgement.cut,
+        "scaled": any((link.folder / SCALE_FILE).is_file() for link in version.chain()),
         "ensemble": len(judgement.rows[0][0].by_head or ()),
         "traced": wanted["trace"],
         "colours": range(-STRONGEST, STRONGEST + 1),

@@ -65,6 +65,7 @@ def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
         "sources": queries.sources(version),
         "uses": queries.uses(version),
         "origin_sections": [each for each in sections if each.place == "origin"],
+        "next_sections": [each for each in sections if each.place == "next"],
         "use_sections": [each for each in sections if each.place == "use"],
         "lineage": lineage.draw(version),
         "words": queries.words_read(version),

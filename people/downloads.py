@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
 from django.http import StreamingHttpResponse
+from django.utils.http import content_disposition_header
 
 
 def download(rows: Iterable[dict], columns: Sequence[str], name: str, kind: str = "csv") -> StreamingHttpResponse:
@@ -27,7 +28,7 @@ def csv_file(rows: Iterable[Sequence[object]], name: str) -> StreamingHttpRespon
 
 
 def _file(lines: Iterable[str], name: str, type_: str) -> StreamingHttpResponse:
-    headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+    headers = {"Content-Disposition": str(content_disposition_header(True, name))}  # people's own names, in any script
     return StreamingHttpResponse(lines, content_type=type_, headers=headers)
 
 

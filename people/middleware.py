@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from . import texts
 from .errors import Refusal
@@ -38,4 +39,12 @@ class RefusalMiddleware:
             return response
         if request.get_preferred_type(["text/html", "application/json"]) == "application/json":
             return JsonResponse({"problems": problems}, status=exception.status)
-        return render(request, "refused.html", {"problems": problems}, status=exception.status)
+        context = {"problems": problems, "back": _came_from(request)}
+        return render(request, "refused.html", context, status=exception.status)
+
+
+def _came_from(request: HttpRequest) -> str:
+    """The page of this site with the form that was refused; "" where the browser does not say."""
+    page = request.META.get("HTTP_REFERER", "")
+    is_ours = url_has_allowed_host_and_scheme(page, {request.get_host()}, require_https=request.is_secure())
+    return page if is_ours and request.method == "POST" else ""

@@ -254,17 +254,19 @@ def request_checkpoint(*, actor: User, run: Run) -> Job:
 
 
 def register_checkpoint(
-    *, actor: User | None, run: Run, step: int, folder: Path, metrics: Mapping[str, Any]
+    *, actor: User | None, run: Run, step: int, folder: Path, metrics: Mapping[str, Any], kept: bool = False
 ) -> Version:
-    """For verbs and jobs that have checked the actor's rights: `folder` holds what the run would have made if it had ended at `step`."""
-    version = _register(actor=actor, run=run, folder=folder, metrics=metrics, step=step)
+    """For verbs and jobs that have checked the actor's rights: `folder` holds what the run would have made if it had ended at `step`; or `kept`, the
+    policy that learned until then, which is not the same where the result is an average.
+    """
+    how = {"kept": True} if kept else {}
+    version = _register(actor=actor, run=run, folder=folder, metrics=metrics, checkpoint=step, **how)
     audit(actor, "run.register_checkpoint", run, version=str(version), step=step)
     return version
 
 
-def _register(
-    *, actor: User | None, run: Run, folder: Path, metrics: Mapping[str, Any], step: int | None = None
-) -> Version:
+def _register(*, actor: User | None, run: Run, folder: Path, metrics: Mapping[str, Any], **origin: object) -> Version:
+    """`origin`: what is to be said of it besides what is said of each version of the run."""
     versions = {each.role: each.version for each in run.inputs.all() if each.version}
     stands_alone = inspect.describe(folder).kind == "full"
     return register_version(
@@ -273,7 +275,7 @@ def _register(
         folder=folder,
         parent=None if stands_alone else versions.get("base"),
         sources=versions,
-        origin=queries.origin(run) | ({} if step is None else {"checkpoint": step}),
+        origin=queries.origin(run) | origin,
         metrics=dict(metrics),
         trained_parameters=contract.read_status(run.folder).get("trained_parameters"),
     )

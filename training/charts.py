@@ -26,6 +26,12 @@ class Plot:
         if self.of_runs:
             lines = list(RUN_COLOURS)
         axis = {"title": None, "labelFontSize": 10, "labelColor": text, "domain": False, "ticks": False}
+        scale: dict = {"zero": False, "nice": 4}
+        heights = {value for line in self.lines for _step, value in line}
+        if len(heights) == 1:
+            # Vega would give a line that never moves the one tick 0, at whatever height it runs.
+            (height,) = heights
+            scale["domain"] = [height - (abs(height) or 1) / 2, height + (abs(height) or 1) / 2]
         values = [
             {"step": step, "value": value, "line": number}
             for number, line in enumerate(self.lines)
@@ -53,7 +59,7 @@ class Plot:
                 "y": {
                     "field": "value",
                     "type": "quantitative",
-                    "scale": {"zero": False, "nice": 4},
+                    "scale": scale,
                     "axis": {**axis, "tickCount": 4, "gridColor": grid, "minExtent": 34, "maxExtent": 34},
                 },
                 "color": {

@@ -19,6 +19,7 @@ from . import fitting_rankings
 from .engine.config import Settings
 from .engine.evaluation.tasks import task_for
 from .engine.methods.reward.config import Config as RewardConfig
+from .engine.rollouts import RolloutSettings
 
 LOOKED_AT = 1000  # rows of a data set; the engine looks at all
 CONV1D = {"gpt2", "openai-gpt"}  # models whose linear layers are transformers' Conv1D
@@ -29,6 +30,8 @@ def misfits(method: str, config: Settings, inputs: Mapping[str, Version | Datase
     base, data = inputs.get("base"), inputs.get("dataset")
     if isinstance(base, Version):
         yield from _of_tune(config, base)
+    if isinstance(base, Version) and isinstance(config, RolloutSettings):
+        yield from _of_answers(config, base)
     if isinstance(data, Dataset):
         yield from _of_rows(method, config, data)
     if isinstance(config, RewardConfig) and isinstance(data, Dataset):
@@ -65,6 +68,15 @@ def _of_tune(config: Settings, base: Version) -> Iterator[tuple[str, str]]:
     if base.context_length is not None and length >= base.context_length:
         text = _("%(base)s holds %(context)s tokens: %(length)s in front of every text leave no room for any.")
         yield "config.tune.length", text % {"base": base, "context": base.context_length, "length": length}
+
+
+def _of_answers(config: RolloutSettings, base: Version) -> Iterator[tuple[str, str]]:
+    context = base.context_length
+    if context is not None and config.max_tokens >= context:
+        text = _(
+            "The longest answer (%(answer)s tokens) leaves no room for a prompt: the model holds %(context)s tokens."
+        )
+        yield "config.max_tokens", text % {"answer": config.max_tokens, "context": context}
 
 
 def root_config(base: Version) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from models_registry.models import Kind, Stage, Version
 from . import fitting, memory, queries, room
 from .engine import contract, methods
 from .engine.config import GROUPS, Input, Settings
-from .fields import Field, as_text, config_of_texts, convert, fields_of
+from .fields import Field, all_leaves, as_text, config_of_texts, convert, fields_of, flat
+from .models import Run
 
 LISTED_INPUTS = 30
 
@@ -228,6 +229,25 @@ class RunForm:
         """By role; what the form chose by itself among them."""
         chosen = {each.role: _find(self.facts.inputs[each.role], str(each.chosen)) for each in self.inputs}
         return {role: one for role, one in chosen.items() if one}
+
+    @cached_property
+    def begun_from(self) -> Run | None:
+        """The run whose “start again” opened this form."""
+        return next(iter(queries.runs_called([self.text("from")])), None)
+
+    @property
+    def changes(self) -> list[tuple[str, str, str]]:
+        """(title, what that run had, what stands here) of each setting that is another one now."""
+        if not self.begun_from or self.begun_from.method != self.method:
+            return []
+        known, found = {each.path: each for each in all_leaves(self.fields)}, []
+        for path, value in flat(self.begun_from.config):
+            now = self.data.get(f"config.{path}") if path in known else None
+            before = as_text(known[path], value) if path in known else ""
+            before = str(before).lower() if isinstance(before, bool) else before
+            if now is not None and now != before:
+                found.append((known[path].title, before, now))
+        return found
 
     @property
     def makes_version(self) -> bool:

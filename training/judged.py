@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -10,9 +11,11 @@ from django.utils.translation import ngettext
 from charts import SENTINELS, draw, frame, titled_axis
 from labeling.quality_charts import Plot as Intervals
 from labeling.quality_charts import intervals
+from models_registry.words import figure
 
 from .failures import said
 
+NOBODY: Mapping[str, str] = MappingProxyType({})
 WIDTH, HEIGHT = 320, 170  # as wide as the pictures with names at the left
 
 
@@ -86,12 +89,12 @@ class Judged:
     why: str  # no figures of people
 
 
-def judged(metrics: Mapping[str, Any]) -> Judged | None:
-    """None where the run made no reward model."""
+def judged(metrics: Mapping[str, Any], names: Mapping[str, str] = NOBODY) -> Judged | None:
+    """None where the run made no reward model. `names`: of the annotators, by what the rankings call them."""
     found = metrics.get("judged")
     if not found:
         return None
-    parts, plots = zip(*_parts(metrics, found), strict=True)
+    parts, plots = zip(*_parts(metrics, found, names), strict=True)
     drawn = draw([plot for plot in plots if plot is not None])
     pictures = iter(drawn)
     shown = [
@@ -104,7 +107,7 @@ def judged(metrics: Mapping[str, Any]) -> Judged | None:
 
 
 def _parts(
-    metrics: Mapping[str, Any], found: Mapping[str, Any]
+    metrics: Mapping[str, Any], found: Mapping[str, Any], names: Mapping[str, str]
 ) -> Iterator[tuple[Part, Calibration | Intervals | None]]:
     chance = 0.5
     bins = found["calibration"]
@@ -113,7 +116,7 @@ def _parts(
     if "ensemble" in metrics:
         hint += " " + _("Of the mean of its heads, which is what it scores by.")
     lines = [Line(_("%(pairs)s pairs") % {"pairs": row["pairs"]}, row, row["predicted"]) for row in bins]
-    yield Part(_("As sure as it may be"), hint, _("Bin"), lines, _("Expected")), Calibration(points)
+    yield Part(_("Calibration: as sure as it may be"), hint, _("Bin"), lines, _("Expected")), Calibration(points)
 
     far = max((row["of"] for row in found["by_distance"]), default=0)
     lines = [
@@ -132,14 +135,14 @@ def _parts(
         yield Part(_("By number of outputs"), hint, _("Outputs"), lines), _drawn(lines, chance)
 
     scales = metrics.get("annotator_scales") or {}
-    lines = [Line(row["of"], row, scales.get(row["of"])) for row in found["by_annotator"]]
+    lines = [Line(names.get(row["of"], row["of"]), row, scales.get(row["of"])) for row in found["by_annotator"]]
     if lines:
         hint = _("Strict pairs in the right order, by who ranked them; those who ranked most stand first.")
         yield Part(_("By annotator"), hint, _("Annotator"), lines, _("Scale") if scales else ""), _drawn(lines, chance)
 
     if by_doubt := found.get("by_doubt"):
-        names = [_("agree most"), _("in between"), _("agree least")]
-        lines = [Line(names[row["of"] - 1], row, row["doubt"]) for row in by_doubt]
+        thirds = [_("agree most"), _("in between"), _("agree least")]
+        lines = [Line(thirds[row["of"] - 1], row, row["doubt"]) for row in by_doubt]
         yield (
             Part(_("Where its heads disagree"), _of_doubts(metrics), _("Its heads"), lines, _("Doubt")),
             _drawn(lines, chance),
@@ -152,14 +155,14 @@ def _of_doubts(metrics: Mapping[str, Any]) -> str:
     area, low, high = (metrics.get(f"error_auc{end}") for end in ("", "_low", "_high"))
     if area is None:
         return hint
-    figures = {"area": f"{area:.2f}", "other": f"{metrics['closeness_auc']:.2f}"}
+    figures = {"area": figure(area, 2), "other": figure(metrics["closeness_auc"], 2)}
+    if low is not None:
+        figures |= {"low": figure(low, 2), "high": figure(high, 2)}
     if low is None:
         said = _("Of a wrong and a right pair, the heads doubt the wrong one more in %(area)s of all cases.")
     elif low > 0.5:
-        figures |= {"low": f"{low:.2f}", "high": f"{high:.2f}"}
         said = _("They know something of where it errs: of a wrong and a right pair, they doubt the wrong one more in %(area)s of all cases (95 %% interval %(low)s to %(high)s; chance is 0.50).")  # fmt: skip
     else:
-        figures |= {"low": f"{low:.2f}", "high": f"{high:.2f}"}
         said = _("That they know where it errs cannot be told from chance: of a wrong and a right pair, they doubt the wrong one more in %(area)s of all cases (95 %% interval %(low)s to %(high)s; chance is 0.50).")  # fmt: skip
     beside = _("How close the two scores are, which one head knows too, finds %(other)s.")
     return " ".join([hint, said % figures, beside % figures])

@@ -1,7 +1,7 @@
 """Everything that a run's page shows, read from its row and its folder; and what changed since the browser last asked."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
@@ -174,7 +174,19 @@ class Page:
     @cached_property
     def curves(self) -> list[Curve]:
         """While the run goes on, a single point may yet become a line."""
-        return [curve for curve in curves(self.events, self.run.method) if curve.is_line or self.run.is_active]
+        found = [curve for curve in curves(self.events, self.run.method) if curve.is_line or self.run.is_active]
+        judges = self._judges
+        return [replace(each, title=judges[each.name]) if each.name in judges else each for each in found]
+
+    @property
+    def _judges(self) -> dict[str, str]:
+        """What the curve of each of several rewards is called: the engine counts them in the order of the method's inputs."""
+        given = {each.role: str(each.version) for each in self.run.inputs.all() if each.version}
+        roles = [role for role in methods.facts_of(self.run.method).inputs if role.startswith("reward_model")]
+        names = [given[role] for role in roles if role in given]
+        if function := self.run.config.get("reward_function"):
+            names.append(function)
+        return {f"reward_{number}": _("Reward by %(judge)s") % {"judge": name} for number, name in enumerate(names, 1)}
 
     @cached_property
     def _drawing(self) -> "Drawing":
@@ -242,7 +254,13 @@ class Page:
 
     @property
     def judged(self) -> Judged | None:
-        return judged(self.metrics)
+        return judged(self.metrics, self._annotators)
+
+    @property
+    def _annotators(self) -> dict[str, str]:
+        """The names of those who ranked, by the number that stands for them in what the run learned from."""
+        told = (each.dataset.manifest.get("annotators", {}) for each in self.run.inputs.all() if each.dataset)
+        return {key: person["name"] for people in told for key, person in people.items()}
 
     @property
     def facts(self) -> list[tuple[str, str]]:
@@ -302,7 +320,12 @@ class Page:
 
     def _again(self, changes: dict[str, Any]) -> str:
         fields = {each.path: each for each in all_leaves(self._fields)}
-        given = {"method": self.run.method, "name": self.run.name, "output_name": self.run.output_name}
+        given = {
+            "from": str(self.run.pk),
+            "method": self.run.method,
+            "name": self.run.name,
+            "output_name": self.run.output_name,
+        }
         given["seed"] = str(self.run.seed)
         for path, value in [*flat(self.run.config), *changes.items()]:
             text = as_text(fields[path], value) if path in fields else value

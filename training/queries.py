@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Prefetch, Q, QuerySet
 from django.utils.translation import gettext as _
 
-from jobs.queries import latest
+from jobs.queries import under_way
 from labeling.models import Dataset
 from models_registry.models import Version
 from models_registry.queries import find
@@ -20,16 +20,16 @@ from people.errors import Refusal
 from people.models import AuditEntry
 
 from .engine import contract, methods
-from .models import Comparison, Limits, Run, Trial
+from .models import Comparison, Limits, Run, RunInput, Trial
 
 ACTIVE = (Run.State.QUEUED, Run.State.RUNNING, Run.State.STOPPING)
 
 
 def runs(*, search: str = "", state: str = "", method: str = "") -> QuerySet[Run]:
     """The table of runs, newest first. `state` is one of Run.State or "active"."""
-    found = Run.objects.select_related("created_by", "produced__model").prefetch_related(
-        "inputs__version__model", "inputs__dataset"
-    )
+    # Joined for the reason that labeling.task_queries.with_outputs gives.
+    inputs = Prefetch("inputs", RunInput.objects.select_related("version__model", "dataset"))
+    found = Run.objects.select_related("created_by", "produced__model").prefetch_related(inputs)
     if state == "active":
         found = found.filter(state__in=ACTIVE)
     elif state:
@@ -149,14 +149,17 @@ def comparison_of(run: Run) -> Comparison | None:
 
 
 def reasons_against_deleting(run: Run) -> list[str]:
-    """Why a run must stay: it has not ended, a version is just being made of it, or a comparison names it."""
+    """Why a run must stay: it has not ended, a job is at work on it, or a comparison names it."""
     found = []
-    job = latest(f"training.run:{run.pk}")
+    jobs = [job.title for job in under_way(f"training.run:{run.pk}")]
     result_comes = run.awaits_registration and not run.errors and is_supervised()
     if run.is_active or contract.is_running(run.folder):
         found.append(_("It has not ended. Stop it first."))
-    elif result_comes or (job and job.is_active):
+    elif result_comes:
         found.append(_("A version is just being made of it. Try again in a moment."))
+    elif jobs:
+        text = _("A job is at work on it: %(jobs)s. Cancel it, or try again when it has ended.")
+        found.append(text % {"jobs": ", ".join(map(str, jobs))})
     text = _("The comparison “%(comparison)s” names it: delete the comparison, or take “%(entry)s” out of it first.")
     trials = Trial.objects.filter(Q(run=run) | Q(evaluation=run)).select_related("entry__comparison")
     named = [text % {"comparison": trial.entry.comparison, "entry": trial.entry} for trial in trials]

@@ -34,7 +34,7 @@ NAMES = {
     "log_loss_three_way": (gettext_noop("Log loss of better, tied, worse"), gettext_noop("On held-out pairs, with the ties; in nats.")),
     "log_loss_averaged": (gettext_noop("The same, heads averaged"), gettext_noop("With the mean of what each head finds likely, in place of their mean score.")),
     "log_loss_chance": (gettext_noop("The same by chance"), gettext_noop("By the shares of ties and strict pairs alone.")),
-    "error_auc": (gettext_noop("Doubts about wrong pairs"), gettext_noop("How often the heads doubt a pair in the wrong order more than one in the right order; 0.5 is chance.")),
+    "error_auc": (gettext_noop("Doubts about wrong pairs"), gettext_noop("How often the heads doubt a pair in the wrong order more than one in the right order (AUROC); 0.5 is chance.")),
     "spread_auc": (gettext_noop("Spread at wrong pairs"), gettext_noop("The same by the standard deviation between the heads alone, which grows with the difference of the scores.")),
     "closeness_auc": (gettext_noop("Close scores of wrong pairs"), gettext_noop("The same by how close the two scores are, which one head knows too.")),
     "ensemble": (gettext_noop("Heads"), gettext_noop("Their mean is the score; how far they stand apart is how unsure it is.")),

@@ -12,7 +12,7 @@ from labeling import hooks as dataset_pages
 from labeling.models import Dataset
 from labeling.queries import datasets_of, labels_behind
 from models_registry import hooks as version_pages
-from models_registry.models import Version
+from models_registry.models import Head, Version
 from people.models import User
 from people.permissions import Right, can
 
@@ -111,6 +111,28 @@ def _by_title(rows: Iterable[tuple[str, str, Any]]) -> dict[str, str]:
     return found
 
 
+@version_pages.version_section
+def methods_for_version(version: Version, user: User) -> Iterator[version_pages.Section]:
+    """What can be trained by its scores."""
+    if version.head != Head.REWARD or not can(user, Right.LAUNCH_RUNS):
+        return
+    fitting = [
+        {"name": name, "facts": facts, "role": role}
+        for name, facts in queries.all_methods().items()
+        if facts.family == "train"
+        for role, takes in facts.inputs.items()
+        if takes.kind == "version" and takes.accepts == (Head.REWARD,) and not takes.extra
+    ]
+    fitting.sort(key=lambda each: each["name"] != "ppo")  # the one that is tried first
+    if fitting:
+        yield version_pages.Section(
+            _("Train a model by its scores"),
+            "training/parts/train_on.html",
+            {"methods": fitting, "source": version},
+            place="next",
+        )
+
+
 @version_pages.version_deletion
 def remember_what_it_made(version: Version) -> None:
     """So that its page says what became of its result, and nothing registers it anew by itself."""
@@ -160,5 +182,5 @@ def methods_for_dataset(dataset: Dataset, user: User) -> Iterator[dataset_pages.
     ]
     if fitting:
         yield dataset_pages.Section(
-            _("Train on it"), "training/parts/train_on.html", {"methods": fitting, "dataset": dataset}, place="next"
+            _("Train on it"), "training/parts/train_on.html", {"methods": fitting, "source": dataset}, place="next"
         )

@@ -19,6 +19,8 @@ from models_registry.models import Head, Version
 from . import disk, room
 from .engine import contract, methods
 from .engine.config import Input
+from .engine.messages import Message
+from .failures import said
 from .fields import all_leaves, fields_of
 from .fitting import misfits
 from .models import Run
@@ -71,13 +73,14 @@ def checked(
     for role in inputs.keys() - methods.facts_of(method).inputs.keys():
         problems.add(f"inputs.{role}", _("This method takes no input “%(role)s”.") % {"role": role})
 
-    complete, said = contract.check_config(method, dict(config))
+    complete, wrong = contract.check_config(method, dict(config))
     if complete:
-        said = complete.problems(set(inputs))
+        wrong = complete.problems(set(inputs))
     titles = {each.path: each.title for each in all_leaves(fields_of(methods.config_of(method)))}
-    for message in said:
+    for message in wrong:
         path = message.params.get("field", "")
-        problems.add(f"config.{path}", _(message.text) % {**message.params, "field": titles.get(path, path)})
+        named = Message(message.id, message.text, {**message.params, "field": titles.get(path, path)})
+        problems.add(f"config.{path}", *said([named.as_json()]))
 
     if complete and not problems:
         for place, sentence in misfits(method, complete, inputs):

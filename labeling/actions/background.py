@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from jobs.actions import enqueue
 from jobs.models import Job
+from jobs.queries import under_way
 from labeling import scoring
 from labeling.actions.batches import check_length
 from labeling.actions.datasets import check_name
@@ -63,12 +64,12 @@ def start_upload(*, actor: User, name: str, upload: Upload, reading: "Reading", 
     return enqueue(actor=actor, what="dataset", arguments=arguments, subject="labeling.dataset")
 
 
-@transaction.atomic
 def start_scoring_file(*, actor: User, version: Version, upload: Upload) -> Job:
     """Let a reward model score the rows of an upload (labeling.scoring.read); it is removed then, and the result is an upload of the same person."""
     check(actor, Right.TRY_MODELS)
     check_scores(version)
-    scoring.read(upload.path, upload.name)  # all that is wrong with it is said at once
+    # All that is wrong with it is said at once. Outside any transaction: to read it may take seconds, in which nobody could submit a ranking.
+    scoring.read(upload.path, upload.name)
     arguments = {"version": version.pk, "upload": upload.id}
     return enqueue(
         actor=actor, what="score-file", arguments=arguments, subject=f"models_registry.version:{version.pk}"
@@ -103,6 +104,11 @@ def start_asking_opinion(*, actor: User, project: Project, version: Version) -> 
     check_scores(version)
     if not project.tasks.filter(submitted__gt=0).exists():
         raise Refusal(_("Nobody has ranked anything in this project yet, so there is nothing to compare."))
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)  # of two who ask at once, the second is told
+    if under_way(subject_of(project)).filter(what="ask-opinion", arguments__version=version.pk).exists():
+        raise Refusal(
+            _("%(model)s is being asked already; wait until that has ended.") % {"model": version}, status=409
+        )
     arguments = {"project": project.pk, "version": version.pk}
     job = enqueue(actor=actor, what="ask-opinion", arguments=arguments, subject=subject_of(project))
     told = {"model": str(version), "version": version.pk, "job": str(job.pk)}

@@ -13,6 +13,7 @@ from labeling.importing.formats import Item, rows_of_ours
 from labeling.importing.load import add_known_answers
 from labeling.models import Project, Task
 from labeling.project_settings import SETTINGS
+from labeling.task_queries import with_outputs
 from people.errors import Refusal
 from people.models import User, audit
 from people.permissions import Right, check
@@ -68,9 +69,8 @@ def _create(actor: User, file: dict, name: str, **about: object) -> Project:
 
 def _known(project: Project) -> QuerySet[Task]:
     """As people meet them."""
-    tasks = project.tasks.exclude(kind=Task.Kind.NORMAL).select_related("prompt", "gold_answer")
-    tasks = tasks.order_by("-priority", "pk")
-    return tasks.prefetch_related("items__completion__version__model")
+    tasks = project.tasks.exclude(kind=Task.Kind.NORMAL).select_related("gold_answer")
+    return with_outputs(tasks.order_by("-priority", "pk"), "completion__version__model")
 
 
 def _row(task: Task) -> dict:

@@ -173,7 +173,7 @@ class KnownForm(forms.Form):
 
 
 class ScorerForm(forms.Form):
-    """The reward model whose doubts put a queue in order."""
+    """Which reward model is asked: for its doubts, which put a queue in order, or for what it says against people."""
 
     version = forms.ModelChoiceField(
         label=gettext_lazy("Reward model"), queryset=Version.objects.none(), empty_label=gettext_lazy("Choose a model")

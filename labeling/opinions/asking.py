@@ -18,6 +18,7 @@ from labeling.scoring import Progress, Row
 from labeling.scoring import judged as scores_of
 from labeling.statistics.against import against
 from labeling.statistics.consensus import of_many
+from labeling.task_queries import with_outputs
 from models_registry.models import Version
 from people.models import User
 
@@ -42,12 +43,7 @@ def ask(version: Version, project: Project, actor: User | None, progress: Progre
     asked: list[tuple[int, str]] = []  # task, and its prompt's digest
 
     def tasks() -> Iterator[Row]:
-        found = (
-            project.tasks.filter(submitted__gt=0)
-            .order_by("pk")
-            .select_related("prompt")
-            .prefetch_related("items__completion")
-        )
+        found = with_outputs(project.tasks.filter(submitted__gt=0).order_by("pk"))
         for task in found.iterator(chunk_size=500):
             if task.pk in orders:
                 asked.append((task.pk, digest_of(task.prompt.content)))
@@ -80,14 +76,14 @@ def ask(version: Version, project: Project, actor: User | None, progress: Progre
         others = Opinion.objects.select_for_update(no_key=True).filter(project=project, version=version)
         others.exclude(pk=opinion.pk).update(current=False)
         Opinion.objects.filter(pk=opinion.pk).update(current=True)
-    forget(project, version)
+    forget(before=opinion)
     opinion.refresh_from_db()
     return opinion
 
 
-def forget(project: Project, version: Version) -> None:
-    """What was found before, and what a job that broke off left."""
-    old = Opinion.objects.filter(project=project, version=version, current=False)
+def forget(before: Opinion) -> None:
+    """What was found before, and what a job that broke off left. Not what is just being found by another one."""
+    old = Opinion.objects.filter(project=before.project, version=before.version, pk__lt=before.pk)
     while keys := list(Disagreement.objects.filter(opinion__in=old).values_list("pk", flat=True)[:AT_ONCE]):
         Disagreement.objects.filter(pk__in=keys).delete()
     old.delete()

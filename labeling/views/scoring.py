@@ -1,15 +1,15 @@
 """A file of rows to a reward model: sent from its page of scores, and what came of it."""
 
-import json
 from itertools import islice
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
+from django_htmx.http import HttpResponseClientRedirect
 
 from labeling import actions, scoring, uploads
 from labeling.forms.filling import ImportForm
-from models_registry.templatetags.registry import score
 from models_registry.views import the_version
 from people.errors import Refusal, wrong_with
 from people.permissions import Right, requires
@@ -30,15 +30,7 @@ def score_file(request: HttpRequest, name: str, number: int) -> HttpResponse:
     except Refusal:
         uploads.discard(upload)
         raise
-    return redirect("job", job.pk)
-
-
-def _shown(cell: object) -> str:
-    if isinstance(cell, list) and all(isinstance(each, float) for each in cell):
-        return "; ".join(map(score, cell))
-    if isinstance(cell, float):
-        return score(cell)
-    return "" if cell is None else cell if isinstance(cell, str) else json.dumps(cell, ensure_ascii=False)
+    return HttpResponseClientRedirect(reverse("job", args=[job.pk])) if request.htmx else redirect("job", job.pk)
 
 
 @require_GET
@@ -49,12 +41,12 @@ def scored(request: HttpRequest, upload: str) -> HttpResponse:
     if kind := request.GET.get("as"):
         return scoring.file_of(found, kind)
     first = list(islice(scoring.rows_of(found), SHOWN + 1))
-    columns = scoring.columns_of(first)
+    rows = [scoring.told(row) for row in first[:SHOWN]]
     context = {
         "section": "models",
         "upload": found,
-        "columns": columns,
-        "rows": [[_shown(row.get(column)) for column in columns] for row in first[:SHOWN]],
+        "rows": rows,
+        "has_spread": any(each.spread is not None for _prompt, outputs in rows for each in outputs),
         "more": len(first) > SHOWN,
     }
     return render(request, "labeling/scored.html", context)

@@ -116,6 +116,7 @@ def add(
             "vocab_size": facts.vocab_size,
             "labels": list(facts.labels) or (parent.facts.get("labels", []) if parent and not facts.head else []),
             "outputs": facts.outputs,
+            "members": facts.members,
             "chat": _has_chat_template(store.folder_of(stored.digest)) or bool(parent and parent.facts.get("chat")),
         },
         created_by=actor,

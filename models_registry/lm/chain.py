@@ -110,7 +110,8 @@ class Loaded:
     @cached_property
     def eos_ids(self) -> tuple[int, ...]:
         """Every token that ends a text: EOS by the tokenizer or by the model's generation settings, and BOS, since a model that begins
-        another text has ended this one (stories260K was trained with BOS alone between its stories)."""
+        another text has ended this one (stories260K was trained with BOS alone between its stories). What the model has no embedding of it cannot
+        write: the config of a small GPT-2 that names none says 50256."""
         ids = {
             self.tokenizer.eos_token_id,
             self.tokenizer.bos_token_id,
@@ -119,7 +120,7 @@ class Loaded:
         if (settings := getattr(self.model, "generation_config", None)) is not None:
             ids.add(tuple(settings.eos_token_id) if isinstance(settings.eos_token_id, list) else settings.eos_token_id)
         flat = {i for item in ids for i in (item if isinstance(item, (tuple, list)) else (item,))}
-        return tuple(sorted(flat - {None}))
+        return tuple(sorted(i for i in flat if i is not None and i < len(self.model.get_input_embeddings().weight)))
 
 
 def load(

@@ -22,12 +22,11 @@ from transformers import (
 )
 
 from . import padding
+from .inspect import SCALE_FILE
 from .text import bos_id
 
 if TYPE_CHECKING:
     from .chain import Loaded
-
-SCALE_FILE = "reward.json"
 
 
 @dataclass(frozen=True)

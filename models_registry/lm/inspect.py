@@ -14,6 +14,9 @@ from .problems import Problem, _
 _PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".npy", ".npz", ".joblib", ".h5", ".msgpack"}
 _CODE = {".py", ".pyc", ".so", ".sh", ".ipynb"}
 
+SCALE_FILE = "reward.json"  # of a reward model made here: heads.py
+MEMBERS_FILE = "reward_members.safetensors"  # of an ensemble, beside the weights: members.py
+
 PICKLE = _("may run code when it is loaded; only safetensors are")
 CODE = _("is program code")
 
@@ -42,6 +45,7 @@ class Facts:
     vocab_size: int | None = None
     labels: tuple[str, ...] = ()
     outputs: int | None = None  # of a score layer
+    members: int = 0  # heads of an ensemble whose mean is the score layer
     files_refused: list[tuple[str, str]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -156,6 +160,16 @@ def _weights(folder: Path, single: str) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _members(folder: Path) -> list[int]:
+    """[heads, width] of an ensemble of heads; [] where there is none."""
+    return _weights(folder, MEMBERS_FILE).get("weight", {}).get("shape", [])
+
+
+def _parameters(weights: dict[str, dict[str, Any]], members: list[int]) -> int:
+    heads = math.prod(members) if members else 0
+    return sum(math.prod(entry["shape"]) for entry in weights.values()) + heads
+
+
 def _no_weights(refused: list[tuple[str, str]], what: str) -> Problem:
     if any(reason == PICKLE for _name, reason in refused):
         text = _(
@@ -171,7 +185,7 @@ def _full(folder: Path, refused: list[tuple[str, str]]) -> Facts:
     problems = []
     if remote := _remote_code(config, folder):
         problems.append(remote)
-    weights = _weights(folder, "model.safetensors")
+    weights, members = _weights(folder, "model.safetensors"), _members(folder)
     if not weights:
         problems.append(_no_weights(refused, "model.safetensors"))
     if not isinstance(config.get("model_type"), str):
@@ -191,12 +205,13 @@ def _full(folder: Path, refused: list[tuple[str, str]]) -> Facts:
         kind="full",
         head=head,
         architecture=architecture or str(config.get("model_type", "")),
-        parameters=sum(math.prod(entry["shape"]) for entry in weights.values()),
+        parameters=_parameters(weights, members),
         dtype=_main_dtype(weights),
         context_length=_first_int(text, "max_position_embeddings", "n_positions", "n_ctx"),
         vocab_size=_first_int(text, "vocab_size"),
         labels=labels,
         outputs=_rows_of_head(weights),
+        members=members[0] if members else 0,
         files_refused=refused,
         problems=problems,
     )
@@ -204,7 +219,7 @@ def _full(folder: Path, refused: list[tuple[str, str]]) -> Facts:
 
 def _adapter(folder: Path, refused: list[tuple[str, str]]) -> Facts:
     config = _json(folder / "adapter_config.json")
-    weights = _weights(folder, "adapter_model.safetensors")
+    weights, members = _weights(folder, "adapter_model.safetensors"), _members(folder)
     problems = [] if weights else [_no_weights(refused, "adapter_model.safetensors")]
     if remote := _remote_code(config, folder):
         problems.append(remote)
@@ -221,10 +236,11 @@ def _adapter(folder: Path, refused: list[tuple[str, str]]) -> Facts:
         kind="soft_prompt" if kind in _SOFT_PROMPTS else "adapter",
         head=head,
         architecture=str(kind or ""),
-        parameters=sum(math.prod(entry["shape"]) for entry in weights.values()),
+        parameters=_parameters(weights, members),
         dtype=_main_dtype(weights),
         labels=tuple(map(str, labels)) if isinstance(labels, list) else (),
         outputs=_rows_of_head(weights),
+        members=members[0] if members else 0,
         files_refused=refused,
         problems=problems,
     )

@@ -11,10 +11,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from .inspect import MEMBERS_FILE
+
 if TYPE_CHECKING:
     from .chain import Loaded
-
-MEMBERS_FILE = "reward_members.safetensors"
 
 
 class Members(nn.Module):

@@ -82,3 +82,22 @@ def test_the_state_goes_through_a_checkpoint_unchanged(tmp_path):
     loop.load_state(tmp_path, others, restored)
     update(other, restored)
     assert all(torch.equal(parameters[name], others[name]) for name in parameters)
+
+
+def test_what_a_gpu_has_saved_is_gone_on_with_by_any_device(tmp_path, monkeypatch):
+    """As where there is none, or where each process of several has another."""
+    layer = torch.nn.Linear(2, 2)
+    optimizer = loop.adamw(TrainingSettings(), dict(layer.named_parameters()))
+    layer(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    # What a file says of a tensor on the eighth GPU.
+    registry = torch.serialization._package_registry
+    monkeypatch.setattr(torch.serialization, "_package_registry", [(0, lambda _storage: "cuda:7", None), *registry])
+    loop.save_state(tmp_path, dict(layer.named_parameters()), optimizer)
+    monkeypatch.setattr(torch.serialization, "_package_registry", registry)
+    again = torch.nn.Linear(2, 2)
+    later = loop.adamw(TrainingSettings(), dict(again.named_parameters()))
+    loop.load_state(tmp_path, dict(again.named_parameters()), later)
+    assert torch.equal(again.weight, layer.weight)
+    found, expected = ([state["exp_avg"] for state in each.state.values()] for each in (later, optimizer))
+    assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))

@@ -156,6 +156,20 @@ def test_a_window_longer_than_every_text_is_no_hindrance():
     assert packing.probe(causal_lm("mistral", sliding_window=64), 64).together
 
 
+def test_a_window_beyond_what_a_probe_computes_is_known_of():
+    """Texts of 700 tokens reach past a window of 600, and a probe looks at 512."""
+    model = causal_lm("mistral", sliding_window=600, max_position_embeddings=1024, num_hidden_layers=1)
+    assert packing.probe(model, 600).together
+    way = packing.probe(model, 700)
+    tokens = np.arange(701) * 7 % VOCABULARY
+    rows = packing.batch(
+        Corpus(tokens, np.array([0]), np.array([700]), np.zeros(1, dtype=np.int64), 1, 0, 0), np.array([0])
+    )
+    with torch.no_grad():
+        expected = model.base_model(torch.from_numpy(tokens[:-1])[None]).last_hidden_state[0]
+        assert torch.allclose(packing.states(model, rows, way), expected, atol=1e-5)
+
+
 def test_a_model_that_brings_its_own_attention_is_found_out(monkeypatch):
     model = causal_lm("llama")
     forward = model.base_model.forward

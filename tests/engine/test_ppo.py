@@ -215,11 +215,13 @@ def test_the_adaptive_controller_moves_beta(ppo_run):
     assert metrics(folder)["beta"] > betas[1]  # and then above it
 
 
-@pytest.mark.parametrize("bad", [[float("nan")] * 16, [0.0] * 15])
+@pytest.mark.parametrize("bad", [[float("nan")] * 16, [0.0] * 15, ["good"] * 16, None])
 def test_a_reward_function_that_gives_something_else_is_caught(bad, ppo_run):
-    folder = ppo_run()
+    folder = ppo_run(sample_prompts=0)
     assert train_here(folder, lambda _asked, _answers: bad) == 1
-    assert "one finite number for each of 16 texts" in runs.status(folder)["error"]["detail"]
+    cause = runs.status(folder)["error"]["cause"]
+    assert (cause["id"], cause["params"]["texts"]) == ("bad-scores", 16)
+    assert cause["params"]["given"][:5] == repr(bad)[:5]
 
 
 def test_prompts_that_do_not_fit_are_left_out_and_told(ppo_run, tmp_path, pretrained, judge):
@@ -272,8 +274,9 @@ def test_a_language_model_is_refused_as_the_reward_model(tmp_path, pretrained, p
 
 
 def test_episodes_must_divide_into_minibatches():
-    with pytest.raises(ValueError, match="multiple of minibatches"):
-        config_of("ppo")(episodes=10, minibatches=4)
+    config = config_of("ppo")(episodes=10, minibatches=4)
+    (problem,) = config.problems({"reward_model"})
+    assert (problem.id, problem.params["field"]) == ("uneven-minibatches", "minibatches")
 
 
 def test_smaller_micro_batches_give_the_same_update(ppo_run):

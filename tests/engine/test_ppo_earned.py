@@ -8,6 +8,7 @@ from torch import nn
 
 from models_registry.lm.generate import Output
 from training.engine import contract
+from training.engine.messages import Failed
 from training.engine.methods import config_of
 from training.engine.methods.ppo.ema import Average
 from training.engine.methods.ppo.scoring import Earned, Together
@@ -79,7 +80,7 @@ def test_several_functions_are_one_and_tell_of_each():
     together = Together([lambda _p, texts: [len(t) for t in texts], lambda _p, texts: [1.0 for _ in texts]], [], 0.5)
     assert together(["", ""], ["abc", "a"]) == [2 - 0.5 * 1, 1.0]
     assert together.told == {"reward_1": 2.0, "reward_2": 1.0, "reward_spread": 0.5}
-    with pytest.raises(ValueError, match="one finite number for each of 2 texts"):
+    with pytest.raises(Failed, match="one finite number for each of 2 answers"):
         Together([lambda _p, _t: [1.0], lambda _p, _t: [1.0, 2.0]], [], 0.0)(["", ""], ["a", "b"])
 
 

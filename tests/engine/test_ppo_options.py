@@ -186,6 +186,8 @@ def test_the_gradient_of_ptx_is_that_of_its_slow_twin(micro_batch, ppo_run, corp
         assert ptx.backward(4).item() != pytest.approx(loss.item(), abs=1e-7)
         again = Pretraining(ctx, load(ctx.inputs["base"]))  # from the cache, as after a resume
         assert again._pieces(3).tolist() == ptx._pieces(3).tolist()
+        ctx.processes.share = slice(7, None, 8)  # of eight processes the last: there is no piece for it
+        assert ptx.backward(3).item() == 0
         ctx.finish({})
 
     assert runs.go(folder, method=look, without=["reward_model"]) == 0
@@ -283,6 +285,7 @@ def rewards_module(tmp_path, monkeypatch) -> Path:
     """A module of somebody's reward functions, where Python finds it."""
     file = tmp_path / "somebodys_rewards.py"
     file.write_text("def short(prompts, texts):\n    return [-len(text) / 10 for text in texts]\n\nnumber = 3\n")
+    (tmp_path / "a_whole_program.py").write_text("raise SystemExit(2)\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "somebodys_rewards", raising=False)
     return file
@@ -307,6 +310,16 @@ def test_a_function_beside_a_reward_model_is_one_more_in_the_mix(ppo_run, reward
     assert event["reward"] == pytest.approx(0.75 * event["reward_1"] + 0.25 * event["reward_2"], abs=1e-5)
 
 
+def test_one_reward_with_a_negative_weight_is_not_wanted(ppo_run, rewards_module, monkeypatch):
+    monkeypatch.setenv("PERINGKAT_REWARD_FUNCTIONS", "somebodys_rewards.short")
+    given = {"reward_function": "somebodys_rewards.short", "reward_weights": [-2.0]}
+    folder = ppo_run(tune=LORA, updates=1, **given)
+    assert runs.go(folder) == 0
+    pairs = [json.loads(line) for line in (folder / "samples.jsonl").open()]
+    assert all(pair["reward_after"] == pytest.approx(len(pair["after"]) / 10) for pair in pairs)
+    assert updates(folder)[0]["reward"] == pytest.approx(-updates(folder)[0]["reward_1"])
+
+
 @pytest.mark.parametrize(
     ("allowed", "path", "problem"),
     [
@@ -315,6 +328,7 @@ def test_a_function_beside_a_reward_model_is_one_more_in_the_mix(ppo_run, reward
         ("somebodys_rewards.gone", "somebodys_rewards.gone", "function-not-there"),
         ("somebodys_rewards.number", "somebodys_rewards.number", "function-not-there"),
         ("nobodys_rewards.short", "nobodys_rewards.short", "function-not-there"),
+        ("a_whole_program.short", "a_whole_program.short", "function-not-there"),
     ],
 )
 def test_a_function_that_may_not_or_cannot_be_called_is_refused(

@@ -117,7 +117,8 @@ def test_more_processes_than_a_minibatch_has_answers_are_refused(ppo_run: Callab
     folder = ppo_run(episodes=16, minibatches=8, processes=3)
     assert runs.go(folder) == 2
     (problem,) = runs.status(folder)["problems"]
-    assert (problem["id"], problem["params"]) == ("too-many-processes", {"answers": 2, "processes": 3})
+    assert problem["id"] == "too-many-processes"
+    assert problem["params"] == {"field": "processes", "answers": 2, "processes": 3}
 
 
 @pytest.mark.parametrize(("index", "writes"), [(0, True), (1, False)])

@@ -10,11 +10,14 @@ from . import runs
 pytestmark = pytest.mark.slow  # starts processes that load torch
 
 TOGETHER = """
-import json, sys
+import json, os, sys
 from pathlib import Path
 import torch
 from training.engine import processes
 processes.BUCKET = 3
+if not processes.launched().index:
+    os.environ.pop("OMP_NUM_THREADS", None)
+os.cpu_count = lambda: 7
 with processes.started(2, [sys.executable, *sys.orig_argv[1:]]):
     both = processes.Processes(torch.device("cpu"))
     me = both.index
@@ -34,6 +37,7 @@ with processes.started(2, [sys.executable, *sys.orig_argv[1:]]):
         "one": both.shared("a", lambda some: [f"{letter}{me}" for letter in some]),
         "slice": list(range(5))[both.share],
         "main": both.main_says(me),
+        "threads": os.environ["OMP_NUM_THREADS"],
         "sums": [tensor.tolist() for tensor in tensors],
         "failures": [failure(0), failure(1), failure(2)],
     }
@@ -51,6 +55,7 @@ def test_they_share_gather_and_add_up(tmp_path: Path):
     assert first["one"] == second["one"] == ["a0"]
     assert (first["slice"], second["slice"]) == ([0, 2, 4], [1, 3])
     assert first["main"] == second["main"] == 0
+    assert first["threads"] == second["threads"] == "3"  # of seven cores
     assert first["sums"] == second["sums"] == [[[3.0, 5.0]], 6.0, [10, 12], [2.0, 2.0, 2.0, 2.0]]
     assert first["failures"] == ["ValueError: not in 0", "RuntimeError: ValueError: not in 1", [0, 1]]
     assert second["failures"] == ["RuntimeError: ValueError: not in 0", "ValueError: not in 1", [0, 1]]

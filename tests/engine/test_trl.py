@@ -400,14 +400,11 @@ def test_pairs_are_told_apart_by_what_was_learned():
 @pytest.mark.parametrize(
     ("method", "config"),
     [
-        ("dpo", {"batch_size": 8, "micro_batch": 3}),
         ("dpo", {"label_smoothing": 0.1}),
         ("dpo", {"loss": "robust", "label_smoothing": 0.5}),
         ("dpo", {"ties": "rows"}),
         ("kto", {"batch_size": 8, "micro_batch": 1}),
-        ("rloo", {"episodes": 10, "group_size": 4}),
         ("rloo", {"group_size": 1}),
-        ("grpo", {"episodes": 16, "minibatches": 2, "micro_batch": 3}),
         ("grpo", {"loss": "ppo"}),
     ],
 )
@@ -417,6 +414,21 @@ def test_settings_that_do_not_fit_are_refused(method, config):
     assert len(problems) == 1
     with pytest.raises(ValidationError):
         methods.config_of(method)(**config)
+
+
+@pytest.mark.parametrize(
+    ("method", "config", "field"),
+    [
+        ("dpo", {"batch_size": 8, "micro_batch": 3}, "micro_batch"),
+        ("rloo", {"episodes": 10, "group_size": 5, "minibatches": 4}, "minibatches"),
+        ("rloo", {"episodes": 10, "group_size": 4}, "group_size"),
+        ("grpo", {"episodes": 16, "minibatches": 2, "micro_batch": 3}, "micro_batch"),
+    ],
+)
+def test_numbers_that_do_not_divide_are_refused_where_they_stand(method, config, field):
+    found, wrong = check_config(method, config)
+    assert wrong == []
+    assert [problem.params["field"] for problem in found.problems(set())] == [field]
 
 
 @pytest.mark.parametrize("method", list(QUICK))

@@ -4,9 +4,9 @@ import uuid
 
 import pytest
 
-from labeling.actions import claim_task, close_task, submit_ranking
+from labeling.actions import change_project, claim_task, close_task, submit_ranking
 from labeling.actions.tasks import NewTask, Place, add_tasks, make_tasks
-from labeling.head_to_head import head_to_head
+from labeling.head_to_head import Compared, HeadToHead
 from labeling.identity import digest_of
 from labeling.models import Batch, Completion
 from models_registry.models import Head, Kind, Model, Version
@@ -57,6 +57,10 @@ def rank(person, project, order: str):
     return turn.task
 
 
+def between(batches: list[Batch], first: Version, second: Version) -> HeadToHead:
+    return Compared(batches).between(first, second, batches)
+
+
 def test_wins_ties_and_losses_are_counted_and_a_prompt_that_two_ranked_is_one(project, batch, versions, ana, ben):
     start, policy, _other = versions
     pair(project, batch, "one", start, policy)
@@ -65,11 +69,11 @@ def test_wins_ties_and_losses_are_counted_and_a_prompt_that_two_ranked_is_one(pr
     for order in ("B > A", "A = B"):
         rank(ana, project, order)
     rank(ben, project, "A > B")
-    found = head_to_head([batch], policy, start)
+    found = between([batch], policy, start)
     assert (found.tasks, found.ranked, found.waiting) == (3, 2, 1)
     assert (found.wins, found.ties, found.losses) == (1, 1, 1)
     assert sorted(found.prompts) == [0.5, 0.5]
-    back = head_to_head([batch], start, policy)
+    back = between([batch], start, policy)
     assert (back.wins, back.ties, back.losses) == (1, 1, 1)
 
 
@@ -81,10 +85,10 @@ def test_only_outputs_of_the_two_in_these_batches_count(project, batch, versions
     pair(project, elsewhere, "three", start, policy)
     for order in ("B > C > A", "A > B", "A > B"):
         rank(ana, project, order)
-    found = head_to_head([batch], policy, start)
+    found = between([batch], policy, start)
     assert (found.tasks, found.wins, found.ties, found.losses) == (1, 1, 0, 0)
-    assert head_to_head([batch, elsewhere], policy, start).losses == 1
-    assert head_to_head([], policy, start).tasks == 0
+    assert between([batch, elsewhere], policy, start).losses == 1
+    assert between([], policy, start).tasks == 0
 
 
 def test_what_a_reviewer_closed_does_not_count(project, batch, versions, admin, ana):
@@ -92,5 +96,29 @@ def test_what_a_reviewer_closed_does_not_count(project, batch, versions, admin, 
     pair(project, batch, "one", start, policy)
     task = rank(ana, project, "B > A")
     close_task(actor=admin, task=task)
-    found = head_to_head([batch], policy, start)
+    found = between([batch], policy, start)
     assert (found.tasks, found.ranked, found.prompts) == (1, 0, ())
+    assert (found.waiting, found.to_come) == (1, 0)
+
+
+def test_what_nobody_gets_any_more_is_not_to_come(project, batch, versions, admin, ana):
+    start, policy, _other = versions
+    for prompt in ("one", "two", "three"):
+        pair(project, batch, prompt, start, policy)
+    rank(ana, project, "A > B")
+    assert between([batch], policy, start).to_come == 2
+    close_task(actor=admin, task=project.tasks.last())
+    assert between([batch], policy, start).to_come == 1
+    change_project(actor=admin, project=project, state="archived")
+    found = between([Batch.objects.get()], policy, start)
+    assert (found.waiting, found.to_come) == (2, 0)
+
+
+def test_many_versions_are_compared_at_the_price_of_one(project, versions, django_assert_num_queries):
+    start, policy, other = versions
+    batches = [Batch.objects.create(project=project, name=f"Round {n}") for n in range(10)]
+    for batch in batches:
+        pair(project, batch, f"about {batch}", start, policy, other)
+    with django_assert_num_queries(2):
+        read = Compared(batches)
+        assert {read.between(each, start, [batch]).tasks for batch in batches for each in (policy, other)} == {1}

@@ -1,5 +1,6 @@
 """Changes of many tasks go in steps, as a job: whole after each step, taken up where a dead worker left them, refused before anything changes."""
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -19,6 +20,8 @@ from labeling.actions.ordering import put_in_steps
 from labeling.importing.load import import_prompts
 from labeling.models import Project, Task
 from labeling.project_queries import lacks
+from labeling.scores import tasks_to_score
+from labeling.task_queries import with_outputs
 from people.actions import deactivate
 from people.errors import Refusal
 from people.models import AuditEntry
@@ -289,3 +292,16 @@ def test_of_two_orders_that_are_written_at_once_the_one_wanted_last_holds(admin,
     standing = list(project.tasks.order_by("position").values_list("pk", flat=True))
     assert standing == (tasks[::-1] if other == "score" else tasks)
     check_slots(project)
+
+
+@pytest.mark.slow
+def test_the_outputs_of_many_tasks_are_read_at_once(admin, django_assert_num_queries):
+    """SQLite takes no expression of more than a thousand parts, so their keys cannot be named one by one."""
+    project = factories.project(actor=admin, tasks=340, outputs=3)
+    with django_assert_num_queries(2):
+        read = [
+            [item.completion.text for item in task.items.all()] for task in with_outputs(project.tasks.order_by("pk"))
+        ]
+    assert read[339] == ["Answer A to 339", "Answer B to 339", "Answer C to 339"]
+    rows = [json.loads(line) for line in tasks_to_score(project)]
+    assert [row["completions"] for row in rows] == read

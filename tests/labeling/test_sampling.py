@@ -157,3 +157,20 @@ def test_outputs_end_before_a_stop_text_and_the_plan_is_another_one(project, tin
     assert ended.count() == 20
     assert not any(set("aeiou") & set(each.text) for each in ended)
     assert ended.first().sampling["stop"] == list("aeiou")
+
+
+def test_of_two_workers_that_sample_the_same_at_once_each_prompt_has_its_outputs_once(project, tiny, monkeypatch):
+    generate, others = sampling._Writer._generate, []
+
+    def slowly(self, *given, **more):
+        written = generate(self, *given, **more)
+        if not others:
+            others.append("another worker")
+            others.append(sample(project, plan(tiny), **QUIET))
+        return written
+
+    monkeypatch.setattr(sampling._Writer, "_generate", slowly)
+    result = sample(project, plan(tiny), **QUIET)
+    assert (result.completions, result.tasks, result.tasks_known) == (0, 0, 5)
+    assert (others[1].completions, others[1].tasks) == (20, 5)
+    assert set(project.tasks.values_list("size", flat=True)) == {4}

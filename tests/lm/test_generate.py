@@ -50,6 +50,17 @@ def test_sampling_does_not_depend_on_the_company(loaded):
     assert [(o.prompt_index, o.sample_index) for o in together] == [(i, j) for i in range(4) for j in range(3)]
 
 
+def test_an_end_that_the_model_has_no_embedding_of_is_none(tmp_path):
+    """GPT-2's config says 50256 where nobody names another, also of a small vocabulary."""
+    loaded = load([tiny.folder(tmp_path / "gpt2", "gpt2", bos_token_id=50256, eos_token_id=50256)])
+    assert loaded.eos_ids == tuple(sorted({loaded.tokenizer.bos_token_id, loaded.tokenizer.eos_token_id}))
+    loaded.tokenizer.bos_token = loaded.tokenizer.eos_token = None
+    del loaded.eos_ids  # as found before
+    assert loaded.eos_ids == ()
+    outputs = generate(loaded, PROMPTS, max_tokens=3)  # prompts of unequal length are padded
+    assert [len(output.token_ids) for output in outputs] == [3] * 4
+
+
 def test_another_seed_another_sample_another_text(loaded):
     texts = [
         tuple(output.token_ids)

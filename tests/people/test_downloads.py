@@ -24,6 +24,14 @@ def test_other_cells_stay_what_they_are():
     assert row == ["a = b", "3 - 2", "-1", "-0.5", "True", "", '{"é": ["=1"]}', 'with "quotes", commas\nand lines']
 
 
+def test_a_name_in_any_script_stays_the_name_of_the_file():
+    assert download([], ["n"], "réponses 2")["Content-Disposition"].startswith(
+        "attachment; filename*=utf-8''r%C3%A9ponses"
+    )
+    assert download([], ["n"], "日本")["Content-Disposition"] == "attachment; filename*=utf-8''%E6%97%A5%E6%9C%AC.csv"
+    assert download([], ["n"], "plain", "json")["Content-Disposition"] == 'attachment; filename="plain.jsonl"'
+
+
 def test_rows_are_sent_as_they_are_read():
     taken = []
 

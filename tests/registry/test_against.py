@@ -17,9 +17,10 @@ from jobs.worker import run_all_waiting
 from labeling import actions, review_queries
 from labeling.datasets.store import rows_of
 from labeling.models import Disagreement, Opinion, Project
-from labeling.opinions.asking import orders_of
+from labeling.opinions.asking import forget, orders_of
 from labeling.review_queries import Wanted
 from labeling.statistics.against import against
+from models_registry import actions as registry
 from models_registry import serving_client
 from models_registry.models import Version
 from people.errors import Refusal
@@ -160,6 +161,8 @@ def test_rest_and_the_command_list_the_same(learned, asked, project, reward, adm
         reverse("api-review", args=[project.slug]), {"show": "model", "model": "scorer:v1", "learned": "yes"}
     ).json()
     assert some["count"] == sum(each.learned for each in queue(project, reward))
+    wrong = api.get(reverse("api-review", args=[project.slug]), {"learned": "true", "size": "many"})
+    assert (wrong.status_code, len(wrong.json()["problems"])) == (400, 2)
     out = io.StringIO()
     call_command("against", project.slug, model="scorer:v1", stdout=out)
     rows = list(map(json.loads, out.getvalue().splitlines()))
@@ -183,6 +186,7 @@ def test_before_a_model_was_asked_the_page_says_what_to_do(page, project, reward
     assert str(job.pk) in page.get(where).content.decode()
     assert AuditEntry.objects.get(verb="project.ask_opinion").data["model"] == "scorer:v1"
     assert "compared what scorer:v1 and people say in" in page.get(reverse("audit")).content.decode()
+    Job.objects.update(state=Job.State.DONE)
     api = APIClient()
     api.force_authenticate(answer.wsgi_request.user)
     begun = api.post(reverse("api-review-against", args=[project.slug]), {"model": "scorer"}, format="json")
@@ -205,6 +209,48 @@ def test_only_reviewers_look_and_only_who_may_try_models_asks(project, reward, a
     empty = factories.project(actor=admin, tasks=1)
     with pytest.raises(Refusal, match="Nobody has ranked"):
         actions.start_asking_opinion(actor=admin, project=empty, version=reward)
+
+
+def test_who_asks_while_the_model_is_asked_is_told(project, reward, admin, page, where):
+    actions.start_asking_opinion(actor=admin, project=project, version=reward)
+    with pytest.raises(Refusal, match="scorer:v1 is being asked already") as refusal:
+        actions.start_asking_opinion(actor=admin, project=project, version=reward)
+    assert refusal.value.status == 409
+    assert b"is being asked already" in page.post(where, {"version": reward.pk}).content
+    assert Job.objects.filter(what="ask-opinion").count() == 1
+    assert AuditEntry.objects.filter(verb="project.ask_opinion").count() == 1
+    Job.objects.update(state=Job.State.CANCELLED)
+    actions.start_asking_opinion(actor=admin, project=project, version=reward)
+
+
+def test_a_worker_that_was_thought_dead_leaves_alone_what_another_is_just_finding(project, reward):
+    left, own, newer = (Opinion.objects.create(project=project, version=reward) for _each in range(3))
+    forget(before=own)
+    assert list(Opinion.objects.order_by("pk")) == [own, newer]
+    assert left not in Opinion.objects.all()
+
+
+def test_a_model_that_is_deleted_takes_along_what_it_said(project, reward, admin, page, where):
+    opinion = Opinion.objects.create(project=project, version=reward, current=True)
+    task = project.tasks.first()
+    Disagreement.objects.create(
+        opinion=opinion,
+        task=task,
+        people="A > B > C",
+        model="C > B > A",
+        surprise=2.0,
+        opposite=3,
+        strict=3,
+        learned=None,
+    )
+    review, show = reverse("project-review-task", args=[project.slug, task.pk]), {"show": "model", "model": reward.pk}
+    assert b"C &gt; B &gt; A" in page.get(review, show).content
+    registry.delete_version(actor=admin, version=reward, confirm="scorer:v1")
+    assert not Disagreement.objects.exists()
+    assert b"No model was asked yet" in page.get(where, {"model": show["model"]}).content
+    opened = page.get(review, show)
+    assert (opened.status_code, b"C &gt; B &gt; A" in opened.content) == (200, False)
+    assert project.tasks.filter(submitted__gt=0).exists()
 
 
 def test_who_may_review_sees_from_a_model_where_to(project, reward, learned, admin):

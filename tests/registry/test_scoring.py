@@ -6,24 +6,28 @@ import json
 import math
 import shutil
 import statistics
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 from django.urls import reverse
 from playwright.sync_api import expect
 from rest_framework.test import APIClient
 
 from jobs.models import Job
 from jobs.worker import run_all_waiting
-from labeling import actions, sampling, scoring
+from labeling import actions, sampling, scoring, uploads
 from labeling.actions.tasks import NewTask, add_tasks
 from labeling.models import Completion, Prompt
 from labeling.sampling import Plan
 from labeling.scoring import disagreement, uncertainty
 from labeling.writers import Written
 from models_registry import serving_client
+from models_registry.scoring import parts
 from models_registry.templatetags.registry import score as figure
 from people.errors import Refusal
 from people.models import AuditEntry
@@ -69,6 +73,20 @@ def a_file(name: str, content: str) -> SimpleUploadedFile:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("text", "outputs"),
+    [
+        ("one", ["one"]),
+        ("one\r\nand\r\n---\r\ntwo\r\n", ["one\nand", "two"]),
+        ("one\n---\n---\ntwo", ["one", "", "two"]),  # of three the second says nothing
+        ("---\none\n---", ["", "one", ""]),
+        ("a --- b\n----\nc", ["a --- b\n----\nc"]),
+    ],
+)
+def test_outputs_are_parted_by_lines_of_three_dashes(text, outputs):
+    assert parts(text) == outputs
+
+
 def test_the_page_shows_the_best_output_first(page, server, reward):
     where = address("version-score", reward)
     answer = page.post(where, {"prompt": "Say", "completions": "one\r\n---\r\ntwo\r\n---\r\n" + "x" * 600})
@@ -159,6 +177,10 @@ def test_columns_of_scores_stand_beside_those_of_outputs(server, reward, tmp_pat
 
 
 def test_all_rows_that_make_no_sense_are_named_and_nothing_is_scored(page, api, reward, tiny):
+    def kept() -> set[Path]:
+        return set(Path(settings.UPLOADS).glob("files/*/*"))
+
+    before = kept()
     wrong = '{"prompt": "a"}\n{"prompt": 1, "completion": "b"}\n[]\n{"prompt": "a", "completions": []}'
     for client, name, sent in (
         (page, "version-score-file", {"text": wrong}),
@@ -171,6 +193,70 @@ def test_all_rows_that_make_no_sense_are_named_and_nothing_is_scored(page, api, 
     assert page.post(address("version-score-file", reward), {}).status_code == 400
     assert page.post(address("version-score-file", tiny), {"text": json.dumps(ROWS[0])}).status_code == 400
     assert not Job.objects.exists()
+    assert kept() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_while_a_file_is_read_people_can_submit(admin, reward, monkeypatch):
+    """Reading takes seconds; on SQLite a transaction would hold up everybody for so long."""
+    read, within = scoring.read, []
+
+    def look(*given):
+        within.append(connection.in_atomic_block)
+        return read(*given)
+
+    monkeypatch.setattr(scoring, "read", look)
+    upload = uploads.keep(admin, "rows.jsonl", [json.dumps(ROWS[0]).encode()])
+    actions.start_scoring_file(actor=admin, version=reward, upload=upload)
+    assert within == [False]
+
+
+def test_a_reward_models_page_leads_to_what_learns_from_its_scores(page, reward, tiny):
+    told = page.get(reward.get_absolute_url()).content.decode()
+    assert "Train a model by its scores" in told
+    for method in ("ppo", "rloo", "grpo"):
+        assert f"?method={method}&amp;inputs.reward_model={reward.pk}" in told
+    assert "Train a model by its scores" not in page.get(tiny.get_absolute_url()).content.decode()
+
+
+def test_what_is_wrong_with_rows_is_said_over_the_form_and_leaves_what_was_pasted(page, reward):
+    answer = page.post(
+        address("version-score-file", reward), {"text": '{"prompt": "a"}'}, headers={"HX-Request": "true"}
+    )
+    assert (answer.status_code, answer["HX-Retarget"]) == (400, "#problems")
+    assert "Line 1: it needs" in answer.content.decode()
+    begun = page.post(
+        address("version-score-file", reward), {"text": json.dumps(ROWS[0])}, headers={"HX-Request": "true"}
+    )
+    assert begun["HX-Redirect"] == reverse("job", args=[Job.objects.get().pk])
+
+
+def test_without_script_the_refusal_leads_back_to_the_form(page, reward):
+    where = f"http://testserver{address('version-score', reward)}"
+    refused = page.post(address("version-score-file", reward), {}, headers={"Referer": where})
+    assert f'href="{where}">Back</a>' in refused.content.decode()
+    for elsewhere in ("http://elsewhere.example/form", ""):
+        refused = page.post(address("version-score-file", reward), {}, headers={"Referer": elsewhere})
+        assert ">Back</a>" not in refused.content.decode()
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"prompt": "p", "completions": ["a", "b"], "scores": [1.0, -2.0], "std_between": [0.5, 0.25], "cut": [False, True]},
+        {"prompt": "p", "completion_1": "a", "completion_2": "b", "score_1": 1.0, "score_2": -2.0, "std_between_1": 0.5, "std_between_2": 0.25, "cut": True},
+    ],
+)  # fmt: skip
+def test_every_output_of_a_row_stands_beside_what_was_said_of_it(row):
+    prompt, outputs = scoring.told(row)
+    assert prompt == "p"
+    assert [(one.text, one.score, one.spread) for one in outputs] == [("a", 1.0, 0.5), ("b", -2.0, 0.25)]
+    assert outputs[1].cut
+
+
+def test_a_single_output_needs_no_number():
+    _prompt, [one] = scoring.told({"prompt": "", "completion": "a", "score": 1.0, "cut": False})
+    assert (one.text, one.score, one.spread, one.cut) == ("a", 1.0, None, False)
 
 
 def test_a_file_waits_and_can_be_cancelled(page, reward):
@@ -262,6 +348,8 @@ def test_how_unsure_an_ensemble_is_stands_beside_its_scores(page, api, server, e
     answer = page.post(address("version-score", ensemble), {"prompt": "Say", "completions": "one\r\n---\r\ntwo"})
     assert f"± {figure(one.std_between)}" in answer.content.decode()
     assert "4 heads" in answer.content.decode()
+    assert ensemble.facts["members"] == 4
+    assert "Heads" in page.get(ensemble.get_absolute_url()).content.decode()
     (tmp_path / "one.csv").write_text("prompt,completion\nSay,one\n")
     (tmp_path / "flat.csv").write_text("prompt,completion_1,completion_2\nSay,one,two\n")
     (tmp_path / "list.jsonl").write_text('{"prompt": "Say", "completions": ["one", "two"]}\n')

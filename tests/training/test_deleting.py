@@ -135,7 +135,7 @@ def test_a_run_of_which_a_version_is_just_being_made_waits(admin, complete_run, 
     enqueue(
         actor=admin, what="register-checkpoint", subject=f"training.run:{stopped.pk}", arguments={"run": "", "step": 1}
     )
-    with pytest.raises(Refusal, match="just being made"):
+    with pytest.raises(Refusal, match="at work on it: Register a checkpoint"):
         actions.delete_run(actor=admin, run=stopped)
     actions.delete_run(actor=admin, run=complete_run)
     assert list(Run.objects.all()) == [stopped]

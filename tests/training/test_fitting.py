@@ -58,6 +58,16 @@ def test_weights_do_not_move_under_what_cannot_be_folded_into_them(kind):
     assert queued("finetune", {"tune": {"kind": kind}}, base=root, dataset=make.dataset())
 
 
+def test_the_longest_answer_leaves_room_for_a_prompt():
+    base = version("short", context_length=64)
+    chosen = {"base": base, "reward_model": version("judge", head=Head.REWARD), "dataset": make.dataset("prompts")}
+    said = refused("ppo", {"max_tokens": 64}, **chosen)
+    assert said == {
+        "config.max_tokens": ["The longest answer (64 tokens) leaves no room for a prompt: the model holds 64 tokens."]
+    }
+    assert queued("ppo", {"max_tokens": 32}, **chosen)
+
+
 @pytest.mark.parametrize("kind", ["prefix", "soft_prompt"])
 def test_what_stands_in_front_leaves_room_for_the_text(kind):
     base = version("short", context_length=64)

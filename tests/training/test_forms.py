@@ -134,6 +134,22 @@ def test_a_run_begun_again_is_given_all_that_the_first_one_was(admin, client):
     assert (second.name, second.seed, second.output_name) == (run.name, 11, "told")
 
 
+def test_a_form_says_which_run_filled_it_in_and_what_is_another_value_now(admin, client):
+    base, data = version("stories"), make.dataset("sft", [{"prompt": "a", "completion": "b"}])
+    run = actions.create_run(
+        actor=admin, method="finetune", config={"lr": 2e-3, "warmup": 0.5}, inputs={"base": base, "dataset": data},
+        name="Too fast",
+    )  # fmt: skip
+    page = client.get(Page(run).again).content.decode()
+    assert f'Filled in as in <a href="{run.get_absolute_url()}">Too fast</a>.</p>' in page
+    query = QueryDict(Page(run).again.partition("?")[2], mutable=True)
+    query["config.lr"] = "5e-4"
+    assert RunForm("finetune", query).changes == [("Learning rate", "0.002", "5e-4")]
+    assert "<strong>Learning rate</strong> 0.002 → 5e-4." in client.get("/runs/new/", query).content.decode()
+    query["from"] = "no run"
+    assert RunForm("finetune", query).begun_from is None
+
+
 def test_a_method_that_only_judges_asks_for_no_name_of_a_model(admin, client):
     assert 'name="output_name"' not in client.get("/runs/new/?method=evaluate").content.decode()
     assert 'name="output_name"' in client.get("/runs/new/?method=finetune").content.decode()

@@ -43,6 +43,12 @@ def test_every_picture_stands_over_a_table_of_the_same_values(found):
     assert {line.label: line.beside for line in by_annotator.lines} == {"p0": 1.25, "p1": None, "p2": None}
 
 
+def test_annotators_are_called_by_their_names_where_these_are_known():
+    parts = judged(metrics(people=2), {"p0": "ayu"}).parts
+    assert {line.label for line in parts[-1].lines} == {"ayu", "p1"}
+    assert "ayu" in parts[-1].picture
+
+
 def test_people_on_the_same_tasks_stand_beside_the_model(found):
     assert found.tasks == 40
     assert found.people[0].label == "This model predicts a person"

@@ -283,6 +283,11 @@ def test_charts_follow_the_theme_and_hold_no_script():
     assert not re.search(r"#[0-9a-fA-F]{3,8}\b", svg), "a colour of its own does not follow the theme"
 
 
+def test_a_curve_that_never_moves_stands_at_its_height():
+    (svg,) = charts.draw([charts.Plot((tuple((step, 0.2) for step in range(9)),), 8)])
+    assert {"0.10", "0.20", "0.30"} <= set(re.findall(r"<text[^>]*>([^<]+)</text>", svg))
+
+
 def test_charts_are_drawn_once_and_in_the_figures_of_the_language():
     plot = charts.Plot((tuple((step, step / 8) for step in range(9)),), 8)
     with translation.override("en"):

@@ -114,7 +114,7 @@ def test_pairs_go_to_people_blind_and_what_they_say_comes_back(done, admin, clie
     project, ana = factories.project(actor=admin), factories.user()
     sent = {"project": project.slug, "step": CONFIG["updates"], "number": 8, "batch": " Round 7 "}
     assert client.post(reverse("run-pairs", args=[done.pk]), sent)["Location"].endswith("#policies")
-    all_done()
+    assert all_done().result["notes"][:2] == ["16 outputs were sampled.", "8 tasks are new."]
     done.refresh_from_db()
     batch = project.batches.get()
     assert (batch.name, batch.tasks.count(), str(done.produced)) == ("Round 7", 8, "policy:v1")

@@ -16,7 +16,7 @@ from training.reading import Series
 
 
 def standing(step: int, kl: float, reward: float, people: tuple | None = None, judge: tuple | None = None) -> Standing:
-    asked = HeadToHead(sum(people), sum(people), *people, ()) if people else None
+    asked = HeadToHead(sum(people), sum(people), *people, (), 0) if people else None
     return Standing(
         Policy(step, kl, reward),
         False,

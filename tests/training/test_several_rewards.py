@@ -1,5 +1,7 @@
 """A run of PPO with several reward models, pretraining texts or a Python function: in the form, REST, on the command line, and traced back."""
 
+import json
+
 import pytest
 from django.core.management import call_command
 from django.http import QueryDict
@@ -165,3 +167,14 @@ def test_texts_are_no_reason_to_offer_ppo(admin, client, inputs):
     page = client.get(inputs["pretraining"].get_absolute_url()).content.decode()
     assert "method=pretrain&" in page or "method=pretrain&amp;" in page
     assert "method=ppo" not in page
+
+
+def test_the_curve_of_each_reward_bears_the_name_of_who_gave_it(admin, inputs):
+    run = actions.create_run(actor=admin, method="ppo", config=MIXED, inputs=inputs)
+    run.folder.mkdir(parents=True, exist_ok=True)
+    events = [{"step": step, "reward": 1.0, "reward_1": 0.5, "reward_2": 0.1 * step} for step in (1, 2)]
+    (run.folder / "events.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
+    titles = {curve.name: curve.title for curve in Page(run).curves}
+    assert titles["reward_1"] == "Reward by likes-foxes:v1"
+    assert titles["reward_2"] == "Reward by likes-owls:v1"
+    assert titles["reward"] == "Reward"

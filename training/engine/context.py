@@ -331,9 +331,8 @@ def _set_random_state(state: dict[str, Any]) -> None:
     np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
     torch.set_rng_state(torch.frombuffer(bytearray.fromhex(state["torch"]), dtype=torch.uint8))
     if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(
-            [torch.frombuffer(bytearray.fromhex(one), dtype=torch.uint8) for one in state["cuda"]]
-        )
+        here = state["cuda"][: torch.cuda.device_count()]  # a checkpoint may come from a machine with more
+        torch.cuda.set_rng_state_all([torch.frombuffer(bytearray.fromhex(one), dtype=torch.uint8) for one in here])
 
 
 def _step_of(folder: Path) -> int:

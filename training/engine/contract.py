@@ -158,8 +158,8 @@ def problems_of(error: ValidationError, model: type[BaseModel]) -> list[Message]
 
 def _problem(item: dict[str, Any], model: type[BaseModel]) -> Message:
     kind, context = item["type"], item.get("ctx", {})
-    field = ".".join(str(part) for part in _without_tags(item["loc"], model)) or model.__name__
-    params: dict[str, Any] = {"field": field, "value": json.dumps(item.get("input"), default=str)[:80]}
+    field = ".".join(str(part) for part in _without_tags(item["loc"], model))
+    params: dict[str, Any] = {"field": field, "value": _as_written(item.get("input"))[:80]}
     if kind == "extra_forbidden":
         name = str(item["loc"][-1])
         known = list(model.model_fields) if len(item["loc"]) == 1 else []
@@ -178,11 +178,20 @@ def _problem(item: dict[str, Any], model: type[BaseModel]) -> Message:
         if kind == "union_tag_invalid":
             params["value"] = json.dumps(context.get("tag"))
         reason = _reason(context.get("error", ""))
-        extra = {"bound": bound, "expected": expected, "reason": reason}
+        if not field:
+            return Message(
+                "settings-do-not-fit", _("These settings do not fit together: %(reason)s."), {"reason": reason}
+            )
+        extra = {"bound": bound if bound is None else _as_written(bound), "expected": expected, "reason": reason}
         return Message(
             kind.replace("_", "-"), _REASONS[kind], params | {k: v for k, v in extra.items() if v is not None}
         )
     return Message("invalid-setting", _REASONS["value_error"], {"field": field, "reason": item["msg"].rstrip(".")})
+
+
+def _as_written(value: Any) -> str:
+    """As people write it: 0, where JSON of a setting that may have decimals says 0.0."""
+    return f"{value:.15g}" if isinstance(value, float) else json.dumps(value, default=str)
 
 
 def _reason(error: Exception | str) -> Message | str:

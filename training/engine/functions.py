@@ -42,7 +42,10 @@ def found(path: str, field: str) -> Callable:
         function = getattr(import_module(module), name)
         if not callable(function):
             raise TypeError("it is no function")
-    except Exception as error:  # whatever the code of others raises when it is read
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # whatever the code of others raises when it is read; a script may end the program
         text = _("“%(field)s”: %(path)s cannot be loaded: %(reason)s.")
         reason = f"{type(error).__name__}: {error}"
         raise Refused(Message("function-not-there", text, {"field": field, "path": path, "reason": reason})) from None

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+LARGEST = (1 << 30, 1 << 25)  # bytes; glibc before 2.35 refuses more than 32 MiB
 
 
 def keep() -> None:
@@ -14,7 +15,7 @@ def keep() -> None:
     zeros by the kernel, page by page: a sixth of the time of an update of PPO. Elsewhere this does nothing."""
     if platform.libc_ver()[0] == "glibc":
         libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_THRESHOLD, 1 << 30)
+        any(libc.mallopt(M_MMAP_THRESHOLD, size) for size in LARGEST)
         libc.mallopt(M_TRIM_THRESHOLD, (1 << 31) - 1)
 
 

@@ -258,7 +258,8 @@ def load_state(folder: Path, parameters: dict[str, nn.Parameter], optimizer: tor
     with torch.no_grad():
         for name, parameter in parameters.items():
             parameter.copy_(state[name])
-    optimizer.load_state_dict(torch.load(folder / "optimizer.pt", weights_only=True))
+    # By way of the processor: of several processes each would load it to the GPU of the one that saved it, and here there may be none.
+    optimizer.load_state_dict(torch.load(folder / "optimizer.pt", map_location="cpu", weights_only=True))
 
 
 def must_be_finite(norm: Tensor, step: int) -> None:

@@ -24,6 +24,7 @@ from .cross_entropy import fits, summed
 IGNORED = -100  # the target of a place that is not to be learned
 LIKE = 0.93  # pieces share a group from this share of its longest on: measured on stories and on sentences, 0.8 to 0.97 tried
 SLACK = 4  # tokens that a piece of a group may be shorter in any case
+TRIED = 512  # tokens of the longest piece that a probe computes
 
 
 @dataclass(frozen=True)
@@ -203,9 +204,9 @@ def probe(model: PreTrainedModel, length: int, *, tolerance: float = 1e-3) -> Wa
     """The fastest way that gives this model's numbers, tried on arbitrary tokens in pieces of up to `length`. Dropout must be off.
 
     Some models scale or cap their logits (not `short`); some bring an attention of their own (not `together`). Differences are relative
-    to the largest number.
+    to the largest number. A window is where numbers would show it too late: pieces of TRIED tokens may all lie within it.
     """
-    longest = max(SLACK + 4, min(length, 512))
+    longest = max(SLACK + 4, min(length, TRIED))
     sizes = [longest, longest - 2, longest // 2, 3]
     ends = np.cumsum(sizes)
     tokens = np.arange(ends[-1] + 1)[::-1] % model.config.get_text_config().vocab_size
@@ -220,6 +221,10 @@ def probe(model: PreTrainedModel, length: int, *, tolerance: float = 1e-3) -> Wa
         return bool((found - expected).abs().max() <= tolerance * expected.abs().max())
 
     short = layer is None or agrees(layer(states(model, rows, Way(short=True))))
+    about = model.config.get_text_config()
+    windows = [getattr(about, name, None) for name in ("sliding_window", "attention_chunk_size")]
+    if any(window and length > window for window in windows):
+        return Way(together=False, short=short)
     try:
         together = agrees(states(model, rows, Way(together=True, short=layer is None)))
     except Exception:  # whatever an architecture happens to raise that this was not made for

@@ -51,20 +51,26 @@ def launched() -> Launched:
 @contextmanager
 def started(number: int, command: Sequence[str]) -> Iterator[None]:
     """For the block this process is the first of so many; `command` starts each of the others. They are in its process group, so a signal
-    reaches all, and end with the block. Nothing is started where a launcher has done so."""
+    reaches all, and end with the block. Each computes on its share of the cores, unless OMP_NUM_THREADS says how many: call it before torch is loaded.
+    Nothing is started where a launcher has done so."""
     if number == 1 or launched().number > 1:
         yield
         return
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
+    # Each by itself would take all cores.
+    threads = os.environ.get("OMP_NUM_THREADS") or max(1, (os.cpu_count() or 1) // number)
 
     def environment(index: int) -> dict[str, str]:
-        told = {"WORLD_SIZE": number, "RANK": index, "LOCAL_WORLD_SIZE": number, "LOCAL_RANK": index}
-        return {name: str(value) for name, value in told.items()} | {
-            "MASTER_ADDR": "127.0.0.1",
-            "MASTER_PORT": str(port),
+        told: dict[str, object] = {
+            "WORLD_SIZE": number,
+            "RANK": index,
+            "LOCAL_WORLD_SIZE": number,
+            "LOCAL_RANK": index,
         }
+        told |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": threads}
+        return {name: str(value) for name, value in told.items()}
 
     with held_back():
         others = [subprocess.Popen(command, env=os.environ | environment(index)) for index in range(1, number)]

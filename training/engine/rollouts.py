@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .config import OptimizerSettings, RunSettings, setting
-from .messages import _
+from .messages import Message, _
 
 
 class RolloutSettings(OptimizerSettings, RunSettings):
@@ -87,3 +87,17 @@ class RolloutSettings(OptimizerSettings, RunSettings):
     def stop_texts(self) -> list[str]:
         """`stop` with its line breaks and tabs, which one line of a form cannot hold."""
         return [text.replace("\\n", "\n").replace("\\t", "\t") for text in self.stop]
+
+
+def problems_of_minibatches(episodes: int, minibatches: int) -> list[Message]:
+    """Every answer of an update is learned from as often as any other, so the minibatches are of one size."""
+    if episodes % minibatches == 0:
+        return []
+    text = _("“%(field)s”: %(episodes)s answers cannot be dealt into %(minibatches)s equal parts. Take a number that divides them evenly.")  # fmt: skip
+    return [
+        Message(
+            "uneven-minibatches",
+            text,
+            {"field": "minibatches", "episodes": episodes, "minibatches": minibatches},
+        )
+    ]

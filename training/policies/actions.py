@@ -1,6 +1,7 @@
 """What can be done with the policies of a run: register one, send its answers beside its start's to people, let another reward model judge."""
 
 import secrets
+from itertools import count
 
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -42,7 +43,9 @@ def register_policy(*, actor: User, run: Run, step: int) -> Version:
     if found.is_result(policy):
         return register_result(actor=actor, run=run, again=True)
     figures = {"kl": policy.kl, "reward": policy.reward}
-    return register_checkpoint(actor=actor, run=run, step=step, folder=found.folder(policy), metrics=figures)
+    return register_checkpoint(
+        actor=actor, run=run, step=step, folder=found.folder(policy), metrics=figures, kept=True
+    )
 
 
 def send_pairs(
@@ -70,11 +73,11 @@ def send_pairs(
         problems.append(_("This project is archived; open it again, or choose another."))
     if not found.heldout:
         problems.append(_("The run's data set holds no prompt out, so there is none that the policy has not seen."))
-    problems += _busy(run)
-    if problems:
-        raise Refusal(problems)
-    check_length(batch)
     with transaction.atomic():
+        problems += _busy(run)
+        if problems:
+            raise Refusal(problems)
+        check_length(batch)
         named = batch_named(project, batch.strip() or _batch_name(project), actor)
         pairs = FreshPairs.objects.create(
             run=run,
@@ -90,27 +93,33 @@ def send_pairs(
 
 def _batch_name(project: Project) -> str:
     """Annotators may see it, so it says neither the run nor what is compared."""
-    return _("Fresh pairs %(number)s") % {"number": FreshPairs.objects.filter(batch__project=project).count() + 1}
+    there = set(project.batches.values_list("name", flat=True))  # also of runs that are no more
+    names = (_("Fresh pairs %(number)s") % {"number": number} for number in count(1))
+    return next(name for name in names if name not in there)
 
 
 def ask_judge(*, actor: User, run: Run, judge: Version) -> Job:
     """Let a reward model that the run did not learn from compare each policy with the start on held-out prompts; it keeps what it has said before."""
     check(actor, Right.TRY_MODELS)
-    found, problems = Policies(run), _busy(run)
+    found, problems = Policies(run), []
     if not judges(run).filter(pk=judge.pk).exists():
         problems.append(_("%(model)s is no reward model that the run did not learn from.") % {"model": judge})
     if not found.all:
         problems.append(_("The run has kept no policy yet."))
     elif not found.heldout:
         problems.append(_("The run's data set holds no prompt out, so there is none that the policy has not seen."))
-    if problems:
-        raise Refusal(problems)
     with transaction.atomic():
+        problems += _busy(run)
+        if problems:
+            raise Refusal(problems)
         audit(actor, "run.ask_judge", run, judge=str(judge))
         return _begin(actor, run, "judge-policies", run=str(run.pk), judge=judge.pk)
 
 
 def _busy(run: Run) -> list[str]:
+    """Why no job can be begun just now. The run is locked, so that of two people who ask at once, or of one who clicks twice, the second is told."""
+    if not Run.objects.select_for_update(no_key=True).filter(pk=run.pk).exists():
+        raise Refusal(_("This run was deleted meanwhile."), status=404)
     job = newest_job(run)
     return (
         [_("This run's policies are being judged already; wait until that has ended.")]

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy
 
 from jobs.registry import job
 from labeling.actions.tasks import NewTask, add_tasks
-from labeling.sampling import Plan, sample
+from labeling.sampling import Plan, Sampled, sample
 from models_registry.models import Version
 from models_registry.queries import folders
 from people.errors import Refusal
@@ -36,7 +36,7 @@ def fresh_pairs(progress, *, pairs: int) -> dict:
     progress.set(0, 2 * sent.number, _("registering the policy"))
     sent.version = actions.register_policy(actor=actor, run=sent.run, step=sent.step)
     sent.save(update_fields=["version"])
-    done, notes = 0, []
+    done, sampled = 0, Sampled()
     for number, prompts in enumerate(drawn(found.heldout, sent.number, sent.seed)):
         rows = [NewTask(prompt, split="heldout") for prompt in prompts]
         asked = [each.prompt.pk for part in _parts(rows) for each in add_tasks(project, part)]
@@ -53,13 +53,12 @@ def fresh_pairs(progress, *, pairs: int) -> dict:
         def tell(now: int, _total: int, before: int = done) -> None:
             progress.set(before + now, 2 * sent.number)
 
-        sampled = sample(project, plan, tell, batch=sent.batch.name, actor=actor, among=asked)
-        notes += sampled.sentences()
+        sampled += sample(project, plan, tell, batch=sent.batch.name, actor=actor, among=asked)
         done += 2 * len(prompts)
     return {
         "message": _("The pairs wait in the batch “%(batch)s”.") % {"batch": sent.batch},
         "url": project.get_absolute_url(),
-        "notes": notes,
+        "notes": sampled.sentences(),
     }
 
 
@@ -96,12 +95,16 @@ def _judge(progress, found: Policies, judge: Version, new: list[Policy]) -> None
 
     answers = [_answers(found, start, prompts, step)]
     del start  # before the next one is loaded
+    judged = []
     for policy in new:
         folder = found.folder(policy)
+        if not folder.is_dir():  # a run that goes on has let go of it meanwhile
+            continue
+        judged.append(policy)
         chain = [folder] if describe(folder).kind == "full" else [*base, folder]
         answers.append(_answers(found, load(chain, device=_device()), prompts, step))
     before, *scores = _scores(load(folders(judge), device=_device()), prompts, answers, step)
-    for policy, mine in zip(new, scores, strict=True):
+    for policy, mine in zip(judged, scores, strict=True):
         gains = [a - b for a, b in zip(mine, before, strict=True)]
         wins, losses = sum(gain > 0 for gain in gains), sum(gain < 0 for gain in gains)
         counts = {"wins": wins, "losses": losses, "ties": len(gains) - wins - losses}

@@ -8,13 +8,14 @@ from django.utils.safestring import SafeString
 
 from charts import draw
 from jobs.models import Job
+from jobs.queries import may_see
 from models_registry.models import Version
 from people.models import User
 
 from .. import reading
 from ..models import Run
 from .chart import over_optimisation
-from .queries import Policies, Standing, judges, newest_job, projects_for, shares_rankings
+from .queries import Policies, Standing, judges, newest_job, projects_for, sharing_rankings
 
 MOST_JUDGES = 30  # that are offered
 
@@ -40,20 +41,28 @@ class Panel:
         return self.run.is_active and bool(getattr(self.found.config, "keep_along_kl", 0)) and not self.found.all
 
     @cached_property
-    def job(self) -> Job | None:
+    def _newest(self) -> Job | None:
         return newest_job(self.run)
+
+    @property
+    def job(self) -> Job | None:
+        """What is at work, or has failed last; None for who may not follow it."""
+        job = self._newest
+        told = job and (job.is_active or job.state == Job.State.FAILED)
+        return job if told and may_see(self.user, job) else None
 
     @property
     def waits(self) -> bool:
         """Whether there may soon be something new."""
-        ranking = any(each.asked and each.asked.waiting for each in self.standings)
-        return self.run.is_active or ranking or bool(self.job and self.job.is_active)
+        ranking = any(each.asked and each.asked.to_come for each in self.standings)
+        return self.run.is_active or ranking or bool(self._newest and self._newest.is_active)
 
     @property
     def seen(self) -> str:
         """Changes with everything that is shown."""
         shown = [(each.policy, each.version and each.version.pk, each.asked, each.judge) for each in self.standings]
-        return sha256(repr((shown, self.waits, self.may_come, self.found.judge)).encode()).hexdigest()[:16]
+        everything = shown, self.job and self.job.pk, self.waits, self.may_come, self.found.judge
+        return sha256(repr(everything).encode()).hexdigest()[:16]
 
     @property
     def picture(self) -> SafeString | None:
@@ -76,4 +85,6 @@ class Panel:
     @property
     def judges(self) -> list[tuple[Version, bool]]:
         """(a reward model, whether it learned from the same rankings)."""
-        return [(judge, shares_rankings(judge, self.run)) for judge in judges(self.run)[:MOST_JUDGES]]
+        offered = list(judges(self.run)[:MOST_JUDGES])
+        same = sharing_rankings(offered, self.run)
+        return [(judge, judge in same) for judge in offered]

@@ -11,11 +11,11 @@ from typing import Any
 from django.db.models import QuerySet
 
 from jobs.models import Job
-from labeling.head_to_head import HeadToHead, head_to_head
+from labeling.head_to_head import Compared, HeadToHead
 from labeling.identity import digest_of
 from labeling.models import Project
 from labeling.places import projects_with
-from labeling.queries import labels_behind
+from labeling.queries import labels_behind, labels_behind_each
 from models_registry.models import Version
 from models_registry.queries import scorers
 from people.errors import Refusal
@@ -68,7 +68,7 @@ class Standing:
 
 
 class Policies:
-    """The policies of a run: those kept along the way, and its result."""
+    """The policies of a run: those kept along the way, those that were and are registered, and its result."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -107,20 +107,31 @@ class Policies:
         """The oldest first, the result last."""
         if self.config is None:
             return []
-        return [*policies(self.run.folder), *([self.result] if self.result else [])]
+        kept = policies(self.run.folder)
+        there = {policy.step for policy in kept} | ({self.result.step} if self.result else set())
+        # While the run goes on, every second one falls away now and then; what people were asked about one stays on the page.
+        gone = [_policy_of(version) for step, version in self.versions.items() if step not in there]
+        found = sorted([*kept, *filter(None, gone)], key=lambda policy: policy.step)
+        return [*found, *([self.result] if self.result else [])]
 
     def is_result(self, policy: Policy) -> bool:
         return policy is self.result
 
     def folder(self, policy: Policy) -> Path:
         """Where it lies, as a model or as an adapter on the run's start."""
+        if version := self.versions.get(policy.step):
+            return version.folder
         return self.run.folder / "output" if self.is_result(policy) else folder_of(self.run.folder, policy.step)
 
     @cached_property
     def versions(self) -> dict[int, Version]:
-        """By step, what is registered."""
-        found = {version.origin.get("checkpoint"): version for version in made_by_run(str(self.run.pk))}
-        found = {step: version for step, version in found.items() if step is not None}
+        """By step, what is registered. A checkpoint is the policy of its step too, unless it is an average."""
+        averaged = bool(getattr(self.config, "ema_decay", None))
+        found = {
+            version.origin["checkpoint"]: version
+            for version in made_by_run(str(self.run.pk))
+            if "checkpoint" in version.origin and (version.origin.get("kept") or not averaged)
+        }
         return found | ({self.result.step: self.run.produced} if self.run.produced and self.result else {})
 
     @cached_property
@@ -134,12 +145,13 @@ class Policies:
         sent: dict[int, list[FreshPairs]] = defaultdict(list)
         for each in self.run.fresh_pairs.select_related("batch__project", "version"):
             sent[each.step].append(each)
+        compared = Compared(each.batch for some in sent.values() for each in some)
         judged = {
             each.step: share(each.wins, each.ties, each.losses) for each in self.run.verdicts.filter(judge=self.judge)
         }
         found = []
         for policy in self.all:
-            asked = self._asked(sent[policy.step])
+            asked = self._asked(compared, sent[policy.step])
             people = share(asked.wins, asked.ties, asked.losses, asked.prompts) if asked else None
             version = self.versions.get(policy.step)
             found.append(Standing(policy, self.is_result(policy), version, asked, people, judged.get(policy.step)))
@@ -163,9 +175,11 @@ class Policies:
                 found.append(max(pairs, key=lambda pair: getattr(pair[0], who).value - getattr(pair[1], who).value))
         return found
 
-    def _asked(self, sent: list[FreshPairs]) -> HeadToHead | None:
+    def _asked(self, compared: Compared, sent: list[FreshPairs]) -> HeadToHead | None:
+        """None where no pair has come to people yet."""
         wrote = [each.version for each in sent if each.version]
-        return head_to_head({each.batch for each in sent}, wrote[-1], self.start) if wrote else None
+        found = compared.between(wrote[-1], self.start, [each.batch for each in sent]) if wrote else None
+        return found if found and found.tasks else None
 
     @cached_property
     def heldout(self) -> list[str | list]:
@@ -191,6 +205,12 @@ class Policies:
         return list(labels_behind(given)) if isinstance(given, Version) else [given]
 
 
+def _policy_of(version: Version) -> Policy | None:
+    """What was registered of a policy that was kept; None of a checkpoint, of which nothing is known but itself."""
+    told = version.metrics
+    return Policy(version.origin["checkpoint"], told["kl"], told["reward"]) if version.origin.get("kept") else None
+
+
 def drawn(prompts: Sequence[Any], number: int, seed: int) -> list[list[Any]]:
     """`number` prompts at random, in rounds in which each stands at most once: all of them before one comes a second time."""
     order = random.Random(seed).sample(range(len(prompts)), len(prompts))
@@ -205,12 +225,12 @@ def judges(run: Run) -> QuerySet[Version]:
     return scorers().exclude(digest__in=used)
 
 
-def shares_rankings(judge: Version, run: Run) -> bool:
-    """Whether the judge learned from rankings that the run's reward model knows too, so that both may err alike."""
-    known = {
-        label.pk for each in run.inputs.exclude(role="base") if each.version for label in labels_behind(each.version)
-    }
-    return any(label.pk in known for label in labels_behind(judge))
+def sharing_rankings(judges: Sequence[Version], run: Run) -> set[Version]:
+    """Those that learned from rankings that the run's reward model knows too, so that both may err alike."""
+    rewards = [each.version for each in run.inputs.exclude(role="base").select_related("version") if each.version]
+    labels = labels_behind_each([*rewards, *judges])
+    known = set().union(*(labels[each] for each in rewards))
+    return {judge for judge in judges if labels[judge] & known}
 
 
 def projects_for(user: User) -> QuerySet[Project]:

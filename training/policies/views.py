@@ -21,6 +21,8 @@ from .queries import projects_for
 @requires(Right.SEE_RUNS)
 def panel(request: HttpRequest, pk) -> HttpResponse:
     """For htmx: picture and table, if anything of them has changed since `seen`."""
+    if request.htmx and not Run.objects.filter(pk=pk).exists():  # deleted: the page says so, and asks no more
+        return HttpResponse(status=204, headers={"HX-Refresh": "true"})
     shown = Panel(get_object_or_404(Run, pk=pk), request.user)
     if request.GET.get("seen") == shown.seen:
         return HttpResponse(status=204)

@@ -1,14 +1,10 @@
 """Settings that TRL's methods share: those that learn from rankings as they are, and those that write and are scored. Light."""
 
-from typing import Self
-
-from pydantic import model_validator
-
 from models_registry.lm.tuning.config import Tune, TuneLora
 
 from ..config import Input, SampledSettings, Settings, TrainingSettings, setting
 from ..messages import Message, _
-from ..rollouts import RolloutSettings
+from ..rollouts import RolloutSettings, problems_of_minibatches
 from ..tunes import problems_of_tune
 
 RATES = _("About 1e-4 for adapters and 1e-6 to 1e-5 for all weights; ten times that for a model below a million parameters.")  # fmt: skip
@@ -31,8 +27,8 @@ class TrlSettings(Settings):
     def problems(self, inputs: set[str]) -> list[Message]:
         found = super().problems(inputs) + problems_of_tune(self.tune)
         if getattr(self.tune, "dropout", 0):
-            text = _("“tune.dropout” must be 0: policy and reference would disagree by chance, so TRL switches dropout off.")  # fmt: skip
-            found.append(Message("dropout-off", text))
+            text = _("“%(field)s” must be 0: policy and reference would disagree by chance, so TRL switches dropout off.")  # fmt: skip
+            found.append(Message("dropout-off", text, {"field": "tune.dropout"}))
         return found
 
 
@@ -72,11 +68,13 @@ class RankedSettings(TrlSettings, SampledSettings, TrainingSettings):
         le=64,
     )
 
-    @model_validator(mode="after")
-    def _parts_fit(self) -> Self:
+    def problems(self, inputs: set[str]) -> list[Message]:
+        found = super().problems(inputs)
         if self.micro_batch and self.batch_size % self.micro_batch:
-            raise ValueError("batch_size must be a multiple of micro_batch")
-        return self
+            text = _("“%(field)s”: a batch of %(batch)s cannot be dealt into parts of %(size)s. Take a size that divides it evenly.")  # fmt: skip
+            params = {"field": "micro_batch", "batch": self.batch_size, "size": self.micro_batch}
+            found.append(Message("uneven-parts", text, params))
+        return found
 
     @property
     def at_once(self) -> int:
@@ -123,15 +121,18 @@ class WritingSettings(TrlSettings, RolloutSettings):
     )
     lr: float = setting(1e-4, _("Learning rate"), RATES, group="optimizer", gt=0, le=1)
 
-    @model_validator(mode="after")
-    def _parts_fit(self) -> Self:
+    def problems(self, inputs: set[str]) -> list[Message]:
+        found = super().problems(inputs) + problems_of_minibatches(self.episodes, self.minibatches)
         if self.episodes % self.group_size:
-            raise ValueError("episodes must be a multiple of group_size")
-        if self.episodes % self.minibatches:
-            raise ValueError("episodes must be a multiple of minibatches")
-        if self.micro_batch and (self.episodes // self.minibatches) % self.micro_batch:
-            raise ValueError("a minibatch (episodes ÷ minibatches) must be a multiple of micro_batch")
-        return self
+            text = _("“%(field)s”: %(episodes)s answers cannot be dealt into groups of %(size)s. Take a size that divides them evenly.")  # fmt: skip
+            params = {"field": "group_size", "episodes": self.episodes, "size": self.group_size}
+            found.append(Message("uneven-groups", text, params))
+        answers = self.episodes // self.minibatches
+        if self.micro_batch and answers % self.micro_batch:
+            text = _("“%(field)s”: the %(answers)s answers of a minibatch cannot be dealt into parts of %(size)s. Take a size that divides them evenly.")  # fmt: skip
+            params = {"field": "micro_batch", "answers": answers, "size": self.micro_batch}
+            found.append(Message("uneven-parts", text, params))
+        return found
 
     @property
     def at_once(self) -> int:

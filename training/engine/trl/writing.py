@@ -25,17 +25,12 @@ from ..methods.ppo.actors import Actors
 from ..methods.ppo.compare import compare
 from ..methods.ppo.health import Health
 from ..methods.ppo.prompts import Tokenized, tokenized_prompts
-from ..methods.ppo.scoring import ByModel, RewardFunction, scored
+from ..methods.ppo.scoring import RewardFunction, scored
 from ..moving import Moving
 from .bridge import Bridge, arguments, as_before, lent
 from .config import WritingSettings
 
 WRITTEN_AT_ONCE = 128  # answers that are written side by side
-
-
-def judge(ctx: Context) -> ByModel:
-    """The reward model that the run names."""
-    return ByModel(load(ctx.inputs["reward_model"], device=ctx.device, dtype=ctx.dtype), answer=ctx.config.max_tokens)
 
 
 def train(
@@ -47,7 +42,10 @@ def train(
     prompts, heldout = tokenized_prompts(ctx, loaded, getattr(reward_fn, "fits", lambda _prompt: True))
     moving = Moving(ctx, loaded, [prompt.ids for prompt in prompts])
     with lent(loaded):
-        actors = Actors(loaded, separate_critic=False)
+        longest = max(len(prompt.ids) for prompt in prompts + heldout) + config.max_tokens
+        actors = Actors(loaded, separate_critic=False, longest=longest)
+        if hasattr(reward_fn, "share"):
+            reward_fn.share(actors.unmoved)
         minibatch = config.episodes // config.minibatches
         writer = trainer(
             ctx,

@@ -8,12 +8,13 @@ from trl import GRPOConfig, GRPOTrainer
 from ...context import Context
 from ...trl import writing
 from ...trl.writing import RewardFunction
+from ..ppo.scoring import reward_model
 from .config import Config
 
 
 def run(ctx: Context) -> None:
     """GRPO against the reward model that the run names."""
-    train(ctx, writing.judge(ctx))
+    train(ctx, reward_model(ctx))
 
 
 def train(ctx: Context, reward_fn: RewardFunction) -> None:

@@ -20,10 +20,8 @@ from models_registry.lm.tuning.apply import trained_parameters
 from models_registry.lm.tuning.lean_lora import lean
 
 from ...chosen import chosen, of_logits
-from ...packing import probe, states
+from ...packing import TRIED, probe, states
 from .flat import Flat, flat
-
-PROBED = 512  # tokens, where the model's positions have no end
 
 
 class Judged(NamedTuple):
@@ -35,14 +33,15 @@ class Judged(NamedTuple):
 
 
 class Actors:
-    """`loaded` is a language model with its Tune applied. Dropout stays off: the ratio would not be 1 at the start."""
+    """`loaded` is a language model with its Tune applied. Dropout stays off: the ratio would not be 1 at the start. `longest`: tokens of the longest
+    prompt with its answer; None: as many as the model holds."""
 
-    def __init__(self, loaded: Loaded, *, separate_critic: bool) -> None:
+    def __init__(self, loaded: Loaded, *, separate_critic: bool, longest: int | None = None) -> None:
         self.loaded = loaded
         self.model: PreTrainedModel = loaded.model.eval()
         lean(self.model)
         # Virtual tokens must lead every text, so several in one row are out of the question.
-        found = probe(self.model, loaded.context_length or PROBED)
+        found = probe(self.model, longest or loaded.context_length or TRIED)
         self.way = replace(found, together=found.together and not loaded.leads)
         # With an adapter the model is its own reference.
         self.frozen = _own(self.model).requires_grad_(False) if loaded.trainable is None else None
@@ -70,7 +69,8 @@ class Actors:
         hidden, logprobs, entropy = self._read(self.model, row, temperature)
         if "trunk" in self.critic:
             hidden = states(self.critic["trunk"], row.batch, replace(self.way, short=True))[row.places]
-        values = self.critic["head"](hidden.float()).squeeze(-1)
+        with torch.autocast(hidden.device.type, enabled=False):  # a value in bf16 has three digits
+            values = self.critic["head"](hidden.float()).squeeze(-1)
 
         def spread(found: Tensor) -> Tensor:
             return found.new_zeros(mask.shape).masked_scatter(mask, found)

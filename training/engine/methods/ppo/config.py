@@ -1,17 +1,14 @@
 """PPO's settings, each with its source. Light: loads no torch."""
 
 from collections.abc import Iterator
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import model_validator
-
-from models_registry.lm.problems import Problem, Unfit
 from models_registry.lm.tuning.config import Tune, TuneLora
 
 from ... import functions
 from ...config import Input, Method, setting
 from ...messages import Message, _
-from ...rollouts import RolloutSettings
+from ...rollouts import RolloutSettings, problems_of_minibatches
 from ...tunes import problems_of_tune
 
 MORE_JUDGES = {
@@ -296,16 +293,11 @@ class Config(RolloutSettings):
         lt=1,
     )  # fmt: skip
 
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.episodes % self.minibatches:
-            raise Unfit(Problem(_("episodes must be a multiple of minibatches")))
-        return self
-
     def problems(self, inputs: set[str]) -> list[Message]:
         return [
             *super().problems(inputs),
             *problems_of_tune(self.tune),
+            *problems_of_minibatches(self.episodes, self.minibatches),
             *self._reward_problems(inputs),
             *self._ptx_problems(inputs),
             *self.too_many(self.processes),
@@ -319,7 +311,7 @@ class Config(RolloutSettings):
                 yield problem
         if self.reward_weights and judges and len(self.reward_weights) != judges:
             text = _(
-                "“%(field)s”: %(weights)s are given, and there are %(judges)s rewards. Give each its weight, or none."
+                "“%(field)s”: there must be as many as rewards, %(judges)s, and %(weights)s are given. Leave it empty to weigh all alike."
             )
             params = {"field": "reward_weights", "weights": len(self.reward_weights), "judges": judges}
             yield Message("weights-do-not-fit", text, params)
@@ -345,7 +337,9 @@ class Config(RolloutSettings):
     def too_many(self, processes: int) -> list[Message]:
         """What is wrong with so many processes: each has to have an answer of every minibatch."""
         answers = self.episodes // self.minibatches
-        if processes <= answers:
+        if processes <= answers or self.episodes % self.minibatches:
             return []
-        text = _("A minibatch has %(answers)s answers, too few for %(processes)s processes: raise “episodes” or lower “minibatches”.")  # fmt: skip
-        return [Message("too-many-processes", text, {"answers": answers, "processes": processes})]
+        text = _("“%(field)s”: a minibatch has %(answers)s answers, too few for %(processes)s processes. Write more answers for an update, or take fewer minibatches.")  # fmt: skip
+        return [
+            Message("too-many-processes", text, {"field": "processes", "answers": answers, "processes": processes})
+        ]

@@ -62,7 +62,7 @@ class Pretraining:
         config: Config = self._ctx.config
         processes = self._ctx.processes
         pieces = self._pieces(step)[processes.share]
-        at_once = config.micro_batch or len(pieces)
+        at_once = config.micro_batch or config.ptx_batch
         parts = [
             packing.batch(self._corpus, pieces[begin : begin + at_once]) for begin in range(0, len(pieces), at_once)
         ]

@@ -1,6 +1,8 @@
 """What judges the answers: any function from prompts and completions to scores; and what is learned from of a score."""
 
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -15,6 +17,7 @@ from models_registry.lm.text import Prompt, encode_prompt
 
 from ... import functions
 from ...context import Context
+from ...messages import Failed, Message, _
 from .config import REWARD_MODELS, Config
 from .maths import RunningMoments, conservative
 from .prompts import Tokenized
@@ -23,13 +26,16 @@ RewardFunction = Callable[[Sequence[Prompt], Sequence[str]], Sequence[float]]
 
 
 class ByModel:
-    """A reward model as a reward function. `answer`: the longest answer in tokens."""
+    """A reward model as a reward function. `answer`: the longest answer in tokens; `autocast`: what it computes in."""
 
-    def __init__(self, judge: Loaded, *, answer: int) -> None:
-        self.judge, self.answer = judge, answer
+    def __init__(
+        self, judge: Loaded, *, answer: int, autocast: Callable[[], AbstractContextManager] = nullcontext
+    ) -> None:
+        self.judge, self.answer, self._autocast = judge, answer, autocast
 
     def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
-        return rewards(self.judge, list(zip(prompts, completions, strict=True)))
+        with self._autocast():
+            return rewards(self.judge, list(zip(prompts, completions, strict=True)))
 
     def share(self, model: PreTrainedModel) -> int:
         """Use this model's tensors where they are the same: a reward model of the same root then has no copy of its own. Returns how many
@@ -80,26 +86,36 @@ def told(ctx: Context, reward: RewardFunction, answers: int) -> dict[str, float]
     return {name: sum(count * each[name] for count, each in shares) / answers for name in shares[0][1]}
 
 
+def reward_model(ctx: Context, role: str = "reward_model") -> ByModel:
+    """The reward model of an input. Its weights are float32, as the policy's: those of the same root can be shared, and close answers do not look
+    tied, as they would by a head in bf16."""
+    judge = load(ctx.inputs[role], device=ctx.device)
+    return ByModel(judge, answer=ctx.config.max_tokens, autocast=ctx.autocast)
+
+
 def reward_of(ctx: Context) -> RewardFunction:
     """What the run names: its reward models in their order, then its Python function; several are put together."""
     config: Config = ctx.config
-    judges: list[RewardFunction] = [
-        ByModel(load(ctx.inputs[role], device=ctx.device, dtype=ctx.dtype), answer=config.max_tokens)
-        for role in REWARD_MODELS
-        if role in ctx.inputs
-    ]
+    judges: list[RewardFunction] = [reward_model(ctx, role) for role in REWARD_MODELS if role in ctx.inputs]
     if config.reward_function is not None:
         function = functions.found(config.reward_function, "reward_function")
         ctx.facts(reward_function={"path": config.reward_function, "sha256": functions.file_sha256(function)})
         judges.append(function)
-    return judges[0] if len(judges) == 1 else Together(judges, config.reward_weights, config.reward_caution)
+    if len(judges) == 1 and not config.reward_weights:
+        return judges[0]
+    return Together(judges, config.reward_weights, config.reward_caution)  # also of one, whose weight may be negative
 
 
 def scored(reward: RewardFunction, prompts: Sequence[Prompt], texts: Sequence[str], device: torch.device) -> Tensor:
-    """The reward function's scores, (n,). ValueError unless there is one finite number for each text."""
-    scores = torch.tensor([float(score) for score in reward(prompts, texts)], device=device)
+    """The reward function's scores, (n,). Failed unless there is one finite number for each text."""
+    given = reward(prompts, texts)
+    try:
+        scores = torch.tensor([float(score) for score in given], device=device)
+    except (TypeError, ValueError):  # nothing that could be gone through, or no numbers in it
+        scores = torch.empty(0)
     if scores.shape != (len(texts),) or not bool(scores.isfinite().all()):
-        raise ValueError(f"the reward function must give one finite number for each of {len(texts)} texts")
+        text = _("A reward must be one finite number for each of %(texts)s answers, and is %(given)s. Mend what gives it, and resume: the last checkpoint is kept.")  # fmt: skip
+        raise Failed(Message("bad-scores", text, {"texts": len(texts), "given": reprlib.repr(given)[:200]}))
     return scores
 
 

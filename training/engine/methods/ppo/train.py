@@ -75,7 +75,8 @@ def train(ctx: Context, reward_fn: RewardFunction) -> None:
     prompts, heldout = tokenized_prompts(ctx, loaded, lambda prompt: fits(reward_fn, prompt))
     ptx = Pretraining(ctx, loaded) if config.ptx_coef else None
     moving = Moving(ctx, loaded, [p.ids for p in prompts])
-    actors = Actors(loaded, separate_critic=config.critic == "separate")
+    longest = max(len(p.ids) for p in prompts + heldout) + config.max_tokens
+    actors = Actors(loaded, separate_critic=config.critic == "separate", longest=longest)
     judges = reward_fn.share(actors.unmoved) if hasattr(reward_fn, "share") else 0
     expected = estimate_memory(
         config,

@@ -40,7 +40,7 @@ class Config(TrainingSettings):
     ensemble: int = setting(
         1,
         _("Heads"),
-        _("Score heads over the one trunk, each with a start and a weighting of the prompts of its own. The score is their mean; how far they stand apart says how sure it is. Costs hardly more than one."),
+        _("An ensemble: score heads over the one trunk, each with a start and a weighting of the prompts of its own. The score is their mean; how far they stand apart says how sure it is. Costs hardly more than one."),
         group="model",
         source="Coste et al. 2023; Eisenstein et al. 2023; Osband et al. 2016",
         ge=1,
@@ -49,7 +49,7 @@ class Config(TrainingSettings):
     bootstrap: bool = setting(
         True,
         _("Heads weigh the prompts"),
-        _("Each head of several gives each prompt's rankings a random weight of its own, as if it had seen another sample. Otherwise the heads differ by their starts alone."),
+        _("Bootstrap: each head of several gives each prompt's rankings a random weight of its own, as if it had seen another sample. Otherwise the heads differ by their starts alone."),
         group="model",
         source="Rubin 1981, Bayesian bootstrap",
         advanced=True,
