@@ -51,8 +51,7 @@ def draw(version: Version) -> Drawing:
     up, down = ([link for link in links if link[0].pk in shown and link[2].pk in shown] for links in (up, down))
     links = [*up, *down]
     columns = _columns(version, up, down)
-    longest = max((len(words.role(role)) for _made, role, _source in links), default=0)
-    places = _places(shown, columns, links, across=max(ACROSS, LETTER * longest + 12))
+    places = _places(shown, columns, links)
     boxes = {pk: Box(each, *places[pk], here=pk == version.pk) for pk, each in shown.items()}
     return Drawing(
         boxes=list(boxes.values()),
@@ -75,7 +74,7 @@ def _columns(version: Version, up: list[queries.Link], down: list[queries.Link])
 
 
 def _places(
-    shown: Iterable[int], columns: dict[int, int], links: list[queries.Link], *, across: int
+    shown: Iterable[int], columns: dict[int, int], links: list[queries.Link]
 ) -> dict[Hashable, tuple[int, int]]:
     """Where everything stands: a version by its pk; and under (link number, column) the room that a link needs to pass a column.
 
@@ -88,12 +87,18 @@ def _places(
         for column in range(columns[source.pk] + 1, columns[made.pk]):
             members[column].append((number, column))
     tallest = max(map(len, members.values()))
-    first = min(members)
+    across = dict.fromkeys(members, ACROSS)  # behind each column
+    for _made, role, source in links:
+        column = columns[source.pk]
+        across[column] = max(across[column], LETTER * len(words.role(role)) + 12)
+    left, x = {}, 0
+    for column in sorted(members):
+        left[column], x = x, x + WIDTH + across[column]
     places: dict[Hashable, tuple[int, int]] = {}
     for column, keys in members.items():
         top = (tallest - len(keys)) * (HEIGHT + DOWN) // 2
         for row, key in enumerate(keys):
-            places[key] = ((column - first) * (WIDTH + across), top + row * (HEIGHT + DOWN))
+            places[key] = (left[column], top + row * (HEIGHT + DOWN))
     return places
 
 

@@ -64,6 +64,8 @@ NAMES = {
     "split": (gettext_noop("Rows"), ""),
     "best_step": (gettext_noop("Best update"), gettext_noop("The one whose weights were kept.")),
     "steps": (gettext_noop("Updates planned"), ""),
+    "updates": (gettext_noop("Updates"), ""),
+    "episodes": (gettext_noop("Episodes"), gettext_noop("Answers that the model wrote to learn from.")),
     "prompt_shared": (gettext_noop("Prompt computed once"), ""),
 }  # fmt: skip
 # How much was judged, and what it cost, comes behind what came of it.

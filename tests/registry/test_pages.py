@@ -204,6 +204,16 @@ def test_lineage_runs_through_parents_and_all_inputs_both_ways(tiny_model, tmp_p
     assert [str(box.version) for box in drawing.boxes if box.here] == ["ppo:v1"]
 
 
+def test_a_long_role_has_room_between_the_boxes(tiny_model, tmp_path, tiny):
+    judge = trained(tiny_model, "judge", tmp_path, {"base": tiny})
+    made = trained(tiny_model, "made", tmp_path, {"base": tiny, "reward_model_2": judge})
+    drawing = lineage.draw(made)
+    at = {box.version.model.name: box.x for box in drawing.boxes}
+    gaps = {name: at[right] - at[name] - lineage.WIDTH for name, right in (("tiny", "judge"), ("judge", "made"))}
+    assert gaps["tiny"] == lineage.ACROSS
+    assert gaps["judge"] >= lineage.LETTER * len("second reward model")
+
+
 def test_a_long_lineage_is_drawn_in_part_and_says_so(tiny_model, tmp_path, tiny, monkeypatch):
     monkeypatch.setattr(lineage, "MOST", 3)
     for number in range(5):

@@ -530,3 +530,7 @@ def test_scores_come_without_a_new_page_and_their_values_unfold(open_page, admin
     page.get_by_role("button", name="Score", exact=True).click()
     expect(page.locator("#problems")).to_contain_text("Here 100 outputs can be scored at once")
     expect(outputs).to_have_count(2)
+    page.get_by_label("Or paste rows").fill('{"prompt": "a"}')
+    page.get_by_role("button", name="Score the file").click()
+    expect(page.locator("#problems")).to_contain_text("Line 1: it needs")
+    expect(page.get_by_label("Or paste rows")).to_have_value('{"prompt": "a"}')

@@ -114,6 +114,7 @@ def test_pairs_go_to_people_blind_and_what_they_say_comes_back(done, admin, clie
     project, ana = factories.project(actor=admin), factories.user()
     sent = {"project": project.slug, "step": CONFIG["updates"], "number": 8, "batch": " Round 7 "}
     assert client.post(reverse("run-pairs", args=[done.pk]), sent)["Location"].endswith("#policies")
+    assert client.get(done.get_absolute_url()).content.decode().count("the pairs are being written") == 1
     assert all_done().result["notes"][:2] == ["16 outputs were sampled.", "8 tasks are new."]
     done.refresh_from_db()
     batch = project.batches.get()

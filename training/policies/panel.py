@@ -51,6 +51,12 @@ class Panel:
         told = job and (job.is_active or job.state == Job.State.FAILED)
         return job if told and may_see(self.user, job) else None
 
+    @cached_property
+    def writes_for(self) -> int | None:
+        """After which update the policy is whose pairs are being written."""
+        key = self.job.arguments.get("pairs") if self.job and self.job.is_active else None
+        return self.run.fresh_pairs.filter(pk=key).values_list("step", flat=True).first() if key else None
+
     @property
     def waits(self) -> bool:
         """Whether there may soon be something new."""

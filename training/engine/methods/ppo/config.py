@@ -310,9 +310,7 @@ class Config(RolloutSettings):
             if problem := functions.problem_of(self.reward_function, "reward_function"):
                 yield problem
         if self.reward_weights and judges and len(self.reward_weights) != judges:
-            text = _(
-                "“%(field)s”: there must be as many as rewards, %(judges)s, and %(weights)s are given. Leave it empty to weigh all alike."
-            )
+            text = _("“%(field)s”: give each reward its weight, or none. Rewards: %(judges)s; weights: %(weights)s.")
             params = {"field": "reward_weights", "weights": len(self.reward_weights), "judges": judges}
             yield Message("weights-do-not-fit", text, params)
         if self.reward_weights and not any(self.reward_weights):
