@@ -4,7 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from statistics import fmean
 
@@ -89,8 +89,13 @@ def score_file(version: Version, path: Path, name: str | None, progress: Progres
         told.append(said)
         progress(len(told), len(found))
     outputs = [each for row in told for each in row]
-    scored = [row | _columns(row, said) for (row, _row), said in zip(found, told, strict=True)]
+    scored = [_without_spread(row) | _columns(row, said) for (row, _row), said in zip(found, told, strict=True)]
     return Result(scored, len(outputs), sum(each.cut for each in outputs))
+
+
+def _without_spread(row: dict) -> dict:
+    """A file may have been scored before, by an ensemble: what that said is not said of the new scores."""
+    return {name: cell for name, cell in row.items() if not name.startswith("std_between")}
 
 
 def _columns(row: dict, said: Sequence[Judged]) -> dict:
@@ -133,7 +138,11 @@ def columns_of(scored: Iterable[dict]) -> list[str]:
 
 
 def rows_of(result: Upload) -> Iterator[dict]:
-    return (row for _line, row in rows(result.path) if isinstance(row, dict))
+    """A Refusal (404) where the upload is no result, but a file that somebody has brought."""
+    found = (row for _line, row in rows(result.path) if isinstance(row, dict) and "cut" in row)
+    if (first := next(found, None)) is None:
+        raise Refusal(_("This file holds no scores; let a reward model score it first."), status=404)
+    return chain([first], found)
 
 
 def file_of(result: Upload, kind: str) -> StreamingHttpResponse:

@@ -1,6 +1,7 @@
 """Everything that a run's page shows, read from its row and its folder; and what changed since the browser last asked."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -20,6 +21,7 @@ from people import terminal
 from . import charts, queries, reading, room
 from .curves import Curve, curves
 from .engine import environment, methods
+from .engine.config import Input
 from .engine.export import checkpoints
 from .failures import said
 from .fields import Field, all_leaves, as_text, default_values, fields_of, flat, told
@@ -182,7 +184,7 @@ class Page:
     def _judges(self) -> dict[str, str]:
         """What the curve of each of several rewards is called: the engine counts them in the order of the method's inputs."""
         given = {each.role: str(each.version) for each in self.run.inputs.all() if each.version}
-        roles = [role for role in methods.facts_of(self.run.method).inputs if role.startswith("reward_model")]
+        roles = [role for role in self._takes if role.startswith("reward_model")]
         names = [given[role] for role in roles if role in given]
         if function := self.run.config.get("reward_function"):
             names.append(function)
@@ -302,7 +304,7 @@ class Page:
 
     @property
     def inputs(self) -> list[dict[str, Any]]:
-        known = methods.facts_of(self.run.method).inputs if self.run.method in methods.names() else {}
+        known = self._takes
         return [
             {
                 "title": _(known[each.role].title) if each.role in known else each.role,
@@ -312,6 +314,11 @@ class Page:
             }
             for each in self.run.inputs.all()
         ]
+
+    @property
+    def _takes(self) -> Mapping[str, Input]:
+        """The inputs of the method; none where there is no method of that name any more."""
+        return methods.facts_of(self.run.method).inputs if self.run.method in methods.names() else {}
 
     @property
     def again(self) -> str:
@@ -332,9 +339,8 @@ class Page:
             given[f"config.{path}"] = str(text).lower() if isinstance(text, bool) else text
         for each in self.run.inputs.all():
             given[f"inputs.{each.role}"] = each.version_id or each.dataset_id
-        if self.run.method in methods.names():  # what was left out on purpose stays out
-            known = methods.facts_of(self.run.method).inputs
-            given = {f"inputs.{role}": "" for role, takes in known.items() if takes.unless} | given
+        # What was left out on purpose stays out.
+        given = {f"inputs.{role}": "" for role, takes in self._takes.items() if takes.unless} | given
         return f"{reverse('run-new')}?{urlencode(given)}"
 
     @cached_property

@@ -73,8 +73,10 @@ def ask(version: Version, project: Project, actor: User | None, progress: Progre
     while part := list(islice(found, AT_ONCE)):
         Disagreement.objects.bulk_create(part)
     with transaction.atomic():
-        others = Opinion.objects.select_for_update(no_key=True).filter(project=project, version=version)
-        others.exclude(pk=opinion.pk).update(current=False)
+        Project.objects.select_for_update(no_key=True).get(
+            pk=project.pk
+        )  # one at a time; an update alone locks what it finds
+        project.opinions.filter(version=version).exclude(pk=opinion.pk).update(current=False)
         Opinion.objects.filter(pk=opinion.pk).update(current=True)
     forget(before=opinion)
     opinion.refresh_from_db()

@@ -21,8 +21,3 @@ def notes(folder: Path) -> list[str]:
 
 def metrics(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "output" / "metrics.json").read_text())
-
-
-def figures(folder: Path) -> dict[str, Any]:
-    """The metrics without what was measured of the machine."""
-    return {name: value for name, value in metrics(folder).items() if name != "memory_of_run"}

@@ -21,7 +21,7 @@ from training.engine.methods.ppo.kept import folder_of, policies
 from training.engine.methods.ppo.train import taken, train
 
 from . import runs
-from .ppo_runs import ALL, LORA, QUICK, figures, metrics, notes, updates
+from .ppo_runs import ALL, LORA, QUICK, metrics, notes, updates
 from .tiny import VOCABULARY, causal_lm
 
 pytestmark = pytest.mark.slow  # each trains a model, if a tiny one
@@ -308,7 +308,7 @@ def test_stopped_and_resumed_is_the_same_as_never_stopped(config, ppo_run):
     assert runs.weights(stopped) == runs.weights(whole)
     assert runs.curves(stopped) == runs.curves(whole)
     assert notes(stopped) == notes(whole)
-    assert figures(stopped) == figures(whole)
+    assert metrics(stopped) == metrics(whole)
     assert (stopped / "samples.jsonl").read_bytes() == (whole / "samples.jsonl").read_bytes()
 
 

@@ -188,3 +188,17 @@ def test_what_was_judged_of_the_first_part_is_not_computed_again(config, forward
     assert numbers["ratio_start"] == pytest.approx(1, abs=1e-7)
     assert (numbers["clip_fraction_start"], numbers["kl"]) == (0, pytest.approx(0, abs=1e-6))
     assert numbers["policy_loss_start"] == pytest.approx(0, abs=1e-6 if config["minibatches"] == 1 else 1)
+
+
+@pytest.mark.slow
+def test_no_forward_pass_takes_more_answers_than_the_run_says(ppo_run, monkeypatch):
+    """Nor does the comparison at the end: memory would run out when all is done."""
+    sizes = []
+    judge_of = Actors.judge
+    monkeypatch.setattr(
+        Actors, "judge", lambda me, batch, **k: sizes.append(len(batch.ids)) or judge_of(me, batch, **k)
+    )
+    folder = ppo_run(tune=LORA, updates=1, micro_batch=3)
+    assert runs.go(folder) == 0
+    assert max(sizes) == 3
+    assert sum(sizes) == 16 + 2 * 16 - 3 + 2 * metrics(folder)["heldout_prompts"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from . import runs
-from .ppo_runs import ALL, LORA, figures, notes
+from .ppo_runs import ALL, LORA, metrics, notes
 
 pytestmark = pytest.mark.slow  # each starts processes that train
 
@@ -44,7 +44,7 @@ def assert_same(one: Path, other: Path) -> None:
     assert runs.weights(one) == runs.weights(other)
     assert runs.curves(one) == runs.curves(other)
     assert notes(one) == notes(other)
-    assert figures(one) == figures(other)
+    assert metrics(one) == metrics(other)
     assert kept(one) == kept(other) != {}
     assert (one / "samples.jsonl").read_bytes() == (other / "samples.jsonl").read_bytes()
     assert runs.status(one)["tokens_seen"] == runs.status(other)["tokens_seen"]

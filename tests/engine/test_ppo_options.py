@@ -27,7 +27,7 @@ from training.engine.methods.ppo.scoring import reward_of
 from training.engine.methods.ppo.train import train
 
 from . import rankings, runs
-from .ppo_runs import ALL, LORA, QUICK, figures, metrics, notes
+from .ppo_runs import ALL, LORA, QUICK, metrics, notes
 
 pytestmark = pytest.mark.slow  # each trains a model, if a tiny one
 
@@ -372,4 +372,4 @@ def test_with_every_option_stopped_and_resumed_is_the_same_as_never_stopped(ppo_
     assert runs.weights(stopped) == runs.weights(whole)
     assert runs.curves(stopped) == runs.curves(whole)
     assert notes(stopped) == notes(whole)
-    assert figures(stopped) == figures(whole)
+    assert metrics(stopped) == metrics(whole)

@@ -196,6 +196,12 @@ def test_all_rows_that_make_no_sense_are_named_and_nothing_is_scored(page, api, 
     assert kept() == before
 
 
+def test_a_file_that_holds_no_scores_is_shown_to_nobody_as_if_it_did(page, api, admin):
+    brought = uploads.keep(admin, "mine.jsonl", [json.dumps(ROWS[1]).encode()])
+    for client, name in ((page, "scored"), (api, "api-scored")):
+        assert client.get(reverse(name, args=[brought.id])).status_code == 404
+
+
 @pytest.mark.django_db(transaction=True)
 def test_while_a_file_is_read_people_can_submit(admin, reward, monkeypatch):
     """Reading takes seconds; on SQLite a transaction would hold up everybody for so long."""
@@ -284,13 +290,15 @@ def test_rest_scores_rows_and_files(api, server, reward):
     assert [point["text"] for point in one["trace"]] == [" ", "s", "o", ""]
     assert one["trace"][-1]["score"] == one["score"]
 
-    file = a_file("mine.jsonl", "\n".join(map(json.dumps, ROWS)))
+    before = ROWS[0] | {"std_between": [9.0] * 3}  # an ensemble has scored it before
+    file = a_file("mine.jsonl", "\n".join(map(json.dumps, [before, ROWS[1]])))
     begun = api.post(address("api-version-score-file", reward), {"file": file})
     assert begun.status_code == 202
     run_all_waiting()
     result = Job.objects.get().result["url"].strip("/").rpartition("/")[2]
     lines = b"".join(api.get(reverse("api-scored", args=[result])).streaming_content).decode().splitlines()
     assert [len(json.loads(line)["scores"]) for line in lines] == [3, 1]
+    assert not any("std_between" in json.loads(line) for line in lines)
     assert api.get(reverse("api-scored", args=[result]), {"as": "xml"}).status_code == 400
 
 

@@ -340,3 +340,11 @@ def test_the_machinery_is_folded_away(client, running):
     shown, folded = page.split('id="curves-folded"')
     assert 'id="plot-kl"' in shown
     assert 'id="plot-lr"' in folded
+
+
+def test_a_run_of_a_method_that_is_no_more_still_has_its_page(client, running):
+    Run.objects.update(method="bygone", state=Run.State.COMPLETE)
+    page = text(client.get(running.get_absolute_url()))
+    assert "bygone" in page
+    assert "Grown 40 %" in page
+    assert "Learning to speak" in text(client.get("/runs/"))

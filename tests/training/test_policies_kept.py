@@ -16,7 +16,7 @@ from jobs.worker import run_all_waiting
 from labeling import sampling
 from labeling.actions import claim_task, close_task
 from labeling.identity import digest_of
-from labeling.models import Batch, Completion
+from labeling.models import Batch, Completion, Dataset
 from models_registry import actions as registry
 from models_registry.models import Head, Kind, Model, Version
 from people.errors import Refusal
@@ -120,6 +120,18 @@ def test_a_run_whose_policies_are_judged_is_not_deleted_whatever_else_was_asked_
     with pytest.raises(Refusal) as refusal:
         actions._busy(going)
     assert refusal.value.status == 404
+
+
+def test_where_no_prompt_is_held_out_nobody_can_be_asked(going, admin, second, client):
+    client.force_login(admin)
+    address = reverse("run-judge", args=[going.pk])
+    assert address in client.get(going.get_absolute_url()).content.decode()
+    Dataset.objects.update(splits={"train": PROMPTS})
+    with pytest.raises(Refusal, match="holds no prompt out"):
+        actions.send_pairs(actor=admin, run=going, project=factories.project(actor=admin), number=4)
+    with pytest.raises(Refusal, match="holds no prompt out"):
+        actions.ask_judge(actor=admin, run=going, judge=second)
+    assert address not in client.get(going.get_absolute_url()).content.decode()
 
 
 def test_pairs_do_not_come_into_the_batch_of_a_run_that_was_deleted(going, admin):

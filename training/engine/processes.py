@@ -7,12 +7,16 @@ gathered, so the numbers of an update do not depend, but for rounding, on how ma
 
 import os
 import signal
-import socket
 import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from .messages import Failed, Message
 
 if TYPE_CHECKING:
     import torch
@@ -22,6 +26,10 @@ T = TypeVar("T")
 R = TypeVar("R")
 TO_STOP = (signal.SIGTERM, signal.SIGINT)
 BUCKET = 1 << 24  # numbers that are summed in one message, about
+# Names a file by which processes on one machine find each other. Torch's usual way is a port that listens to the whole network, and what they
+# tell each other is pickled: whoever reached it could have them run any code.
+MEETING = "PERINGKAT_PROCESSES"
+LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
 
 
 @dataclass(frozen=True)
@@ -56,31 +64,32 @@ def started(number: int, command: Sequence[str]) -> Iterator[None]:
     if number == 1 or launched().number > 1:
         yield
         return
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    # Each by itself would take all cores.
-    threads = os.environ.get("OMP_NUM_THREADS") or max(1, (os.cpu_count() or 1) // number)
+    import psutil
 
-    def environment(index: int) -> dict[str, str]:
+    # Each by itself would take all cores.
+    threads = os.environ.get("OMP_NUM_THREADS") or max(1, (psutil.cpu_count(logical=False) or 1) // number)
+
+    def environment(index: int, meeting: Path) -> dict[str, str]:
         told: dict[str, object] = {
             "WORLD_SIZE": number,
             "RANK": index,
             "LOCAL_WORLD_SIZE": number,
             "LOCAL_RANK": index,
         }
-        told |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "OMP_NUM_THREADS": threads}
+        told |= {MEETING: meeting, "GLOO_SOCKET_IFNAME": LOOPBACK, "OMP_NUM_THREADS": threads}
         return {name: str(value) for name, value in told.items()}
 
-    with held_back():
-        others = [subprocess.Popen(command, env=os.environ | environment(index)) for index in range(1, number)]
-    os.environ.update(environment(0))
-    try:
-        yield
-    finally:
-        for other in others:
-            other.kill()
-            other.wait()
+    with TemporaryDirectory(prefix="processes-", ignore_cleanup_errors=True) as folder:
+        meeting = Path(folder, "store")
+        with held_back():
+            others = [subprocess.Popen(command, env=os.environ | environment(i, meeting)) for i in range(1, number)]
+        os.environ.update(environment(0, meeting))
+        try:
+            yield
+        finally:
+            for other in others:
+                other.kill()
+                other.wait()
 
 
 @contextmanager
@@ -115,7 +124,10 @@ class Processes:
         if self.number > 1:
             from accelerate import PartialState
 
-            self._state = PartialState(cpu=device.type == "cpu")
+            found: dict[str, Any] = {}  # a launcher's, by what it says in the environment
+            if meeting := os.environ.get(MEETING):
+                found = {"init_method": f"file://{meeting}", "rank": self.index, "world_size": self.number}
+            self._state = PartialState(cpu=device.type == "cpu", **found)
 
     def every(self, work: Callable[[], T]) -> list[T]:
         """What `work` gives in each process, in their order; where it fails in one, all fail. It is pickled: no tensors on a GPU."""
@@ -127,12 +139,14 @@ class Processes:
             result = work()
         except Exception as error:
             failure = error
+        said = failure.message if isinstance(failure, Failed) else failure and f"{type(failure).__name__}: {failure}"
         told: list[Any] = [None] * self.number
-        self._torch.all_gather_object(told, (result, failure and f"{type(failure).__name__}: {failure}"))
+        self._torch.all_gather_object(told, (result, said))
         if failure is not None:
             raise failure
-        if failures := [text for _result, text in told if text]:
-            raise RuntimeError(failures[0])
+        for _result, other in told:
+            if other is not None:
+                raise Failed(other) if isinstance(other, Message) else RuntimeError(other)
         return [each for each, _failure in told]
 
     def shared(self, items: Sequence[T], work: Callable[[Sequence[T]], Sequence[R]]) -> list[R]:

@@ -71,7 +71,7 @@ def send_pairs(
         problems.append(_("From 1 to %(most)s pairs can be sent at a time.") % {"most": MOST_PAIRS})
     if project.state == Project.State.ARCHIVED:
         problems.append(_("This project is archived; open it again, or choose another."))
-    if not found.heldout:
+    if not found.holds_out:
         problems.append(_("The run's data set holds no prompt out, so there is none that the policy has not seen."))
     with transaction.atomic():
         problems += _busy(run)
@@ -106,7 +106,7 @@ def ask_judge(*, actor: User, run: Run, judge: Version) -> Job:
         problems.append(_("%(model)s is no reward model that the run did not learn from.") % {"model": judge})
     if not found.all:
         problems.append(_("The run has kept no policy yet."))
-    elif not found.heldout:
+    elif not found.holds_out:
         problems.append(_("The run's data set holds no prompt out, so there is none that the policy has not seen."))
     with transaction.atomic():
         problems += _busy(run)

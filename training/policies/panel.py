@@ -78,11 +78,6 @@ class Panel:
     # The forms
 
     @property
-    def holds_out(self) -> bool:
-        dataset = self.found.inputs.get("dataset")
-        return bool(dataset and dataset.splits.get("heldout"))
-
-    @property
     def projects(self) -> list[tuple[str, str, bool]]:
         """(slug, name, whether it is the one where the run's rankings come from)."""
         home = self.found.project

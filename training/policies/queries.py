@@ -212,6 +212,12 @@ class Policies:
         return list(found.values())
 
     @property
+    def holds_out(self) -> bool:
+        """Whether there is any of these, without reading them."""
+        dataset = self.inputs.get("dataset")
+        return bool(dataset and dataset.splits.get("heldout"))
+
+    @property
     def project(self) -> Project | None:
         """Where the rankings were made that the run's reward model learned from."""
         behind = [label for role in self.inputs if role != "base" for label in self._labels(role)]

@@ -20,7 +20,7 @@ from .prompts import Tokenized
 from .scoring import RewardFunction, shared_scores
 from .writing import write
 
-AT_ONCE = 32  # answers in one forward pass
+AT_ONCE = 32  # answers in one forward pass, where a run does not say how many may be
 
 
 def compare(ctx: Context, actors: Actors, prompts: Sequence[Tokenized], reward: RewardFunction) -> dict[str, Any]:
@@ -99,9 +99,10 @@ def departure(
     temperature = ctx.config.temperature
     kl, nats, tokens = totals = torch.zeros(3, dtype=torch.float64, device=ctx.device)
     mine = list(zip(prompts, outputs, strict=True))[ctx.processes.share]
-    for begin in range(0, len(mine), AT_ONCE):
+    at_once = min(ctx.config.micro_batch or AT_ONCE, AT_ONCE)
+    for begin in range(0, len(mine), at_once):
         ctx.pause_point()
-        part = mine[begin : begin + AT_ONCE]
+        part = mine[begin : begin + at_once]
         batch = padded([p.ids for p, _o in part], [output.token_ids for _p, output in part], ctx.device)
         mask = batch.completion_mask.bool()
 
