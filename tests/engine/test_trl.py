@@ -17,7 +17,7 @@ from models_registry.lm import inspect
 from models_registry.lm.chain import load
 from models_registry.lm.generate import generate
 from models_registry.lm.packed import Group
-from models_registry.lm.score import logprobs
+from models_registry.lm.score import logprobs, rewards
 from training.engine import methods
 from training.engine.contract import check_config
 from training.engine.methods.dpo.train import pair_rows
@@ -436,3 +436,14 @@ def test_dropout_would_set_policy_and_reference_apart(method):
     config = methods.config_of(method)(tune={"kind": "lora", "dropout": 0.1})
     assert [problem.id for problem in config.problems(set())] == ["dropout-off"]
     assert methods.config_of(method)().problems(set()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", WRITING)
+def test_a_reward_model_scores_what_is_written(method, data, pretrained, judge, tmp_path):
+    inputs = {"base": [str(pretrained / "output")], "reward_model": [str(judge)], "dataset": str(data[method])}
+    folder = runs.write_run(tmp_path / "run", method, QUICK[method] | {"updates": 1}, inputs)
+    assert runs.go(folder) == 0
+    pairs = [json.loads(line) for line in (folder / "samples.jsonl").open()]
+    expected = rewards(load([judge]), [(pair["prompt"], pair["after"]) for pair in pairs])
+    assert [pair["reward_after"] for pair in pairs] == pytest.approx(expected, abs=1e-5)
