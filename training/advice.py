@@ -52,7 +52,7 @@ ADVICE = {
     "kl-large": Advice(gettext_noop("Stay closer to the start: a larger KL weight, a lower learning rate. A policy from before this update may be the better one; compare them with the start below."), STAY_CLOSER),
     "kl-above-target": Advice(gettext_noop("The KL weight rises by itself. If it does not catch up, the steps are too large for it."), {"lr": _third}),
     "kl-stop": Advice(gettext_noop("If it ended too early, let it go further; if it ended soon after the beginning, stay closer to the start."), STAY_CLOSER),
-    "rewards-disagree": Advice(gettext_noop("Where several rewards do not agree, none of them has learned enough there: more rankings of such answers teach them."), {"reward_caution": _more_careful, "kl_coef": _twice}),
+    "rewards-disagree": Advice(gettext_noop("Where several rewards do not agree, none of them has learned enough there: more rankings of such answers teach them. Heads of one reward model also stand farther apart as scores grow; reward models trained apart say more."), {"reward_caution": _more_careful, "kl_coef": _twice}),
     "outputs-collapsed": Advice(_BEGIN_AGAIN, STAY_CLOSER),
     "outputs-alike": Advice(gettext_noop("Read the samples: is it one phrase that the reward model likes? A larger KL weight keeps the answers apart."), {"kl_coef": _twice}),
     "answers-repeat": Advice(gettext_noop("The reward model may not mind repetition because no ranking has taught it to. A larger KL weight keeps the start's way of writing."), {"kl_coef": _twice}),

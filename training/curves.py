@@ -24,7 +24,7 @@ NAMES = {
     "likelihood_accuracy": (gettext_noop("Pair accuracy by likelihood"), gettext_noop("Share of strict pairs whose better answer is the likelier one a token, without looking at the start.")),
     "log_loss": (gettext_noop("Log loss"), gettext_noop("How surprising the rankings are to the scores, in nats a comparison.")),
     "reward": (gettext_noop("Reward"), gettext_noop("Mean score of the answers, in standard deviations of the score at the start.")),
-    "reward_spread": (gettext_noop("Disagreement of the rewards"), gettext_noop("Standard deviation among the reward models, mean over the answers.")),
+    "reward_spread": (gettext_noop("Disagreement of the rewards"), gettext_noop("Standard deviation among the reward models, or among the heads of one, mean over the answers.")),
     "score": (gettext_noop("Score"), gettext_noop("Mean score that the reward model gives.")),
     "kl": (gettext_noop("KL to reference"), gettext_noop("How far the model has moved from its start, in nats an answer.")),
     "kl_per_token": (gettext_noop("KL a token"), gettext_noop("How far the model has moved from its start, in nats a token.")),

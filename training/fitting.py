@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from labeling.datasets.store import rows_of
 from labeling.models import Dataset
-from models_registry.lm.inspect import linear_layers
+from models_registry.lm.inspect import MEMBERS_FILE, linear_layers
 from models_registry.lm.tuning.config import Target, TuneFourier, TuneLastLayers, TuneLokr, TuneOft, result_kind
 from models_registry.merging import reasons_against
 from models_registry.models import Head, Kind, Version
@@ -18,8 +18,11 @@ from models_registry.models import Head, Kind, Version
 from . import fitting_rankings
 from .engine.config import Settings
 from .engine.evaluation.tasks import task_for
+from .engine.methods.ppo.config import REWARD_MODELS, caution_of_one
+from .engine.methods.ppo.config import Config as PpoConfig
 from .engine.methods.reward.config import Config as RewardConfig
 from .engine.rollouts import RolloutSettings
+from .failures import said
 
 LOOKED_AT = 1000  # rows of a data set; the engine looks at all
 CONV1D = {"gpt2", "openai-gpt"}  # models whose linear layers are transformers' Conv1D
@@ -32,6 +35,8 @@ def misfits(method: str, config: Settings, inputs: Mapping[str, Version | Datase
         yield from _of_tune(config, base)
     if isinstance(base, Version) and isinstance(config, RolloutSettings):
         yield from _of_answers(config, base)
+    if isinstance(config, PpoConfig) and config.is_careful_of_heads(inputs):
+        yield from _of_heads(inputs)
     if isinstance(data, Dataset):
         yield from _of_rows(method, config, data)
     if isinstance(config, RewardConfig) and isinstance(data, Dataset):
@@ -77,6 +82,13 @@ def _of_answers(config: RolloutSettings, base: Version) -> Iterator[tuple[str, s
             "The longest answer (%(answer)s tokens) leaves no room for a prompt: the model holds %(context)s tokens."
         )
         yield "config.max_tokens", text % {"answer": config.max_tokens, "context": context}
+
+
+def _of_heads(inputs: Mapping[str, Version | Dataset]) -> Iterator[tuple[str, str]]:
+    """Of the one reward model: whether its heads can disagree. What is not in the store is left to the run."""
+    [folder] = [inputs[role].folder for role in REWARD_MODELS if role in inputs]
+    if folder.is_dir() and not (folder / MEMBERS_FILE).is_file():
+        yield "config.reward_caution", said([caution_of_one().as_json()])[0]
 
 
 def root_config(base: Version) -> dict[str, Any]:

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from models_registry.lm.chain import load
-from models_registry.lm.score import rewards
 from training.engine import context, contract
 from training.engine.context import Context
 from training.engine.methods.ppo.actors import Actors
@@ -39,22 +38,25 @@ def test_it_starts_where_it_should_and_values_stay_in_fp32(config, ppo_run, monk
     assert not torch.equal(values, values.bfloat16().float())
 
 
-def test_close_answers_are_told_apart_by_a_reward_model_that_shares_the_base(ppo_run, pretrained, tmp_path):
+@pytest.mark.parametrize(("heads", "caution"), [(1, 0.0), (3, 0.5)], ids=["one head", "several heads"])
+def test_close_answers_are_told_apart_by_a_reward_model_that_shares_the_base(
+    heads, caution, ppo_run, pretrained, tmp_path
+):
     """Scores in bf16 would have three digits, and a copy of the base in bf16 would be one more."""
     data = runs.write_rows(tmp_path / "rankings.jsonl", rankings.rows())
-    config = {"lr": 3e-3, "max_steps": 10, "batch_size": 8, "tune": LORA}
+    config = {"lr": 3e-3, "max_steps": 10, "batch_size": 8, "tune": LORA, "ensemble": heads}
     inputs = {"base": [str(pretrained / "output")], "dataset": str(data)}
     reward = runs.write_run(tmp_path / "reward", "reward", config, inputs)
     assert runs.go(reward) == contract.COMPLETE
     chain = [str(pretrained / "output"), str(reward / "output")]
-    folder = ppo_run(precision="bf16", inputs={"reward_model": chain})
+    folder = ppo_run(precision="bf16", inputs={"reward_model": chain}, reward_caution=caution)
     pairs = list(dict.fromkeys((row["prompt"], text) for row in rankings.rows() for text in row["completions"]))
 
     def look(ctx: Context) -> None:
         found = reward_of(ctx)
         assert isinstance(found, ByModel)
         scores = torch.tensor(found(*zip(*pairs, strict=True)))
-        exact = torch.tensor(rewards(found.judge, pairs))
+        exact = torch.tensor(ByModel(found.judge, answer=1, caution=caution)(*zip(*pairs, strict=True)))
         assert not torch.equal(scores, exact)  # it does compute in bf16
         assert torch.allclose(scores, exact, atol=0.2)
         assert len(set(scores.tolist())) > 0.9 * len(set(exact.tolist()))

@@ -143,7 +143,9 @@ TWO = (*ONE, "reward_model_3")
         ({"reward_weights": [2.0, 1.0], "reward_caution": 1.0}, TWO, []),
         ({"reward_weights": [2.0]}, TWO, ["weights-do-not-fit"]),
         ({"reward_weights": [0.0, 0.0]}, TWO, ["weights-all-zero"]),
-        ({"reward_caution": 1.0}, ONE, ["caution-of-one"]),
+        ({"reward_caution": 1.0}, ONE, []),  # it may have several heads: the run looks
+        ({"reward_caution": 1.0, "reward_weights": [-1.0]}, ONE, ["caution-negative-weight"]),
+        ({"reward_caution": 1.0, "reward_function": "rewards.short"}, ONE[:2], ["functions-off", "caution-of-one"]),
         ({"reward_caution": 1.0, "reward_weights": [1.0, -1.0]}, TWO, ["caution-negative-weight"]),
         ({"ptx_coef": 1.0}, ONE, ["no-pretraining"]),
         ({"ptx_coef": 1.0}, (*ONE, "pretraining"), []),

@@ -15,7 +15,7 @@ from torch.nn.functional import cross_entropy
 
 from models_registry.lm.chain import load
 from models_registry.lm.generate import generate
-from models_registry.lm.score import documents_loss, rewards
+from models_registry.lm.score import documents_loss, rewards, scores_of_members
 from models_registry.lm.text import encode_documents
 from models_registry.lm.tuning.apply import apply, trained_parameters
 from models_registry.lm.tuning.config import TuneLora
@@ -42,10 +42,10 @@ def prompts(tmp_path_factory) -> Path:
     return runs.write_rows(tmp_path_factory.mktemp("data") / "prompts.jsonl", rows)
 
 
-def reward_model(folder: Path, base: Path, rows: list[dict[str, Any]], steps: int) -> list[str]:
+def reward_model(folder: Path, base: Path, rows: list[dict[str, Any]], steps: int, **more: Any) -> list[str]:
     """The chain of a reward model: an adapter over `base`."""
     data = runs.write_rows(folder / "rankings.jsonl", rows)
-    config = {"lr": 3e-3, "max_steps": steps, "batch_size": 8, "tune": LORA}
+    config = {"lr": 3e-3, "max_steps": steps, "batch_size": 8, "tune": LORA} | more
     run = runs.write_run(folder / "run", "reward", config, {"base": [str(base)], "dataset": str(data)})
     assert runs.go(run) == 0
     return [str(base), str(run / "output")]
@@ -278,6 +278,30 @@ def test_an_ensemble_is_its_mean_less_its_spread_whatever_its_models_are_made_of
     mean = (event["reward_1"] + event["reward_2"]) / 2
     assert event["reward"] == pytest.approx(mean - 0.5 * event["reward_spread"], abs=1e-5)
     assert (event["ratio_start"], event["kl"]) == (pytest.approx(1, abs=1e-6), pytest.approx(0, abs=1e-6))
+
+
+def test_the_heads_of_one_reward_model_are_put_together_as_several_models_are(ppo_run, pretrained, tmp_path):
+    chain = reward_model(tmp_path, pretrained / "output", rankings.rows(), 20, ensemble=3)
+    config = {"tune": LORA, "reward_caution": 0.5, "reward_weights": [2.0], "updates": 2}
+    folder = ppo_run("policy", {"reward_model": chain}, **config)
+    assert runs.go(folder) == 0
+    pairs = [json.loads(line) for line in (folder / "samples.jsonl").open()]
+    heads = scores_of_members(load(chain), [(pair["prompt"], pair["after"]) for pair in pairs])
+    for pair, scores in zip(pairs, heads.tolist(), strict=True):
+        mean = sum(scores) / 3
+        apart = (sum((score - mean) ** 2 for score in scores) / 3) ** 0.5
+        assert apart > 1e-3
+        assert pair["reward_after"] == pytest.approx(mean - 0.5 * apart, abs=1e-4)
+    for event in updates(folder):
+        assert event["reward_spread"] > 1e-3
+        assert event["reward"] == pytest.approx(event["reward_1"] - 0.5 * event["reward_spread"], abs=1e-5)
+
+
+def test_caution_about_a_reward_model_of_one_head_is_refused(ppo_run, judges):
+    folder = ppo_run(inputs={"reward_model": judges[0]}, reward_caution=0.5)
+    assert runs.go(folder) == 2
+    [problem] = runs.status(folder)["problems"]
+    assert (problem["id"], problem["params"]) == ("caution-of-one", {"field": "reward_caution"})
 
 
 @pytest.fixture

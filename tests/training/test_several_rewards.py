@@ -2,14 +2,17 @@
 
 import json
 
+import numpy as np
 import pytest
 from django.core.management import call_command
 from django.http import QueryDict
 from rest_framework.test import APIClient
+from safetensors.numpy import save_file
 
 from labeling.models import Dataset
 from models_registry import queries as registry
 from models_registry import words
+from models_registry.lm.inspect import MEMBERS_FILE
 from models_registry.models import Head, Kind, Model, Version
 from people.errors import Refusal
 from tests import factories
@@ -115,7 +118,6 @@ def test_what_does_not_go_together_is_said_beside_its_field(admin, inputs):
         ({"ptx_coef": 1.0}, {"pretraining"}, "config.ptx_coef"),
         ({}, set(), "config.ptx_coef"),
         (MIXED | {"reward_weights": [1.0]}, set(), "config.reward_weights"),
-        ({"reward_caution": 1.0}, {"reward_model_2", "pretraining"}, "config.reward_caution"),
         ({}, {"reward_model", "pretraining"}, "inputs.reward_model"),
     ):
         chosen = {role: one for role, one in inputs.items() if role not in left_out}
@@ -126,6 +128,22 @@ def test_what_does_not_go_together_is_said_beside_its_field(admin, inputs):
     with pytest.raises(Refusal, match="scores text"):
         actions.create_run(actor=admin, method="ppo", config=MIXED, inputs=wrong)
     assert not Run.objects.exists()
+
+
+def test_caution_about_one_reward_model_is_for_one_of_several_heads(admin, client, inputs, settings, tmp_path):
+    settings.ARTIFACTS = tmp_path  # what a version's folder holds is looked at here
+    folder = inputs["reward_model"].folder
+    folder.mkdir(parents=True)
+    chosen = as_sent({role: inputs[role] for role in ("base", "reward_model", "dataset")})
+    sent = {"method": "ppo", "config.reward_caution": "0.5"} | chosen
+    answer = client.post("/runs/new/", sent)
+    assert answer.status_code == 400
+    assert "Caution λ needs several rewards, or a reward model of several heads" in answer.content.decode()
+    assert not Run.objects.exists()
+    second = {"inputs.reward_model_2": str(inputs["reward_model_2"].pk)}
+    assert client.post("/runs/new/", sent | second).status_code == 302
+    save_file({"weight": np.eye(3, 4, dtype=np.float32)}, folder / MEMBERS_FILE)
+    assert client.post("/runs/new/", sent).status_code == 302
 
 
 def test_nobody_can_name_a_function_from_the_browser_unless_the_environment_does(admin, client, inputs, monkeypatch):

@@ -1,6 +1,6 @@
 """PPO's settings, each with its source. Light: loads no torch."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Literal
 
 from models_registry.lm.tuning.config import Tune, TuneLora
@@ -37,6 +37,12 @@ METHOD = Method(
 )  # fmt: skip
 
 
+def caution_of_one() -> Message:
+    """Why caution is refused where nothing could disagree."""
+    text = _("Caution λ needs several rewards, or a reward model of several heads: choose another reward model, or set it to 0.")  # fmt: skip
+    return Message("caution-of-one", text, {"field": "reward_caution"})
+
+
 class Config(RolloutSettings):
     reward_weights: list[float] = setting(
         [],
@@ -48,7 +54,7 @@ class Config(RolloutSettings):
     reward_caution: float = setting(
         0.0,
         _("Caution λ"),
-        _("So many standard deviations among the rewards are taken from their mean: an answer about which they disagree earns less."),
+        _("So many standard deviations among the rewards are taken from their mean: an answer about which they disagree earns less. Of one reward model alone, among its heads."),
         group="goal",
         unit="standard deviations",
         source="after Coste et al. 2023, Reward model ensembles help mitigate overoptimization",
@@ -317,12 +323,15 @@ class Config(RolloutSettings):
             yield Message(
                 "weights-all-zero", _("“%(field)s”: one at least must not be 0."), {"field": "reward_weights"}
             )
-        if self.reward_caution and judges == 1:
-            text = _("“%(field)s” needs several rewards: choose another reward model, or set it to 0.")
-            yield Message("caution-of-one", text, {"field": "reward_caution"})
+        if self.reward_caution and judges == 1 and self.reward_function is not None:
+            yield caution_of_one()
         if self.reward_caution and min(self.reward_weights, default=0) < 0:
             text = _("“%(field)s” is for rewards that judge the same thing, and one of them has a negative weight.")
             yield Message("caution-negative-weight", text, {"field": "reward_caution"})
+
+    def is_careful_of_heads(self, inputs: Collection[str]) -> bool:
+        """Whether caution is about the heads of the one reward model, there being no other reward. The run has to see that it has several."""
+        return self.reward_caution > 0 and self.reward_function is None and len({*inputs} & {*REWARD_MODELS}) == 1
 
     def _ptx_problems(self, inputs: set[str]) -> Iterator[Message]:
         if self.ptx_coef and "pretraining" not in inputs:

@@ -11,14 +11,15 @@ from transformers import PreTrainedModel
 
 from models_registry.lm.chain import Loaded, load
 from models_registry.lm.generate import Output
-from models_registry.lm.score import rewards
+from models_registry.lm.inspect import MEMBERS_FILE
+from models_registry.lm.score import rewards, scores_of_members
 from models_registry.lm.sharing import share
 from models_registry.lm.text import Prompt, encode_prompt
 
 from ... import functions
 from ...context import Context
-from ...messages import Failed, Message, _
-from .config import REWARD_MODELS, Config
+from ...messages import Failed, Message, Refused, _
+from .config import REWARD_MODELS, Config, caution_of_one
 from .maths import RunningMoments, conservative
 from .prompts import Tokenized
 
@@ -26,16 +27,31 @@ RewardFunction = Callable[[Sequence[Prompt], Sequence[str]], Sequence[float]]
 
 
 class ByModel:
-    """A reward model as a reward function. `answer`: the longest answer in tokens; `autocast`: what it computes in."""
+    """A reward model as a reward function. `answer`: the longest answer in tokens; `autocast`: what it computes in.
+
+    `caution`: more than 0 for an ensemble alone, whose heads are then put together as several reward models are; `told` as in Together.
+    """
 
     def __init__(
-        self, judge: Loaded, *, answer: int, autocast: Callable[[], AbstractContextManager] = nullcontext
+        self,
+        judge: Loaded,
+        *,
+        answer: int,
+        autocast: Callable[[], AbstractContextManager] = nullcontext,
+        caution: float = 0.0,
     ) -> None:
-        self.judge, self.answer, self._autocast = judge, answer, autocast
+        self.judge, self.answer, self._autocast, self.caution = judge, answer, autocast, caution
+        self.told: dict[str, float] = {}
 
     def __call__(self, prompts: Sequence[Prompt], completions: Sequence[str]) -> list[float]:
+        pairs = list(zip(prompts, completions, strict=True))
         with self._autocast():
-            return rewards(self.judge, list(zip(prompts, completions, strict=True)))
+            if not self.caution:
+                return rewards(self.judge, pairs)
+            heads = scores_of_members(self.judge, pairs).T.double()
+        together, spread = conservative(heads, heads.new_ones(len(heads)), self.caution)
+        self.told = {"reward_1": float(heads.mean()), "reward_spread": float(spread.mean())}
+        return together.tolist()
 
     def share(self, model: PreTrainedModel) -> int:
         """Use this model's tensors where they are the same: a reward model of the same root then has no copy of its own. Returns how many
@@ -86,17 +102,24 @@ def told(ctx: Context, reward: RewardFunction, answers: int) -> dict[str, float]
     return {name: sum(count * each[name] for count, each in shares) / answers for name in shares[0][1]}
 
 
-def reward_model(ctx: Context, role: str = "reward_model") -> ByModel:
+def reward_model(ctx: Context, role: str = "reward_model", *, caution: float = 0.0) -> ByModel:
     """The reward model of an input. Its weights are float32, as the policy's: those of the same root can be shared, and close answers do not look
-    tied, as they would by a head in bf16."""
+    tied, as they would by a head in bf16. Refused where caution is of heads and it has one."""
+    if caution and not (ctx.inputs[role][-1] / MEMBERS_FILE).is_file():
+        raise Refused(caution_of_one())
     judge = load(ctx.inputs[role], device=ctx.device)
-    return ByModel(judge, answer=ctx.config.max_tokens, autocast=ctx.autocast)
+    return ByModel(judge, answer=ctx.config.max_tokens, autocast=ctx.autocast, caution=caution)
 
 
 def reward_of(ctx: Context) -> RewardFunction:
     """What the run names: its reward models in their order, then its Python function; several are put together."""
     config: Config = ctx.config
-    judges: list[RewardFunction] = [reward_model(ctx, role) for role in REWARD_MODELS if role in ctx.inputs]
+    roles = [role for role in REWARD_MODELS if role in ctx.inputs]
+    if config.is_careful_of_heads(roles):
+        return reward_model(
+            ctx, *roles, caution=config.reward_caution
+        )  # its weight, if given, is positive: a share of 1
+    judges: list[RewardFunction] = [reward_model(ctx, role) for role in roles]
     if config.reward_function is not None:
         function = functions.found(config.reward_function, "reward_function")
         ctx.facts(reward_function={"path": config.reward_function, "sha256": functions.file_sha256(function)})
