@@ -116,9 +116,8 @@ def reward_of(ctx: Context) -> RewardFunction:
     config: Config = ctx.config
     roles = [role for role in REWARD_MODELS if role in ctx.inputs]
     if config.is_careful_of_heads(roles):
-        return reward_model(
-            ctx, *roles, caution=config.reward_caution
-        )  # its weight, if given, is positive: a share of 1
+        # A weight, where it has one, is positive and its share 1.
+        return reward_model(ctx, *roles, caution=config.reward_caution)
     judges: list[RewardFunction] = [reward_model(ctx, role) for role in roles]
     if config.reward_function is not None:
         function = functions.found(config.reward_function, "reward_function")
