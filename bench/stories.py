@@ -20,12 +20,13 @@ import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from training.demo.annotators import order_of
 from training.engine.diversity import distinct_ngrams
-from training.engine.intervals import wilson
+from training.engine.intervals import clustered_share, wilson
 
 JOYFUL = frozenset(
     "happy happily happiness joy joyful smile smiles smiled smiling laugh laughs laughed laughing fun love loves loved "
@@ -84,24 +85,89 @@ def rank(url: str, user: str, password: str, project: str, *, tasks: int | None,
     print(f"{done} rankings by the taste, {tied} of them with a tie")
 
 
-def report(run: Path) -> dict[str, object]:
-    """What became of the stories of a run's held-out openings, by the taste without its noise."""
+class Sides:
+    """Start and result of a run, and its held-out prompts, which they answer with the same random numbers: as long as the run's own answers, at
+    temperature 1."""
+
+    def __init__(self, run: Path) -> None:
+        from models_registry.lm.chain import load
+        from models_registry.lm.inspect import describe
+        from models_registry.lm.text import encode_prompt
+
+        order = json.loads((run / "run.json").read_text())
+        base = [Path(folder) for folder in order["inputs"]["base"]]
+        rows = [json.loads(line) for line in Path(order["inputs"]["dataset"]).read_text(encoding="utf-8").splitlines()]
+        self.prompts = list(dict.fromkeys(row["prompt"] for row in rows if row["split"] == "heldout"))
+        self.tokens = order["config"].get("max_tokens", 64)
+        output = run / "output"
+        self.start, self.result = load(base), load([output] if describe(output).kind == "full" else [*base, output])
+        self.ids = [encode_prompt(self.start, prompt) for prompt in self.prompts]
+
+    def outputs(self, seed: int) -> tuple[list[Any], list[Any]]:
+        """What both write, before and after."""
+        from models_registry.lm.generate import generate_ids
+
+        before, after = (
+            generate_ids(model, self.ids, max_tokens=self.tokens, seed=seed) for model in (self.start, self.result)
+        )
+        return before, after
+
+    def pairs(self, seed: int) -> list[dict[str, str]]:
+        return [
+            {"prompt": prompt, "before": old.text, "after": new.text}
+            for prompt, old, new in zip(self.prompts, *self.outputs(seed), strict=True)
+        ]
+
+    def departure(self, seed: int) -> dict[str, float]:
+        """How far the result is from its start, in nats an answer, and how likely the start finds the answers of both, in nats a token."""
+        import torch
+
+        from models_registry.lm.score import completion_logprobs, padded
+
+        def nats(model: Any, stories: list[Any]) -> float:
+            batch = padded(self.ids, [story.token_ids for story in stories], model.device)
+            with torch.no_grad():
+                return float(completion_logprobs(model.model, batch).sum())
+
+        before, after = self.outputs(seed)
+        return {
+            "kl": (nats(self.result, after) - nats(self.start, after)) / len(self.prompts),
+            "loss_under_base_start": -nats(self.start, before) / sum(len(story.token_ids) for story in before),
+            "loss_under_base": -nats(self.start, after) / sum(len(story.token_ids) for story in after),
+        }
+
+
+def won(pairs: list[dict[str, str]]) -> list[float]:
+    """1 where the result's story pleases the taste more than the start's, a half where as much."""
+    tastes = [(taste(pair["before"]), taste(pair["after"])) for pair in pairs]
+    return [(after > before) + (after == before) / 2 for before, after in tastes]
+
+
+def report(run: Path, *, answers: int = 1) -> dict[str, object]:
+    """What became of the stories of a run's held-out openings, by the taste without its noise. `wins` are of one story to each opening; with
+    more `answers`, `wins_of_all` are of so many, with an interval over openings: one story to each of 100 openings has a
+    standard error of three points."""
     metrics = json.loads((run / "output" / "metrics.json").read_text())
-    if (run / "samples.jsonl").exists():
+    own = (run / "samples.jsonl").exists()
+    sides = Sides(run) if answers > 1 or not own else None
+    if own:
         pairs = [json.loads(line) for line in (run / "samples.jsonl").read_text(encoding="utf-8").splitlines()]
     else:
-        pairs, departure = written(run)
-        metrics |= departure
-    before, after = ([taste(pair[side]) for pair in pairs] for side in ("before", "after"))
-    wins = sum((a > b) + (a == b) / 2 for a, b in zip(after, before, strict=True))
-    low, high = wilson(wins, len(pairs))
+        assert sides is not None
+        pairs = sides.pairs(0)
+        metrics |= sides.departure(0)
+    wins = won(pairs)
     words = {side: distinct_ngrams([pair[side] for pair in pairs]) for side in ("before", "after")}
     found: dict[str, object] = {
         "openings": len(pairs),
-        "wins": wins / len(pairs),
-        "wins_interval": [low, high],
-        "taste": [statistics.mean(before), statistics.mean(after)],
+        "wins": statistics.mean(wins),
+        "wins_interval": list(wilson(sum(wins), len(pairs))),
+        "taste": [statistics.mean(taste(pair[side]) for pair in pairs) for side in ("before", "after")],
     }
+    if sides is not None and answers > 1:
+        each = [sum(by) for by in zip(*(won(sides.pairs(seed)) for seed in range(answers)), strict=True)]
+        found["wins_of_all"] = sum(each) / (answers * len(each))
+        found["wins_of_all_interval"] = list(clustered_share(each, [answers] * len(each)))
     if "reward" in metrics:
         found["reward"] = [metrics["reward_start"], metrics["reward"]]
     return found | {
@@ -110,43 +176,6 @@ def report(run: Path) -> dict[str, object]:
         "distinct_3grams_within": [words["before"][0], words["after"][0]],
         "distinct_3grams_across": [words["before"][1], words["after"][1]],
         "stories": pairs[:3],
-    }
-
-
-def written(run: Path, *, tokens: int = 64, seed: int = 0) -> tuple[list[dict[str, str]], dict[str, float]]:
-    """Start and result of a run that writes nothing itself answer its held-out prompts with the same random numbers: the pairs, and how far
-    the result is from its start, in nats an answer."""
-    import torch
-
-    from models_registry.lm.chain import Loaded, load
-    from models_registry.lm.generate import Output, generate_ids
-    from models_registry.lm.inspect import describe
-    from models_registry.lm.score import completion_logprobs, padded
-    from models_registry.lm.text import encode_prompt
-
-    inputs = json.loads((run / "run.json").read_text())["inputs"]
-    base = [Path(folder) for folder in inputs["base"]]
-    rows = [json.loads(line) for line in Path(inputs["dataset"]).read_text(encoding="utf-8").splitlines()]
-    prompts = list(dict.fromkeys(row["prompt"] for row in rows if row["split"] == "heldout"))
-    output = run / "output"
-    start, result = load(base), load([output] if describe(output).kind == "full" else [*base, output])
-    ids = [encode_prompt(start, prompt) for prompt in prompts]
-
-    def nats(model: Loaded, stories: list[Output]) -> float:
-        with torch.no_grad():
-            return float(
-                completion_logprobs(model.model, padded(ids, [s.token_ids for s in stories], model.device)).sum()
-            )
-
-    before, after = (generate_ids(model, ids, max_tokens=tokens, seed=seed) for model in (start, result))
-    pairs = [
-        {"prompt": prompt, "before": old.text, "after": new.text}
-        for prompt, old, new in zip(prompts, before, after, strict=True)
-    ]
-    return pairs, {
-        "kl": (nats(result, after) - nats(start, after)) / len(prompts),
-        "loss_under_base_start": -nats(start, before) / sum(len(story.token_ids) for story in before),
-        "loss_under_base": -nats(start, after) / sum(len(story.token_ids) for story in after),
     }
 
 
@@ -175,6 +204,7 @@ def main() -> None:
     judge.add_argument("--seed", type=int, default=0)
     tell = commands.add_parser("report")
     tell.add_argument("runs", type=Path, nargs="+")
+    tell.add_argument("--answers", type=int, default=1, help="stories to each opening that the wins are counted of")
     tell.add_argument("--json", action="store_true")
     given = parser.parse_args()
     if given.command == "openings":
@@ -183,7 +213,7 @@ def main() -> None:
         password = os.environ.get("PERINGKAT_PASSWORD") or sys.exit("Set PERINGKAT_PASSWORD.")
         rank(given.url, given.user, password, given.project, tasks=given.tasks, seed=given.seed)
     else:
-        results = {str(run): report(run) for run in given.runs}
+        results = {str(run): report(run, answers=given.answers) for run in given.runs}
         if given.json:
             print(json.dumps(results, ensure_ascii=False))
             return

@@ -69,7 +69,8 @@ def fill(admin: User, model: Path) -> list[str]:
     group = create_group(actor=admin, name="Speakers of Indonesian")
     add_to_group(actor=admin, group=group, people=User.objects.filter(role="annotator"))
     reward = _reward_model(admin, version)
-    judged = json.dumps({"prompt": "Say", "completions": ["one", "two"], "scores": [0.5, -1.25]})
+    said = {"scores": [0.5, -1.25], "std_between": [0.1, 0.2], "cut": [False, True]}
+    judged = json.dumps({"prompt": "Say", "completions": ["one", "two"], **said})
     scored = uploads.keep(admin, "mine-scores.jsonl", [judged.encode()])
     _invitation, secret = actions.invite_to_project(actor=admin, project=project)
     unbegun = comparison(["classify-head"], dataset=labelled("Tempers"), base=version)

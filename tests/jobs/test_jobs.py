@@ -46,7 +46,7 @@ def test_a_job_runs_and_keeps_its_result(admin):
     assert (job.state, job.done, job.total, job.attempts) == (Job.State.DONE, 3, 3, 1)
     assert job.result == {"message": "counted", "steps": 3}
     assert job.finished_at is not None
-    assert latest("thing:1") == job
+    assert latest("thing:1", "test-count") == job
     assert AuditEntry.objects.filter(verb="job.enqueue", actor=admin, object_id=str(job.pk)).count() == 1
 
 
