@@ -61,7 +61,7 @@ def test_a_real_model_shares_prompts_and_starts_ppo_exactly(tmp_path):
     assert (first["kl"], first["clip_fraction_start"]) == (pytest.approx(0, abs=1e-4), 0)
 
 
-# Of eleven reward models of the same rankings, those that have most held-out pairs right: (settings, seed).
+# Of seventeen reward models of the same rankings, those that have most held-out pairs right: (settings, seed).
 REWARDS = [
     ({"lr": 3e-3, "epochs": 5, "ensemble": 8, "tune": {"kind": "last_layers", "n": 3}}, 16),
     ({"lr": 3e-3, "epochs": 10, "ensemble": 8}, 11),
@@ -86,7 +86,7 @@ def test_the_whole_loop_wins_by_the_taste_that_ranked(tmp_path):
     ppo = runs.write_run(
         tmp_path / "ppo",
         "ppo",
-        {"tune": {"kind": "all"}, "lr": 3e-4, "updates": 80, "kl_coef": 0.12},
+        {"tune": {"kind": "all"}, "lr": 3e-4, "updates": 95, "kl_coef": 0.12},
         inputs | judges,
     )
     assert runs.go(ppo) == 0
