@@ -49,7 +49,7 @@ def test_every_prompt_gets_outputs_of_every_version_and_becomes_a_task(project, 
 
 
 def test_letters_do_not_give_the_version_away(project, tiny, tiny_tuned):
-    add_tasks(project, [NewTask(f"Prompt {n}") for n in range(15)])
+    add_tasks(project, [NewTask(f"Prompt {n}") for n in range(45)])
     sample(project, plan(tiny, tiny_tuned), **QUIET)
     first = Counter(TaskItem.objects.filter(position=0).values_list("completion__version__model__name", flat=True))
     assert min(first["tiny"], first["tiny-tuned"]) >= 3
