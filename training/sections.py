@@ -1,7 +1,7 @@
 """What the runs add to the pages below this floor: to a version's page its run and labels, to a data set's page what used it."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from django.db.models import Count
@@ -111,18 +111,23 @@ def _by_title(rows: Iterable[tuple[str, str, Any]]) -> dict[str, str]:
     return found
 
 
+def _methods(takes_it: Callable[[Any], bool]) -> list[dict[str, Any]]:
+    """What trains on something, with the role it has there; inputs that are only offered on demand do not count."""
+    return [
+        {"name": name, "facts": facts, "role": role}
+        for name, facts in queries.all_methods().items()
+        if facts.family == "train"
+        for role, takes in facts.inputs.items()
+        if not takes.extra and takes_it(takes)
+    ]
+
+
 @version_pages.version_section
 def methods_for_version(version: Version, user: User) -> Iterator[version_pages.Section]:
     """What can be trained by its scores."""
     if version.head != Head.REWARD or not can(user, Right.LAUNCH_RUNS):
         return
-    fitting = [
-        {"name": name, "facts": facts, "role": role}
-        for name, facts in queries.all_methods().items()
-        if facts.family == "train"
-        for role, takes in facts.inputs.items()
-        if takes.kind == "version" and takes.accepts == (Head.REWARD,) and not takes.extra
-    ]
+    fitting = _methods(lambda takes: takes.kind == "version" and takes.accepts == (Head.REWARD,))
     fitting.sort(key=lambda each: each["name"] != "ppo")  # the one that is tried first
     if fitting:
         yield version_pages.Section(
@@ -173,13 +178,7 @@ def methods_for_dataset(dataset: Dataset, user: User) -> Iterator[dataset_pages.
     """What can be trained on it."""
     if not can(user, Right.LAUNCH_RUNS):
         return
-    fitting = [
-        {"name": name, "facts": facts, "role": role}
-        for name, facts in queries.all_methods().items()
-        if facts.family == "train"
-        for role, takes in facts.inputs.items()
-        if takes.kind == "dataset" and dataset.kind in takes.accepts and not takes.extra
-    ]
+    fitting = _methods(lambda takes: takes.kind == "dataset" and dataset.kind in takes.accepts)
     if fitting:
         yield dataset_pages.Section(
             _("Train on it"), "training/parts/train_on.html", {"methods": fitting, "source": dataset}, place="next"
