@@ -72,7 +72,6 @@ def a_file(name: str, content: str) -> SimpleUploadedFile:
 # Its page
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "outputs"),
     [
@@ -87,6 +86,7 @@ def test_outputs_are_parted_by_lines_of_three_dashes(text, outputs):
     assert parts(text) == outputs
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_best_output_first(page, server, reward):
     where = address("version-score", reward)
     answer = page.post(where, {"prompt": "Say", "completions": "one\r\n---\r\ntwo\r\n---\r\n" + "x" * 600})
