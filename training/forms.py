@@ -11,6 +11,7 @@ from typing import Any
 
 from django.http import QueryDict
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from labeling.models import Dataset
 from models_registry.models import Kind, Stage, Version
@@ -72,6 +73,11 @@ class Bound:
         return next((variant for variant in self.field.variants if variant.default == self.value), None)
 
     @property
+    def is_settled(self) -> bool:
+        """Whether there is nothing to choose: the only choice goes along unseen."""
+        return self.field.kind == "choice" and len(self.options) == 1 and not self.errors
+
+    @property
     def is_changed(self) -> bool:
         return self.field.kind not in ("group", "union") and convert(self.field, self.value) != self.field.default
 
@@ -92,6 +98,15 @@ class Section:
     @property
     def is_open(self) -> bool:
         return any(each.wants_a_look for each in self.advanced)
+
+    @property
+    def folded(self) -> list[str]:
+        """What stands over the folded ones, for each number of them that can be seen: some come and go with other settings."""
+        most = sum(not each.is_settled for each in self.advanced)
+        return [
+            ngettext("%(number)s more setting", "%(number)s more settings", number) % {"number": number}
+            for number in range(1, most + 1)
+        ]
 
 
 @dataclass
