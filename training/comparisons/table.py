@@ -292,7 +292,8 @@ class Table:
         self.metric = metric if metric in self.metrics else (self.metrics or known)[0]
         self.sort = sort if sort.removeprefix("-") in COLUMNS else ""
         self.reference = self._reference(to)
-        self.to = to if self.reference and to in (BEST, str(self.reference.number)) else BASE
+        usual = BASE if self.base else BEST
+        self.to = to if self.reference and to in (BEST, str(self.reference.number)) else usual
 
     @property
     def measure(self) -> Metric:
