@@ -79,5 +79,9 @@ function lookAt(root) {
 }
 
 document.addEventListener("change", showFitting);
+// What was filled in to suit the rest does not come under the hands of somebody who writes there.
+document.addEventListener("htmx:oobBeforeSwap", (event) => {
+  if (event.detail.target.contains(document.activeElement)) event.detail.shouldSwap = false;
+});
 document.addEventListener("htmx:load", (event) => lookAt(event.detail.elt));
 lookAt(document);

@@ -170,3 +170,19 @@ def test_a_fold_counts_the_settings_that_can_be_seen(open_page):
     page.locator("#id_config_loss").select_option("plackett_luce")
     expect(page.locator("#id_config_margin")).to_be_hidden()
     assert told() == seen() != before
+
+
+def test_the_learning_rate_follows_what_moves_until_somebody_writes_one(open_page, tiny_model):  # noqa: F811
+    register_version(actor=factories.admin(), model_name="tiny", folder=tiny_model, origin={"method": "import"})
+    page = open_page("/runs/new/?method=finetune&config.tune.kind=all", factories.admin())
+    rate = page.locator("#id_config_lr")
+    expect(rate).to_have_value("0.001")
+    page.get_by_text("LoRA adapter", exact=True).click()
+    expect(rate).to_have_value("0.0003")
+    rate.fill("0.5")
+    page.get_by_text("All weights", exact=True).click()
+    page.get_by_label("Rank r").wait_for(state="detached")
+    with page.expect_response("**/runs/new/**"):
+        page.get_by_label("Epochs").fill("2")
+        page.get_by_label("Epochs").blur()
+    expect(rate).to_have_value("0.5")
