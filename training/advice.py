@@ -32,10 +32,12 @@ def _half(count: int) -> int:
 
 @dataclass(frozen=True)
 class Advice:
-    """`changes`: by the path of the setting; those whose value would stay are left out."""
+    """`changes`: by the path of the setting; those whose value would stay are left out. `mark`: a word for the table of runs, where the
+    result is not what a complete run is taken for."""
 
     text: str
     changes: Mapping[str, Change] = field(default_factory=dict)
+    mark: str = ""
 
 
 STAY_CLOSER: Mapping[str, Change] = {"kl_coef": _twice, "lr": _third}
@@ -44,6 +46,7 @@ _LENGTH = gettext_noop("Look at the length bias on the reward model's page. Rank
 _BEGIN_AGAIN = gettext_noop(
     "Nothing is gained by going on. Begin again closer to the start, or register a policy from before it."
 )
+_COLLAPSED = gettext_noop("collapsed")
 _SMALLER = gettext_noop("Smaller steps, or fewer of them for the same answers.")
 WATCHED = {"ppo"}  # methods whose health is looked at after every update
 ADVICE = {
@@ -53,14 +56,14 @@ ADVICE = {
     "kl-above-target": Advice(gettext_noop("The KL weight rises by itself. If it does not catch up, the steps are too large for it."), {"lr": _third}),
     "kl-stop": Advice(gettext_noop("If it ended too early, let it go further; if it ended soon after the beginning, stay closer to the start."), STAY_CLOSER),
     "rewards-disagree": Advice(gettext_noop("Where several rewards do not agree, none of them has learned enough there: more rankings of such answers teach them. Heads of one reward model also stand farther apart as scores grow; reward models trained apart say more."), {"reward_caution": _more_careful, "kl_coef": _twice}),
-    "outputs-collapsed": Advice(_BEGIN_AGAIN, STAY_CLOSER),
+    "outputs-collapsed": Advice(_BEGIN_AGAIN, STAY_CLOSER, _COLLAPSED),
     "outputs-alike": Advice(gettext_noop("Read the samples: is it one phrase that the reward model likes? A larger KL weight keeps the answers apart."), {"kl_coef": _twice}),
     "answers-repeat": Advice(gettext_noop("The reward model may not mind repetition because no ranking has taught it to. A larger KL weight keeps the start's way of writing."), {"kl_coef": _twice}),
     "entropy-falls": Advice(gettext_noop("With nothing left to try, nothing more is learned. A lower learning rate or a larger KL weight keeps the model trying."), STAY_CLOSER),
     "length-pays": Advice(_LENGTH, {"length_penalty": _dearer}),
     "answers-longer": Advice(_LENGTH, {"length_penalty": _dearer}),
     "answers-shorter": Advice(gettext_noop("Look at the length bias on the reward model's page, and at the samples: are the answers still whole?")),
-    "answers-vanish": Advice(_BEGIN_AGAIN, STAY_CLOSER),
+    "answers-vanish": Advice(_BEGIN_AGAIN, STAY_CLOSER, _COLLAPSED),
     "steps-large": Advice(_SMALLER, {"lr": _third, "epochs": _half}),
     "ratio-far": Advice(_SMALLER, {"lr": _third, "epochs": _half}),
     "reward-falls": Advice(gettext_noop("Smaller steps; if the KL is small too, a smaller KL weight."), {"lr": _third}),

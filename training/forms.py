@@ -11,6 +11,7 @@ from typing import Any
 
 from django.http import QueryDict
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from labeling.models import Dataset
 from models_registry.models import Kind, Stage, Version
@@ -18,6 +19,7 @@ from models_registry.models import Kind, Stage, Version
 from . import fitting, memory, queries, room
 from .engine import contract, methods
 from .engine.config import GROUPS, Input, Settings
+from .engine.tunes import suited_lr
 from .fields import Field, all_leaves, as_text, config_of_texts, convert, fields_of, flat
 from .models import Run
 
@@ -33,6 +35,7 @@ class Bound:
     value: Any
     errors: list[str]
     children: list["Bound"] = field(default_factory=list)
+    suited: str = ""  # what goes with the rest of the form, in the place of a default that is one for all
 
     @property
     def id(self) -> str:
@@ -72,6 +75,11 @@ class Bound:
         return next((variant for variant in self.field.variants if variant.default == self.value), None)
 
     @property
+    def is_settled(self) -> bool:
+        """Whether there is nothing to choose: the only choice goes along unseen."""
+        return self.field.kind == "choice" and len(self.options) == 1 and not self.errors
+
+    @property
     def is_changed(self) -> bool:
         return self.field.kind not in ("group", "union") and convert(self.field, self.value) != self.field.default
 
@@ -92,6 +100,15 @@ class Section:
     @property
     def is_open(self) -> bool:
         return any(each.wants_a_look for each in self.advanced)
+
+    @property
+    def folded(self) -> list[str]:
+        """What stands over the folded ones, for each number of them that can be seen: some come and go with other settings."""
+        most = sum(not each.is_settled for each in self.advanced)
+        return [
+            ngettext("%(number)s more setting", "%(number)s more settings", number) % {"number": number}
+            for number in range(1, most + 1)
+        ]
 
 
 @dataclass
@@ -231,6 +248,16 @@ class RunForm:
         return {role: one for role, one in chosen.items() if one}
 
     @cached_property
+    def suited_lr(self) -> float | None:
+        """The learning rate that goes with what moves and the model that is chosen so far; None where that does not matter, or is not known."""
+        base = self._shown_as_chosen().get("base")
+        known = methods.config_of(self.method)
+        if not isinstance(base, Version) or "tune" not in known.model_fields:
+            return None
+        kind = self.text("config.tune.kind") or known.model_fields["tune"].default.kind
+        return suited_lr(known, kind, base.parameters)
+
+    @cached_property
     def begun_from(self) -> Run | None:
         """The run whose “start again” opened this form."""
         return next(iter(queries.runs_called([self.text("from")])), None)
@@ -286,6 +313,10 @@ class RunForm:
         else:
             value, inside = self.data.get(name, as_text(each, default)), []
         bound = Bound(each, name, value, self.by_field.get(name, []))
+        if each.path == "lr" and self.suited_lr is not None:
+            bound.suited = as_text(each, self.suited_lr)
+            if self.data.get(name) in (None, self.data.get(f"suited.{each.path}")):
+                bound.value = bound.suited  # nobody has written another
         for child in inside:
             key = child.path.rpartition(".")[2]
             bound.children.append(self._bind(child, (default or {}).get(key, child.default)))

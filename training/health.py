@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from . import reading
 from .advice import ADVICE, WATCHED
 from .curves import title_of
 from .failures import said
@@ -36,6 +37,25 @@ class Note:
     @property
     def is_warning(self) -> bool:
         return self.level == "warning"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A word for what is wrong with a run's result, and the whole sentence."""
+
+    word: str
+    text: str
+
+
+def mark(run: Run) -> Mark | None:
+    """The first grave thing that the run warned of. From its folder alone: no query."""
+    if run.method not in WATCHED:
+        return None
+    for message in reading.warnings(run.folder):
+        advice = ADVICE.get(message.get("id", ""))
+        if advice and advice.mark:
+            return Mark(_(advice.mark), said([message])[0])
+    return None
 
 
 class Health:

@@ -12,6 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 MOST_POINTS = 1024
@@ -161,6 +162,20 @@ def _read_on(path: Path, known: Events) -> Events:
         file.seek(max(0, known.offset - _GUARD))
         known._guard = file.read(min(_GUARD, known.offset))
     return known
+
+
+def warnings(folder: Path) -> list[dict]:
+    """The messages of a run's warnings; the file is read again only when it has changed."""
+    try:
+        changed = (folder / "events.jsonl").stat().st_mtime_ns
+    except FileNotFoundError:
+        return []
+    return _known_warnings(folder, changed)
+
+
+@lru_cache(maxsize=1024)
+def _known_warnings(folder: Path, _changed: int) -> list[dict]:
+    return [note["message"] for note in events(folder).notes if note.get("level") == "warning"]
 
 
 def raw_events(folder: Path, after: int, most: int = 10_000) -> tuple[list[dict], int]:

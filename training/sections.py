@@ -24,6 +24,7 @@ from .result import Figure, result
 from .templatetags.training import figure
 
 MOST = 20
+FIRST = {"rankings": "reward", "prompts": "ppo"}  # kind of data → the method that the guide begins with
 
 
 @version_pages.version_section
@@ -179,6 +180,7 @@ def methods_for_dataset(dataset: Dataset, user: User) -> Iterator[dataset_pages.
     if not can(user, Right.LAUNCH_RUNS):
         return
     fitting = _methods(lambda takes: takes.kind == "dataset" and dataset.kind in takes.accepts)
+    fitting.sort(key=lambda each: each["name"] != FIRST.get(dataset.kind))
     if fitting:
         yield dataset_pages.Section(
             _("Train on it"), "training/parts/train_on.html", {"methods": fitting, "source": dataset}, place="next"

@@ -6,6 +6,12 @@ function showFitting() {
     // The last of a name counts: a box that is not ticked has left the "false" of its hidden field.
     part.hidden = !Object.entries(JSON.parse(part.dataset.when)).every(([name, values]) => values.includes(given.getAll(name).at(-1)));
   }
+  // A fold says how many it holds that can be seen; one without any is no fold.
+  for (const summary of document.querySelectorAll("summary[data-counted]")) {
+    const seen = [...summary.nextElementSibling.children].filter((part) => !part.hidden && part.type !== "hidden").length;
+    summary.parentElement.hidden = !seen;
+    summary.textContent = summary.dataset.counted.split("|")[seen - 1] ?? "";
+  }
 }
 
 /** Put a table in the place of a text area that holds rows as JSON; the area goes on carrying them. What is no such rows stays text. */
@@ -73,5 +79,9 @@ function lookAt(root) {
 }
 
 document.addEventListener("change", showFitting);
+// What was filled in to suit the rest does not come under the hands of somebody who writes there.
+document.addEventListener("htmx:oobBeforeSwap", (event) => {
+  if (event.detail.target.contains(document.activeElement)) event.detail.shouldSwap = false;
+});
 document.addEventListener("htmx:load", (event) => lookAt(event.detail.elt));
 lookAt(document);

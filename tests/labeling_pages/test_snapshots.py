@@ -161,5 +161,8 @@ def test_a_run_that_used_the_snapshot_is_counted_and_closes_the_circle(page, pro
     assert "have been used for training" in said(page.get(project.get_absolute_url()))
 
 
-def test_a_snapshot_leads_to_the_methods_that_learn_from_rankings(page, snapshot):
-    assert f"method=reward&amp;inputs.dataset={snapshot.pk}" in page.get(snapshot.get_absolute_url()).content.decode()
+def test_a_snapshot_leads_to_the_methods_that_learn_from_rankings_the_reward_model_first(page, snapshot):
+    offered = re.findall(
+        rf"method=(\w+)&amp;inputs.dataset={snapshot.pk}", page.get(snapshot.get_absolute_url()).content.decode()
+    )
+    assert offered == ["reward", "dpo", "kto", "grpo", "ppo", "rloo"]

@@ -149,3 +149,40 @@ def test_rows_are_filled_in_as_a_table_and_what_a_choice_rules_out_is_hidden(ope
     text.wait_for(state="hidden")
     page.get_by_label("Start", exact=True).select_option("text")
     text.wait_for(state="visible")
+
+
+def test_a_fold_counts_the_settings_that_can_be_seen(open_page):
+    page = open_page("/runs/new/?method=reward", factories.admin())
+    expect(page.locator("#id_config_loss")).to_have_value("rao_kupper")
+    folds = page.locator("details.more", has=page.locator("summary[data-counted]"))
+
+    def told() -> list[int]:
+        return [int(text.split()[0]) for text in folds.locator("summary").all_text_contents()]
+
+    def seen() -> list[int]:
+        return folds.evaluate_all(
+            "folds => folds.map(fold => { fold.open = true; return fold.querySelectorAll(':scope > .settings > :not(input)').values()"
+            ".filter(part => part.checkVisibility()).toArray().length })"
+        )
+
+    before = seen()
+    assert told() == before
+    page.locator("#id_config_loss").select_option("plackett_luce")
+    expect(page.locator("#id_config_margin")).to_be_hidden()
+    assert told() == seen() != before
+
+
+def test_the_learning_rate_follows_what_moves_until_somebody_writes_one(open_page, tiny_model):  # noqa: F811
+    register_version(actor=factories.admin(), model_name="tiny", folder=tiny_model, origin={"method": "import"})
+    page = open_page("/runs/new/?method=finetune&config.tune.kind=all", factories.admin())
+    rate = page.locator("#id_config_lr")
+    expect(rate).to_have_value("0.001")
+    page.get_by_text("LoRA adapter", exact=True).click()
+    expect(rate).to_have_value("0.0003")
+    rate.fill("0.5")
+    page.get_by_text("All weights", exact=True).click()
+    page.get_by_label("Rank r").wait_for(state="detached")
+    with page.expect_response("**/runs/new/**"):
+        page.get_by_label("Epochs").fill("2")
+        page.get_by_label("Epochs").blur()
+    expect(rate).to_have_value("0.5")

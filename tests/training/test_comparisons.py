@@ -234,6 +234,8 @@ def test_markdown_holds_the_differences_that_the_page_shows():
     complete(made, {1: {0, 1, 4, 5}, 2: {1}})
     to_best, to_first = (export.as_markdown(Table(made, to=to)) for to in ("best", "1"))
     assert "to the best (p)" in to_best
+    assert Table(made).base is None
+    assert export.as_markdown(Table(made)) == to_best  # which differences are shown without a base
     assert f"to {made.entries.get(position=1)} (p)" in to_first
     assert "+0.0750" in to_first
     assert "-0.0750" in to_best
@@ -317,6 +319,9 @@ def test_all_learn_from_the_same_data_with_the_same_seeds_and_budget():
             "dataset": made.dataset,
         }
     assert sorted(runs.values_list("seed", flat=True)) == [3, 3, 4, 4]
+    assert set(runs.values_list("name", flat=True)) == {
+        f"{made}: {method}, seed {seed}" for method in ("classify-head", "classify-lora") for seed in (3, 4)
+    }  # so that a queue of them can be read
     assert set(runs.values_list("config__tune__kind", flat=True)) == {"head", "lora"}
 
 

@@ -1,6 +1,7 @@
 """Comparing methods in a real browser: the menu follows the choices, all starts with one button, the table sorts and keeps its address."""
 
 import pytest
+from django.urls import reverse
 from playwright.sync_api import expect
 
 from tests import factories
@@ -9,7 +10,7 @@ from training.models import Run
 
 from . import make
 from .test_actions import version
-from .test_comparisons import complete, labelled, started, trial
+from .test_comparisons import comparison, complete, labelled, started, trial
 
 pytestmark = pytest.mark.browser
 
@@ -62,3 +63,11 @@ def test_warnings_are_unfolded_by_keyboard_and_stay_so_while_the_table_fills(ope
     page.get_by_text("80 %").wait_for()
     expect(page.get_by_text("Some examples did not fit.")).to_be_visible()
     expect(summary).to_be_focused()
+
+
+def test_what_a_choice_rules_out_is_hidden_in_the_form_of_a_method_too(open_page, db):
+    made = comparison(["prompting-zero"])
+    [entry] = made.entries.all()
+    page = open_page(reverse("comparison-entry", args=[made.pk, entry.position]), made.created_by)
+    page.get_by_label("Label 1").fill("good")  # rows are a table here as well
+    expect(page.locator("#id_config_labels")).to_have_value('{"good":""}')

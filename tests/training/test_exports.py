@@ -172,6 +172,12 @@ def test_a_method_or_a_run_must_be_named():
             call_command("train", *arguments)
 
 
+def test_a_run_made_again_takes_no_other_settings(run):
+    with pytest.raises(CommandError, match="leave out --set, --seed, --base"):
+        call_command("train", "--reproduce", str(run.pk), "--set", "lr=1", "--seed", "3", "--base", "other:v1")
+    assert Run.objects.count() == 1
+
+
 def test_by_hand_the_engine_says_what_differs(run, described, capsys):
     """run.json carries the hashes along: `python -m training.engine RUN_DIR --verify`."""
     from training.engine.__main__ import main

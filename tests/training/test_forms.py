@@ -1,6 +1,7 @@
 """The form of a new run: what it offers, what it chooses beforehand, how it leads to what is wrong."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ from django.http import QueryDict
 from models_registry.models import Head, Kind, Model, Stage, Version
 from tests import factories
 from training import actions, machine
+from training.engine import methods
+from training.engine.methods import config_of
+from training.engine.tunes import LAWS
 from training.forms import RunForm
 from training.models import Run
 from training.page import Page
@@ -199,3 +203,30 @@ def test_what_python_reads_as_json_and_no_database_holds_is_refused(admin, clien
     assert answer.status_code == 400
     assert list(answer.context["form"].by_field) == ["config.full_config"]
     assert not Run.objects.exists()
+
+
+def test_the_learning_rate_is_filled_in_for_what_moves_and_the_size_until_somebody_writes_another(client, admin):
+    base = version("stories")
+    Version.objects.filter(pk=base.pk).update(parameters=260_000)
+
+    def rate(**sent: str) -> str:
+        answer = client.get("/runs/new/", {"method": "reward", "inputs.base": base.pk} | sent)
+        return re.search(r'name="config.lr" value="([^"]*)"', answer.content.decode())[1]
+
+    assert rate() == "0.003"
+    Version.objects.filter(pk=base.pk).update(parameters=2_000_000_000)
+    assert rate() == "1e-05"
+    assert rate(**{"config.tune.kind": "lora", "config.lr": "1e-05", "suited.lr": "1e-05"}) == "0.0001"
+    assert rate(**{"config.tune.kind": "lora", "config.lr": "0.5", "suited.lr": "1e-05"}) == "0.5"
+    assert rate(**{"config.lr": "1e-05"}) == "1e-05"  # of a link, or of a run that is begun again
+    assert config_of("reward")().lr == 1e-4  # the default is one
+    assert "suited.lr" not in client.get("/runs/new/", {"method": "prompt_tuning"}).content.decode()  # the paper's
+
+
+def test_every_law_of_a_learning_rate_is_some_methods():
+    hints = {
+        config_of(name).model_fields["lr"].description
+        for name in methods.names()
+        if "lr" in config_of(name).model_fields
+    }
+    assert LAWS.keys() <= hints

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings as site
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from people.models import Role
 from tests import factories
@@ -70,6 +72,25 @@ def test_a_form_that_follows_the_advice_is_filled_with_it(client, run):
     form = client.get(link).content.decode()
     assert re.search(r'name="config.epochs" value="2"', form)
     assert re.search(r'name="config.kl_coef" value="0.05"', form)
+
+
+def test_the_table_of_runs_marks_one_that_collapsed(client, run):
+    def row() -> str:
+        return html.unescape(client.get("/runs/").content.decode())
+
+    write_events(run.folder, {"step": 7, "kl": 50.0}, note("kl-large"))
+    assert "#run-health" not in row()
+    with CaptureQueriesContext(connection) as before:
+        row()
+    write_events(run.folder, note("answers-vanish", text="A few words are left"))
+    with CaptureQueriesContext(connection) as after:
+        assert (
+            f'href="{run.get_absolute_url()}#run-health" title="A few words are left: answers-vanish">collapsed</a>'
+            in row()
+        )
+    assert len(after) == len(before)
+    Run.objects.update(method="dpo")  # its health is not looked at
+    assert "#run-health" not in row()
 
 
 @pytest.mark.parametrize(

@@ -329,7 +329,7 @@ def _next_run(actor: User | None, trial: Trial) -> None:
     if entry.method and trial.run is None:
         trial.run = runs.create_run(actor=actor, **_order(entry, trial.seed))
     elif trial.evaluation is None and (version := judged(trial)):
-        trial.evaluation = runs.create_run(actor=actor, **_judgement(entry, version))
+        trial.evaluation = runs.create_run(actor=actor, **_judgement(trial, version))
         if (
             trial.run
         ):  # it takes the place in the queue that the training had, so that the table fills as the trainings end
@@ -379,12 +379,20 @@ def _order(entry: Entry, seed: int) -> dict[str, Any]:
         "config": config,
         "inputs": inputs,
         "seed": seed,
-        "name": f"{comparison.name}: {entry.label or slug}"[:120],
+        "name": _called(entry, seed),
         "output_name": slugify(f"{comparison.base.model.name[:30]}-{slug}")[:80],
     }
 
 
-def _judgement(entry: Entry, version: Version) -> dict[str, Any]:
+def _called(entry: Entry, seed: int, *more: str) -> str:
+    """The name of a run, which has no language; where there are several seeds, it says which."""
+    several = [f"seed {seed}"] if len(entry.comparison.seeds) > 1 and entry.method else []
+    own = ", ".join([entry.label or names.slug_of(entry), *several, *more])
+    return f"{entry.comparison.name[: 118 - len(own)]}: {own}"
+
+
+def _judgement(trial: Trial, version: Version) -> dict[str, Any]:
+    entry = trial.entry
     comparison = entry.comparison
     takes = methods.facts_of(JUDGE).inputs if JUDGE in methods.names() else {}
     inputs: dict[str, Version | Dataset] = {"base": version, "dataset": comparison.dataset}
@@ -397,7 +405,7 @@ def _judgement(entry: Entry, version: Version) -> dict[str, Any]:
         "config": {"task": comparison.task},
         "inputs": inputs,
         "seed": comparison.seeds[0],  # what is drawn while judging is drawn alike for all
-        "name": f"{comparison.name}: {entry.label or names.slug_of(entry)}, {JUDGE}"[:120],
+        "name": _called(entry, trial.seed, JUDGE),
     }
 
 

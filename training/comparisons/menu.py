@@ -7,7 +7,6 @@ that a method before it has offered already excepted; a new method or kind of `t
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from math import sqrt
 from typing import Any
 
 from django.utils.formats import localize
@@ -18,7 +17,7 @@ from labeling.models import Dataset
 from models_registry.models import Version
 
 from ..engine import contract, methods
-from ..engine.tunes import suggested_lr
+from ..engine.tunes import usual_lr
 from ..fields import Field, fields_of
 from ..fitting import misfits
 from .models import Task
@@ -203,12 +202,6 @@ def _kinds(knob: Field) -> list[tuple[str, str, str]]:
     if knob.kind == "group":  # one kind alone: the soft prompt of prompt tuning
         return [(knob.default["kind"], knob.title, knob.hint)]
     return [(variant.default, variant.title, variant.hint) for variant in knob.variants]
-
-
-def usual_lr(kind: str, parameters: int) -> float:
-    """Where to begin: the middle, by orders of magnitude, of what usually does well with what moves."""
-    low, high = suggested_lr(kind, parameters)
-    return float(f"{sqrt(low * high):.0e}")
 
 
 def _fits(choice: Choice, base: Version | None, dataset: Dataset | None) -> bool:

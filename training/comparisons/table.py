@@ -118,7 +118,7 @@ class Attempt:
     @cached_property
     def notes(self) -> list[str]:
         """What its training and its evaluation warned of, each once."""
-        found = [message for run in (self.run, self.evaluation) if run for message in _warnings(run.folder)]
+        found = [message for run in (self.run, self.evaluation) if run for message in reading.warnings(run.folder)]
         return list(dict.fromkeys(said(found)))
 
     @property
@@ -292,7 +292,8 @@ class Table:
         self.metric = metric if metric in self.metrics else (self.metrics or known)[0]
         self.sort = sort if sort.removeprefix("-") in COLUMNS else ""
         self.reference = self._reference(to)
-        self.to = to if self.reference and to in (BEST, str(self.reference.number)) else BASE
+        usual = BASE if self.base else BEST
+        self.to = to if self.reference and to in (BEST, str(self.reference.number)) else usual
 
     @property
     def measure(self) -> Metric:
@@ -379,20 +380,6 @@ def _merged(each: list[Mapping]) -> Contrast:
     p = None if not ps else ps[0] if len(ps) == 1 else min(1.0, 2 * mean(ps))
     values = (_mean(one[key] for one in each) for key in ("difference", "low", "high"))
     return Contrast(*values, p, each[0]["test"])
-
-
-def _warnings(folder: Path) -> list[dict[str, Any]]:
-    """The messages of a run's warnings."""
-    try:
-        changed = (folder / "events.jsonl").stat().st_mtime_ns
-    except FileNotFoundError:
-        return []
-    return _known_warnings(folder, changed)
-
-
-@lru_cache(maxsize=1024)
-def _known_warnings(folder: Path, _changed: int) -> list[dict[str, Any]]:
-    return [note["message"] for note in reading.events(folder).notes if note.get("level") == "warning"]
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from people.permissions import Right, requires
 from .. import charts
 from .. import queries as run_queries
 from ..actions import RunRefusal
-from ..engine import methods
+from ..engine import contract, methods
 from ..forms import RunForm
 from . import actions, chart, export, learning, menu, queries
 from .forms import NewComparison, filled, of_address
@@ -131,7 +131,8 @@ def entry_settings(request: HttpRequest, pk: int, number: int) -> HttpResponse:
     if entry.method not in methods.names():
         raise Http404
     problems: list[str] = []
-    form = RunForm(entry.method, filled(entry.method, entry.config))
+    complete, _wrong = contract.check_config(entry.method, entry.config)
+    form = RunForm(entry.method, filled(entry.method, complete.model_dump(mode="json") if complete else entry.config))
     if request.method == "POST":
         form = RunForm(entry.method, request.POST)
         try:

@@ -1,9 +1,10 @@
 """What can be said of what moves without a model: learning rates that go well with it, and choices that cannot be. Light."""
 
-from math import log
+from math import log, sqrt
 
 from models_registry.lm.tuning.config import Tune, TuneSoftPrompt
 
+from .config import Settings
 from .messages import Message, _
 
 # Kind of tuning → the usual range. Full weights depend on the size of the model besides: see suggested_lr.
@@ -30,15 +31,47 @@ BY_KIND = _(
     "adapters 0.0001 to 0.1; prefix 0.001 to 0.03; soft prompt 0.001 to 0.3."
 )
 
+OF_REWARD = _("About 3e-3 for a model below a million parameters; 1e-5 for all weights of a large one, 1e-4 for LoRA.")
+OF_PPO = _("About 3e-4 for all weights of a model below a million parameters and three times that for LoRA; 1e-6 to 1e-5 and 1e-4 for a large one.")  # fmt: skip
+
 
 def suggested_lr(kind: str, parameters: int) -> tuple[float, float]:
     """The range of learning rates that usually does well with a kind of tuning, for a model of so many parameters."""
     if kind in RANGES:
         return RANGES[kind]
-    (few, high), (many, low) = SMALL, LARGE
-    power = log(low / high) / log(many / few)
-    rate = high * (min(max(parameters, few), many) / few) ** power
+    rate = between(parameters, SMALL[1], LARGE[1])
     return rate / 2, rate * 2
+
+
+def between(parameters: int, small: float, large: float) -> float:
+    """A learning rate by the size of a model, straight on logarithmic scales: `small` up to a million parameters, `large` from a billion."""
+    few, many = SMALL[0], LARGE[0]
+    return small * (min(max(parameters, few), many) / few) ** (log(large / small) / log(many / few))
+
+
+def usual_lr(kind: str, parameters: int) -> float:
+    """Where to begin: the middle, by orders of magnitude, of what usually does well with what moves."""
+    low, high = suggested_lr(kind, parameters)
+    return rounded(sqrt(low * high))
+
+
+def rounded(rate: float) -> float:
+    return float(f"{rate:.0e}")
+
+
+# What the hints above say in words: (kind of tuning, parameters) → where to begin.
+LAWS = {
+    BY_KIND: usual_lr,
+    OF_REWARD: lambda kind, size: between(size, 3e-3, 1e-5 if kind == "all" else 1e-4),
+    OF_PPO: lambda kind, size: between(size, 3e-4, 3e-6) if kind == "all" else between(size, 1e-3, 1e-4),
+}
+
+
+def suited_lr(config: type[Settings], kind: str, parameters: int) -> float | None:
+    """What the hint of a Config's learning rate recommends; None where it does not go by what moves. The default is one for all."""
+    known = config.model_fields.get("lr")
+    law = LAWS.get(known.description or "") if known else None
+    return rounded(law(kind, parameters)) if law else None
 
 
 def far_off(lr: float, kind: str, parameters: int) -> Message | None:

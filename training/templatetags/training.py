@@ -5,6 +5,10 @@ from django.contrib.humanize.templatetags.humanize import intcomma
 from django.utils.formats import get_format, number_format
 from django.utils.translation import gettext
 
+from .. import health
+from ..health import Mark
+from ..models import Run
+
 register = template.Library()
 
 
@@ -12,6 +16,12 @@ register = template.Library()
 def translated(text: str) -> str:
     """A text of the engine in the reader's language."""
     return gettext(text) if text else ""
+
+
+@register.filter
+def mark(run: Run) -> Mark | None:
+    """What is wrong with the run's result, for a table."""
+    return health.mark(run)
 
 
 @register.filter

@@ -22,6 +22,7 @@ from people.errors import Refusal
 from people.models import User
 from training import actions, queries, reproduce, room
 from training.engine import methods
+from training.engine.config import Input
 from training.failures import said
 from training.fields import as_text, config_of_texts, fields_of, leaves_with_kinds
 from training.models import Run
@@ -54,8 +55,7 @@ class Command(BaseCommand):
             help="make a run again: its reproduce.json, or its number here. Inputs are found by their digests and hashed; "
             "what is computed with other versions here is said",
         )
-        roles = {role: takes for name in self._methods() for role, takes in methods.facts_of(name).inputs.items()}
-        for role, takes in roles.items():
+        for role, takes in self._roles().items():
             what = "NAME[:vN]" if takes.kind == "version" else "ID|DIGEST|NAME"
             parser.add_argument(f"--{role.replace('_', '-')}", metavar=what, help=f"{takes.title}. {takes.help}")
         parser.add_argument("--config", type=Path, metavar="FILE", help="settings as JSON")
@@ -70,8 +70,9 @@ class Command(BaseCommand):
         parser.add_argument("--as", dest="person", metavar="NAME", help="who starts it (default: the first admin)")
         parser.add_argument("--wait", action="store_true", help="wait for the end, and say how it went")
 
-    def _methods(self) -> list[str]:
-        return [self.method] if self.method else methods.names()
+    def _roles(self) -> dict[str, Input]:
+        names = [self.method] if self.method else methods.names()
+        return {role: takes for name in names for role, takes in methods.facts_of(name).inputs.items()}
 
     def _settings(self) -> str:
         """The settings of the method, from its Config."""
@@ -99,6 +100,10 @@ class Command(BaseCommand):
     ) -> None:
         if (method is None) == (options["reproduce"] is None):
             raise CommandError("Name a method, or a run with --reproduce.")
+        given = {"--config": config, "--set": options["set"], "--name": name, "--output": output, "--seed": seed}
+        given |= {f"--{role.replace('_', '-')}": options[role] for role in self._roles()}
+        if options["reproduce"] and (changed := [option for option, value in given.items() if value]):
+            raise CommandError(f"--reproduce makes the very same run: leave out {', '.join(changed)}.")
         try:
             if options["reproduce"]:
                 run = self._again(options["reproduce"], acting(options["person"]))

@@ -9,7 +9,7 @@ from ... import functions
 from ...config import Input, Method, setting
 from ...messages import Message, _
 from ...rollouts import RolloutSettings, problems_of_minibatches
-from ...tunes import problems_of_tune
+from ...tunes import OF_PPO, problems_of_tune
 
 MORE_JUDGES = {
     "reward_model_2": _("Second reward model"),
@@ -278,10 +278,7 @@ class Config(RolloutSettings):
         group="optimizer", advanced=True, source="Huang et al. 2024",
     )  # fmt: skip
 
-    lr: float = setting(
-        1e-4, _("Learning rate"), _("About 3e-4 for all weights of a model below a million parameters and three times that for LoRA; 1e-6 to 1e-5 and 1e-4 for a large one."),
-        group="optimizer", gt=0, le=1,
-    )  # fmt: skip
+    lr: float = setting(1e-4, _("Learning rate"), OF_PPO, group="optimizer", gt=0, le=1)
     epsilon: float = setting(
         1e-5, _("Epsilon"), _("Keeps Adam from dividing by zero."), group="optimizer", advanced=True, gt=0, le=1e-2,
         source="Huang et al. 2024: 1e-8 lets early steps grow too large",

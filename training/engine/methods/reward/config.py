@@ -8,7 +8,7 @@ from models_registry.lm.tuning.config import Tune, TuneAll
 
 from ...config import Input, Method, TrainingSettings, setting
 from ...messages import Message, _
-from ...tunes import problems_of_tune
+from ...tunes import OF_REWARD, problems_of_tune
 
 METHOD = Method(
     title=_("Reward model"),
@@ -213,10 +213,7 @@ class Config(TrainingSettings):
         le=1000,
     )  # fmt: skip
 
-    lr: float = setting(
-        1e-4, _("Learning rate"), _("About 3e-3 for a model below a million parameters; 1e-5 for all weights of a large one, 1e-4 for LoRA."),
-        group="optimizer", gt=0, le=1,
-    )  # fmt: skip
+    lr: float = setting(1e-4, _("Learning rate"), OF_REWARD, group="optimizer", gt=0, le=1)
     batch_size: int = setting(
         8, _("Batch size"), _("Rankings in one update."), group="optimizer", unit="rankings", ge=1, le=65536
     )  # fmt: skip
