@@ -9,11 +9,11 @@ from statistics import mean
 from typing import Any
 
 from django.contrib.humanize.templatetags.humanize import intcomma
-from django.utils.formats import number_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from charts import frame, titled_axis
+from models_registry.words import figure
 
 from .. import charts, reading
 from ..engine.evaluation import METRICS
@@ -148,7 +148,7 @@ def _over_seeds(trained: list[dict[str, Any]]) -> Estimate | None:
 
 def _points(share: float | None) -> str:
     """Percentage points of a difference, with its sign where it is a fall."""
-    return "" if share is None else number_format(f"{100 * share:.1f}".replace("-", "−"), 1)
+    return "" if share is None else figure(100 * share, 1)
 
 
 @dataclass(frozen=True)
