@@ -129,16 +129,23 @@ def curves(table: Table) -> list[Curve]:
 
 
 def _line(row: Row) -> Line | None:
-    trained = [reading.metrics(attempt.run.folder) for attempt in row.done if attempt.run]
-    counts = [metrics["train_rankings"] for metrics in trained if metrics.get("train_rankings")]
-    found = {ACCURACY: row.figure(ACCURACY), LOG_LOSS: _over_seeds(trained)}
+    runs = trained(row)
+    counts = [metrics["train_rankings"] for metrics in runs if metrics.get("train_rankings")]
+    found = {ACCURACY: row.figure(ACCURACY), LOG_LOSS: over_seeds(runs)}
     figures = {name: each for name, each in found.items() if each}
     return Line(mean(counts), row, figures) if counts and figures else None
 
 
-def _over_seeds(trained: list[dict[str, Any]]) -> Estimate | None:
+def trained(row: Row) -> list[dict[str, Any]]:
+    """What the training of each seed found."""
+    return [reading.metrics(attempt.run.folder) for attempt in row.done if attempt.run]
+
+
+def over_seeds(runs: list[dict[str, Any]]) -> Estimate | None:
+    """The three-way log-loss."""
+
     def of(name: str) -> Iterator[float]:
-        return (metrics[name] for metrics in trained if metrics.get(name) is not None)
+        return (metrics[name] for metrics in runs if metrics.get(name) is not None)
 
     value, low, high = (
         mean(found) if (found := list(of(f"{LOG_LOSS}{end}"))) else None for end in ("", "_low", "_high")
