@@ -1,5 +1,6 @@
 """Questions about models: find one, what it stands on, what was made of it."""
 
+import json
 import re
 import shutil
 from collections import Counter, defaultdict
@@ -16,6 +17,7 @@ from people.errors import Refusal
 
 from . import store
 from .lm import hard_prompt
+from .lm.inspect import SCALE_FILE
 from .models import Head, Kind, Model, Source, Stage, Version
 
 # (what was made, the role its source played, the source). Role "parent": an adapter stands on it.
@@ -79,6 +81,15 @@ def words_read(version: Version) -> str:
         return hard_prompt.read(version.folder).ask(hard_prompt.PLACE)
     except (OSError, ValueError):
         return ""
+
+
+def scale(version: Version) -> dict[str, float] | None:
+    """The `mean` and `std` of a reward model's raw scores that its scores are counted from; None of one that was made elsewhere."""
+    try:
+        found = json.loads((version.folder / SCALE_FILE).read_text("utf-8")) if version.head == Head.REWARD else None
+    except (OSError, ValueError):
+        return None
+    return found
 
 
 def folders(version: Version) -> list[Path]:

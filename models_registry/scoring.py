@@ -17,7 +17,6 @@ from people.errors import Refusal, wrong_with
 from people.permissions import Right, requires
 
 from . import hooks, queries, serving_client
-from .lm.inspect import SCALE_FILE
 from .models import Head, Version
 from .serving_client import Judged, Point
 from .views import the_version
@@ -191,7 +190,7 @@ def _answered(version: Version, wanted: dict) -> dict:
         "scored": ranked(wanted["completions"], judgement.rows[0], others),
         "beside": bool(others),
         "cut": judgement.cut,
-        "scaled": any((link.folder / SCALE_FILE).is_file() for link in version.chain()),
+        "scaled": queries.scale(version) is not None,
         "ensemble": len(judgement.rows[0][0].by_head or ()),
         "traced": wanted["trace"],
         "colours": range(-STRONGEST, STRONGEST + 1),

@@ -69,6 +69,7 @@ def version(request: HttpRequest, name: str, number: int) -> HttpResponse:
         "use_sections": [each for each in sections if each.place == "use"],
         "lineage": lineage.draw(version),
         "words": queries.words_read(version),
+        "scale": queries.scale(version),
         "loading": loading.lines(version, {link.pk: str(link.folder) for link in version.chain()}),
         "card": mark_safe(as_html(version.card)),  # nh3 has cleaned it
         "verify_job": latest(f"models_registry.version:{version.pk}", "verify-version"),

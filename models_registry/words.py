@@ -1,6 +1,6 @@
 """A version in words: what it is, how it was made, and its result."""
 
-from django.utils.formats import number_format
+from django.utils.formats import get_format, number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -46,6 +46,8 @@ _RESULTS = {
     "heldout_loss": gettext_lazy("loss"),
 }
 
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
 
 def sentence(version: Version) -> str:
     """What it is and where it comes from, for a reader who has never seen it."""
@@ -77,8 +79,20 @@ def role(name: str) -> str:
 
 
 def figure(value: float, decimals: int) -> str:
-    """A number in the figures of the language. Django alone would cut it off, not round it."""
-    return number_format(round(value, decimals), decimals)
+    """A number in the figures of the language. Django alone would cut it off, not round it. + 0.0: there is no −0.00."""
+    return minus(number_format(round(value, decimals) + 0.0, decimals))
+
+
+def minus(written: str) -> str:
+    """A written number with the sign that numbers have on every page."""
+    return written.replace("-", "−")
+
+
+def powers(written: str) -> str:
+    """Of a number as Python writes it: 2.8e-07 is 2.8 · 10⁻⁷."""
+    digits, e, exponent = written.partition("e")
+    digits = minus(digits.replace(".", get_format("DECIMAL_SEPARATOR")))
+    return f"{digits} · 10{str(int(exponent)).translate(_RAISED)}" if e and int(exponent) else digits
 
 
 def result(version: Version) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from django.utils.translation import gettext
 
-from models_registry.words import figure
+from models_registry.words import figure, powers
 
 from .engine.messages import Message, _
 
@@ -65,6 +65,7 @@ def said(messages: list[dict]) -> list[str]:
 def _filled(text: str, params: dict) -> str:
     params = {name: said([value])[0] if isinstance(value, dict) else value for name, value in params.items()}
     text = re.sub(r"%\((\w+)\)\.(\d)f", lambda place: figure(params[place[1]], int(place[2])), text)
+    text = re.sub(r"%\((\w+)\)(\.\d[eg])", lambda place: powers(format(params[place[1]], place[2])), text)
     return text % params
 
 

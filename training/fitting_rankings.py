@@ -1,5 +1,5 @@
-"""Why rankings could not teach a reward model on this base, as far as their first rows and its files tell: only ties, texts longer than the model,
-no token that could pad. Loads no torch."""
+"""Why rankings could not teach a reward model on this base, as far as their first rows and its files tell: only ties, no acceptability line, texts
+longer than the model, no token that could pad. Loads no torch."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,26 +25,27 @@ MERGED = 2  # tokens that may become fewer where a prompt and its completion mee
 
 def misfits(config: Config, base: Version | None, data: Dataset) -> Iterator[tuple[str, str]]:
     """(name of the form's field, sentence) of what is known before the run."""
-    place = {"dataset": data.name}
+    place = {"dataset": data.name, "number": data.rows}
     if base is not None and _special_tokens(base) == {}:
         yield "inputs.base", said([nothing_pads().as_json()])[0]
     if data.rows and not data.splits.get("heldout"):
-        text = _(
-            "No ranking of %(dataset)s is held out, so nothing could be said about how good the reward model is. Hold out some prompts."
-        )
+        text = _("None of the %(number)s rankings of %(dataset)s is held out, so nothing could be said about how good the reward model is. Hold out some prompts: by the share that a project or an upload sets aside, or in the column “split”.")  # fmt: skip
         yield "inputs.dataset", text % place
     if data.splits.get("heldout") and not data.splits.get("train"):
-        text = _("All rankings of %(dataset)s are held out, so there is none to learn from. Hold out fewer prompts.")
+        text = _("All %(number)s rankings of %(dataset)s are held out, so there is none to learn from. Hold out fewer prompts.")  # fmt: skip
         yield "inputs.dataset", text % place
     if not (data.folder / "data.jsonl").exists():
         return
     for split in sorted(_without_better(data)):
         text = (
-            _("All held-out rankings of %(dataset)s tie everything, so nothing could be said about how good the reward model is.")
+            _("All %(number)s held-out rankings of %(dataset)s tie everything, so nothing could be said about how good the reward model is. Hold out more prompts, or let more be ranked.")
             if split == "heldout"
-            else _("All training rankings of %(dataset)s tie everything: they say of no output that it is better than another.")
+            else _("All %(number)s training rankings of %(dataset)s tie everything: they say of no output that it is better than another. Let more be ranked, or outputs that differ more.")
         )  # fmt: skip
-        yield "inputs.dataset", text % place
+        yield "inputs.dataset", text % {**place, "number": data.splits[split]}
+    if config.line_weight and data.splits.get("train") and data.rows <= LOOKED_AT and not _seen(data.folder).has_line:
+        text = _("None of the %(number)s training rankings of %(dataset)s has an acceptability line, so they cannot teach what is good enough: set the weight of the line to 0, or let people draw it.")  # fmt: skip
+        yield "config.line_weight", text % {**place, "number": data.splits["train"]}
     room = _room(config, base)
     if base is None or room is None or config.truncate:
         return
@@ -84,21 +85,30 @@ def _without_better(data: Dataset) -> frozenset[str]:
     """The splits in which no ranking calls any output better than another; of a large data set only where it says so itself."""
     if counted := data.manifest.get("pairs"):
         return frozenset(split for split in data.splits if data.splits[split] and not counted["strict"].get(split))
-    return _seen_without_better(data.folder) if data.rows <= LOOKED_AT else frozenset()
+    return _seen(data.folder).without_better if data.rows <= LOOKED_AT else frozenset()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """`has_line`: whether a training ranking has an acceptability line."""
+
+    without_better: frozenset[str] = frozenset()
+    has_line: bool = True
 
 
 @lru_cache(maxsize=256)
-def _seen_without_better(folder: Path) -> frozenset[str]:
+def _seen(folder: Path) -> Seen:
     """A data set's folder never changes, and a form looks at it again and again."""
-    seen, better = set(), set()
+    seen, better, has_line = set(), set(), False
     for row in rows_of(folder):
         if (order := _order(row)) is None:
-            return frozenset()
+            return Seen()
         split = row.get("split", "train")
         seen.add(split)
         if order.strict_pairs():
             better.add(split)
-    return frozenset(seen - better)
+        has_line |= split == "train" and order.line is not None
+    return Seen(frozenset(seen - better), has_line)
 
 
 @dataclass(frozen=True)

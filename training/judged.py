@@ -15,6 +15,7 @@ from models_registry.words import figure
 
 from .failures import said
 
+NOTHING_HELD_OUT = {"value": None, "low": None, "high": None, "pairs": 0}  # of who ranked training tasks alone
 NOBODY: Mapping[str, str] = MappingProxyType({})
 WIDTH, HEIGHT = 320, 170  # as wide as the pictures with names at the left
 
@@ -135,9 +136,14 @@ def _parts(
         yield Part(_("By number of outputs"), hint, _("Outputs"), lines), _drawn(lines, chance)
 
     scales = metrics.get("annotator_scales") or {}
-    lines = [Line(names.get(row["of"], row["of"]), row, scales.get(row["of"])) for row in found["by_annotator"]]
+    judged_on = {row["of"] for row in found["by_annotator"]}
+    ranked_otherwise = [{"of": person, **NOTHING_HELD_OUT} for person in scales if person not in judged_on]
+    rows = [*found["by_annotator"], *ranked_otherwise]
+    lines = [Line(names.get(row["of"], row["of"]), row, scales.get(row["of"])) for row in rows]
     if lines:
         hint = _("Strict pairs in the right order, by who ranked them; those who ranked most stand first.")
+        if scales:
+            hint += " " + _("The values hold the scale of each: how far their rankings follow the scores, 1 for who does as most do, near 0 for who ranks by dice.")  # fmt: skip
         yield Part(_("By annotator"), hint, _("Annotator"), lines, _("Scale") if scales else ""), _drawn(lines, chance)
 
     if by_doubt := found.get("by_doubt"):

@@ -39,7 +39,7 @@ NAMES = {
     "closeness_auc": (gettext_noop("Close scores of wrong pairs"), gettext_noop("The same by how close the two scores are, which one head knows too.")),
     "ensemble": (gettext_noop("Heads"), gettext_noop("Their mean is the score; how far they stand apart is how unsure it is.")),
     "longer_accuracy": (gettext_noop("Pair accuracy of “the longer wins”"), gettext_noop("A reward model should know more than this.")),
-    "length_slope": (gettext_noop("Length bias"), gettext_noop("How much the score of an answer grows with its length, in standard deviations.")),
+    "length_slope": (gettext_noop("Length bias"), gettext_noop("How many standard deviations the score of an answer rises when it is twice as long; empty where lengths hardly differ.")),
     "theta": (gettext_noop("Tie parameter θ"), gettext_noop("How easily people see a tie; 1 means never.")),
     "nu": (gettext_noop("Tie parameter ν"), gettext_noop("Odds of a tie against either winning, between equals; 0 means never.")),
     **{

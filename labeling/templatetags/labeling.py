@@ -14,6 +14,7 @@ from labeling import history, reading
 from labeling.files import Problem
 from labeling.models import Assignment, Project
 from labeling.review_queries import open_questions
+from models_registry import words
 from models_registry.cards import as_html
 
 register = template.Library()
@@ -57,7 +58,7 @@ def reading_tag(text: str, id: str = "", extra: str = "") -> str:
 @register.filter
 def minus(figure: object) -> str:
     """A figure that may be below zero, with the sign that figures have everywhere."""
-    return str(figure).replace("-", "−")
+    return words.minus(str(figure))
 
 
 @register.filter

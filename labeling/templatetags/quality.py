@@ -1,8 +1,9 @@
 """How figures of the quality page are written: values with their intervals, and the reason where there is none."""
 
 from django import template
-from django.utils.formats import number_format
 from django.utils.translation import gettext
+
+from models_registry import words
 
 register = template.Library()
 NOTHING = "–"
@@ -10,12 +11,12 @@ NOTHING = "–"
 
 @register.filter
 def percent(value: float | None) -> str:
-    return NOTHING if value is None else f"{_rounded(value * 100, 0 if abs(value) >= 0.1 else 1)} %"
+    return NOTHING if value is None else f"{words.figure(value * 100, 0 if abs(value) >= 0.1 else 1)} %"
 
 
 @register.filter
 def two(value: float | None) -> str:
-    return NOTHING if value is None else _rounded(value)
+    return NOTHING if value is None else words.figure(value, 2)
 
 
 @register.filter
@@ -26,13 +27,8 @@ def interval(figure: dict | None, kind: str = "two") -> str:
     digits = 0 if abs(figure["value"] or 0.0) >= 0.1 else 1
     between = " … " if figure["low"] < 0 or figure["high"] < 0 else "–"
     if kind == "percent":
-        return f"{_rounded(figure['low'] * 100, digits)}{between}{_rounded(figure['high'] * 100, digits)} %"
-    return f"{_rounded(figure['low'])}{between}{_rounded(figure['high'])}"
-
-
-def _rounded(value: float, digits: int = 2) -> str:
-    """number_format alone cuts digits off. + 0.0: there is no -0.00."""
-    return number_format(round(value, digits) + 0.0, digits).replace("-", "−")
+        return f"{words.figure(figure['low'] * 100, digits)}{between}{words.figure(figure['high'] * 100, digits)} %"
+    return f"{words.figure(figure['low'], 2)}{between}{words.figure(figure['high'], 2)}"
 
 
 @register.filter

@@ -8,7 +8,6 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryD
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.urls import reverse
-from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
@@ -18,6 +17,7 @@ from labeling import actions, history, places, queries, questions, reading
 from labeling.models import Assignment, Desk, Project
 from labeling.people_queries import reason_of_pause
 from labeling.views.board_texts import board_texts
+from models_registry import words
 from people.errors import Refusal
 from people.models import User
 from people.permissions import Right, can, requires
@@ -281,7 +281,7 @@ def _figures(progress: queries.Progress, standing: queries.Standing, round: str)
     if round:
         figures.append(round)
     if standing["agreement"] is not None:
-        figures.append(_("agreement with others %(n)s") % {"n": number_format(standing["agreement"], 2)})
+        figures.append(_("agreement with others %(n)s") % {"n": words.figure(standing["agreement"], 2)})
     return " · ".join(figures)
 
 

@@ -60,4 +60,4 @@ def result(version: Version) -> str:
 
 @register.filter
 def score(value: float) -> str:
-    return words.figure(value, 3).replace("-", "−")
+    return words.figure(value, 3)

@@ -198,6 +198,7 @@ def slow_log_loss(folder: Path, data: Path) -> float:
     [
         (lambda row: row | {"split": "train"}, {}, "no-heldout"),
         (lambda row: row | {"split": "heldout"}, {}, "no-rankings"),
+        (lambda row: row | {"split": "train"}, {"line_weight": 1.0}, "no-line"),
         (lambda row: row | {"ranking": "A = B = C = D"}, {"loss": "bradley_terry"}, "all-tied"),
         (lambda row: row | {"weight": 0}, {}, "no-weight"),
         (lambda row: row | {"prompt": row["prompt"] + " and then" * 60}, {}, "too-long"),
@@ -220,6 +221,39 @@ def test_what_cannot_be_learned_from_is_refused_with_its_reason(
     if problem == "bad-row":
         assert "line 1" in problems[0]["text"] % problems[0]["params"]
         assert "E" in problems[0]["text"] % problems[0]["params"]
+
+
+@pytest.mark.parametrize(
+    ("train", "heldout", "problems"),
+    [
+        ("A > B > C > D", None, ["None of the 48 rankings is held out"]),
+        (None, "A > B > C > D", ["all 12 are held out. Hold out fewer prompts."]),
+        ("A", "A > B > C > D", ["none of the 48 training rankings says anything about two outputs"]),
+        ("A > B > C > D", "B", ["None of the 12 held-out rankings says anything about two outputs"]),
+        (
+            "A = B = C = D",
+            "A = B = C = D",
+            ["All 48 training rankings tie everything", "All 12 held-out rankings tie"],
+        ),
+    ],
+)
+def test_a_refusal_says_how_many_and_which(train, heldout, problems, tmp_path, pretrained, snapshot):
+    said = {"train": train, "heldout": heldout}
+    rows = [row | {"ranking": said[row["split"]]} for row in map(json.loads, snapshot.open()) if said[row["split"]]]
+    assert_refused(tmp_path, pretrained, rows, problems)
+
+
+def test_prompts_that_are_all_in_both_splits_leave_none_to_train_on(tmp_path, pretrained, snapshot):
+    rows = [row | {"split": split} for row in map(json.loads, snapshot.open()) for split in ("train", "heldout")]
+    assert_refused(tmp_path, pretrained, rows, ["the prompts of all 60 training rankings are held out too"])
+
+
+def assert_refused(folder: Path, pretrained: Path, rows: list[dict[str, Any]], problems: list[str]) -> None:
+    run = reward_run(folder / "run", [pretrained / "output"], runs.write_rows(folder / "rankings.jsonl", rows))
+    assert runs.go(run) == 2
+    told = [found["text"] % found["params"] for found in runs.status(run)["problems"]]
+    assert len(told) == len(problems)
+    assert all(part in text for part, text in zip(problems, told, strict=True))
 
 
 def test_all_problems_are_told_at_once(tmp_path, pretrained, snapshot):
@@ -371,6 +405,21 @@ def test_people_who_rank_by_dice_count_for_little_and_the_line_gets_a_score(tmp_
     assert scales["p2"] < 0.8 < min(scales["p0"], scales["p1"])
     assert metrics(folder)["nu"] > 0
     assert np.isfinite(metrics(folder)["line_score"])
+
+
+def test_one_person_alone_gets_no_scale_and_ties_of_more_outputs_than_were_ranked_no_figure(
+    tmp_path, pretrained, snapshot
+):
+    data = runs.write_rows(
+        tmp_path / "rankings.jsonl", [row | {"annotator": "p0"} for row in map(json.loads, snapshot.open())]
+    )
+    config = {"loss": "plackett_luce", "annotator_scale": True, "epochs": 1}
+    folder = reward_run(tmp_path / "run", [pretrained / "output"], data, **config)
+    assert runs.go(folder) == 0
+    assert "no-annotators" in notes(folder)
+    found = metrics(folder)
+    assert "annotator_scales" not in found
+    assert [name for name in found if name.startswith("delta_")] == ["delta_2", "delta_3", "delta_4"]
 
 
 @pytest.mark.parametrize(

@@ -225,6 +225,13 @@ def test_a_reward_models_page_leads_to_what_learns_from_its_scores(page, reward,
     assert "Train a model by its scores" not in page.get(tiny.get_absolute_url()).content.decode()
 
 
+def test_a_reward_models_page_tells_the_scale_that_its_scores_are_counted_on(page, reward, tiny):
+    scale = json.loads((reward.folder / "reward.json").read_text())
+    told = page.get(reward.get_absolute_url()).content.decode()
+    assert f"(raw − {figure(scale['mean'])}) ÷ {figure(scale['std'])}" in told
+    assert "Scale of the scores" not in page.get(tiny.get_absolute_url()).content.decode()
+
+
 def test_what_is_wrong_with_rows_is_said_over_the_form_and_leaves_what_was_pasted(page, reward):
     answer = page.post(
         address("version-score-file", reward), {"text": '{"prompt": "a"}'}, headers={"HX-Request": "true"}

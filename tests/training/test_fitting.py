@@ -119,7 +119,9 @@ def test_no_more_waves_than_the_smallest_layer_has_weights():
 def test_a_reward_model_needs_held_out_rankings():
     data = make.dataset("rankings", ranked("A > B", splits=("train",)), "Votes")
     said = refused("reward", {}, base=version(), dataset=data)
-    assert "No ranking of Votes is held out" in said["inputs.dataset"][0]
+    (problem,) = said["inputs.dataset"]
+    assert problem.startswith("None of the 1 rankings of Votes is held out")
+    assert "Hold out some prompts: by the share" in problem
 
 
 def test_kto_says_beforehand_that_a_line_is_missing():
@@ -164,12 +166,14 @@ def test_a_reward_model_needs_rankings_to_learn_from():
     said = refused("reward", {}, base=version(), dataset=data)
     assert said == {
         "inputs.dataset": [
-            "All rankings of Votes are held out, so there is none to learn from. Hold out fewer prompts."
+            "All 1 rankings of Votes are held out, so there is none to learn from. Hold out fewer prompts."
         ]
     }
 
 
-@pytest.mark.parametrize(("split", "said"), [("train", "All training rankings of Votes"), ("heldout", "All held-out")])
+@pytest.mark.parametrize(
+    ("split", "said"), [("train", "All 2 training rankings of Votes"), ("heldout", "All 2 held-out")]
+)
 def test_a_split_that_only_ties_teaches_and_judges_nothing(split, said):
     rows = ranked("A > B") + ranked("A = B", "| A = B")
     only_ties = [row for row in rows if row["split"] != split or ">" not in row["ranking"]]
@@ -185,10 +189,22 @@ def test_a_snapshot_says_itself_how_many_pairs_are_strict():
     data = make.dataset("rankings", ranked("A > B"), "Votes")
     data.manifest = {"pairs": {"strict": {"train": 1, "heldout": 0}}}
     data.save()
-    assert "All held-out rankings" in refused("reward", {}, base=version(), dataset=data)["inputs.dataset"][0]
+    assert "All 1 held-out rankings" in refused("reward", {}, base=version(), dataset=data)["inputs.dataset"][0]
     data.manifest = {"pairs": {"strict": {"train": 1, "heldout": 1}}}
     data.save()
     assert queued("reward", {}, base=version("other"), dataset=data)
+
+
+def test_a_line_that_nobody_drew_cannot_weigh():
+    rows = ranked("A > B", splits=("train",)) + ranked("A | B", splits=("heldout",))
+    data = make.dataset("rankings", rows, "Votes")
+    said = refused("reward", {"line_weight": 1.0}, base=version(), dataset=data)
+    assert said["config.line_weight"][0].startswith(
+        "None of the 1 training rankings of Votes has an acceptability line"
+    )
+    assert queued("reward", {}, base=version("other"), dataset=data)
+    drawn = make.dataset("rankings", ranked("A > B", "A | B"), "Lines")
+    assert queued("reward", {"line_weight": 1.0}, base=version("third"), dataset=drawn)
 
 
 def test_texts_longer_than_the_model_are_counted_before_anything_is_queued():

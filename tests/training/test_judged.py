@@ -49,6 +49,18 @@ def test_annotators_are_called_by_their_names_where_these_are_known():
     assert "ayu" in parts[-1].picture
 
 
+def test_who_ranked_training_tasks_alone_stands_in_the_table_with_a_scale():
+    known = metrics(people=2)
+    part = judged(known | {"annotator_scales": {"p0": 1.25, "p7": 0.4}}).parts[-1]
+    assert [(line.label, line.beside, line.figure["pairs"] > 0) for line in part.lines] == [
+        ("p0", 1.25, True),
+        ("p1", None, True),
+        ("p7", 0.4, False),
+    ]
+    assert "p7" not in part.picture
+    assert "0.4" in render_to_string("training/parts/judged_table.html", {"lines": part.lines, "beside": part.beside})
+
+
 def test_people_on_the_same_tasks_stand_beside_the_model(found):
     assert found.tasks == 40
     assert found.people[0].label == "This model predicts a person"

@@ -7,7 +7,7 @@ import pytest
 
 from models_registry.models import Head, Kind, Version
 from tests import factories
-from training.comparisons import actions, export, learning, menu
+from training.comparisons import actions, export, learning, losses, menu
 from training.comparisons.models import Comparison, Trial
 from training.comparisons.table import Table
 from training.engine.evaluation import figures_of
@@ -48,7 +48,10 @@ def trained(made: Comparison, number: int, rankings: int, log_loss: float) -> No
     """A finished reward run, as the engine and the supervisor leave it."""
     run = Trial.objects.get(entry__comparison=made, entry__position=number).run
     ends = {"log_loss_three_way_low": log_loss - 0.1, "log_loss_three_way_high": log_loss + 0.1}
-    write(run, {"train_rankings": rankings, "log_loss_three_way": log_loss, **ends})
+    loss = run.config["loss"]
+    write(
+        run, {"train_rankings": rankings, "loss": loss, "log_loss_three_way": log_loss, "log_loss_chance": 1.1, **ends}
+    )
     produced = version(f"made{Version.objects.count()}", head=Head.REWARD, kind=Kind.FULL)
     Run.objects.filter(pk=run.pk).update(state=Run.State.COMPLETE, produced=produced)
 
@@ -154,3 +157,27 @@ def test_entries_that_differ_in_more_are_no_curve():
     made = compared(["reward-davidson", *CURVE[2:]])
     (curve,) = learning.curves(finished(made, [0.6, 0.7, 0.7]))
     assert [line.row.number for line in curve.lines] == [2, 3]
+
+
+@pytest.mark.slow
+def test_loss_functions_stand_side_by_side_by_how_surprised_they_are(client):
+    made = compared(["reward-rao_kupper", "reward-bradley_terry", "reward-rao_kupper-share-50"])
+    table = finished(
+        made, [0.6, 0.65, 0.7]
+    )  # log-losses 0.9, 0.8, and 0.7 on half of the prompts, which is another thing
+    found = losses.side_by_side(table)
+    assert [(loss.row.label, loss.log_loss.value) for loss in found.losses] == [
+        ("Reward model: Bradley–Terry", pytest.approx(0.8)),
+        ("Reward model: Rao–Kupper", pytest.approx(0.9)),
+    ]
+    assert found.chance == 1.1
+    client.force_login(made.created_by)
+    page = " ".join(client.get(made.get_absolute_url()).content.decode().split())
+    assert 'Who knows only how often people tie</th><td class="num">1.1</td>' in page
+    assert page.count("0.7 – 0.9</td>") == 1
+    assert export.as_json(table)["loss_functions"]["losses"][0]["log_loss_three_way"]["low"] == pytest.approx(0.7)
+
+
+@pytest.mark.slow
+def test_one_loss_function_alone_has_none_beside_it():
+    assert losses.side_by_side(finished(compared(CURVE), [0.55, 0.6, 0.65, 0.7])) is None

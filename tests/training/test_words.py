@@ -3,11 +3,14 @@
 import pytest
 from django.utils import translation
 
+from models_registry import words
 from training.curves import curves
 from training.engine.config import Settings, setting
+from training.failures import said
 from training.fields import config_of_texts, fields_of
 from training.naming import default_name
 from training.reading import Events, Series
+from training.templatetags.training import figure
 
 
 @pytest.mark.parametrize(
@@ -54,3 +57,22 @@ class Rates(Settings):
 def test_a_decimal_comma_is_read_where_people_write_one(language, text, value):
     with translation.override(language):
         assert config_of_texts(fields_of(Rates), {"rate": text, "count": "1,0"}) == {"rate": value, "count": "1,0"}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(-1.568, "−1.568"), (-1200, "−1,200"), (-0.5, "−0.5"), (2.8e-07, "2.8 · 10⁻⁷"), (-3e-06, "−3 · 10⁻⁶"), (1.5e18, "1.5 · 10¹⁸")],
+)  # fmt: skip
+def test_a_figure_below_zero_has_the_sign_of_figures_and_a_tiny_one_is_a_power_of_ten(value, shown):
+    assert figure(value) == shown
+
+
+def test_what_the_engine_says_in_figures_is_written_as_pages_write_figures():
+    message = {"text": "%(a).1e, %(b).1g and %(c).2f", "params": {"a": 2.84e-07, "b": 0.0002, "c": -0.5}}
+    assert said([message]) == ["2.8 · 10⁻⁷, 0.0002 and −0.50"]
+    with translation.override("id"):
+        assert said([message]) == ["2,8 · 10⁻⁷, 0,0002 and −0,50"]
+
+
+def test_nothing_is_written_as_less_than_zero_that_is_rounded_to_it():
+    assert words.figure(-0.001, 2) == "0.00"

@@ -11,7 +11,7 @@ from labeling.datasets.store import rows_of as data_rows
 from people.downloads import safe_cell
 
 from ..engine.evaluation import METRICS
-from . import learning
+from . import learning, losses
 from .models import Comparison
 from .table import BASE, BEST, Attempt, Contrast, Estimate, Row, Table, rows_of
 
@@ -96,8 +96,16 @@ def as_json(table: Table) -> dict[str, Any]:
         "largest_class": asdict(table.largest_class)
         if table.largest_class
         else None,  # no model: what one has to beat
+        "loss_functions": _losses(losses.side_by_side(table)),
         "learning_curves": [_learned(curve) for curve in learning.curves(table)],
     }
+
+
+def _losses(found: losses.SideBySide | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    rows = [{"number": loss.row.number, "log_loss_three_way": _estimate(loss.log_loss)} for loss in found.losses]
+    return {"losses": rows, "log_loss_chance": found.chance}
 
 
 def _learned(curve: learning.Curve) -> dict[str, Any]:

@@ -9,11 +9,11 @@ from statistics import mean
 from typing import Any
 
 from django.contrib.humanize.templatetags.humanize import intcomma
-from django.utils.formats import number_format
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from charts import frame, titled_axis
+from models_registry.words import figure
 
 from .. import charts, reading
 from ..engine.evaluation import METRICS
@@ -129,16 +129,23 @@ def curves(table: Table) -> list[Curve]:
 
 
 def _line(row: Row) -> Line | None:
-    trained = [reading.metrics(attempt.run.folder) for attempt in row.done if attempt.run]
-    counts = [metrics["train_rankings"] for metrics in trained if metrics.get("train_rankings")]
-    found = {ACCURACY: row.figure(ACCURACY), LOG_LOSS: _over_seeds(trained)}
+    runs = trained(row)
+    counts = [metrics["train_rankings"] for metrics in runs if metrics.get("train_rankings")]
+    found = {ACCURACY: row.figure(ACCURACY), LOG_LOSS: over_seeds(runs)}
     figures = {name: each for name, each in found.items() if each}
     return Line(mean(counts), row, figures) if counts and figures else None
 
 
-def _over_seeds(trained: list[dict[str, Any]]) -> Estimate | None:
+def trained(row: Row) -> list[dict[str, Any]]:
+    """What the training of each seed found."""
+    return [reading.metrics(attempt.run.folder) for attempt in row.done if attempt.run]
+
+
+def over_seeds(runs: list[dict[str, Any]]) -> Estimate | None:
+    """The three-way log-loss."""
+
     def of(name: str) -> Iterator[float]:
-        return (metrics[name] for metrics in trained if metrics.get(name) is not None)
+        return (metrics[name] for metrics in runs if metrics.get(name) is not None)
 
     value, low, high = (
         mean(found) if (found := list(of(f"{LOG_LOSS}{end}"))) else None for end in ("", "_low", "_high")
@@ -148,7 +155,7 @@ def _over_seeds(trained: list[dict[str, Any]]) -> Estimate | None:
 
 def _points(share: float | None) -> str:
     """Percentage points of a difference, with its sign where it is a fall."""
-    return "" if share is None else number_format(f"{100 * share:.1f}".replace("-", "−"), 1)
+    return "" if share is None else figure(100 * share, 1)
 
 
 @dataclass(frozen=True)

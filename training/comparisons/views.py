@@ -16,7 +16,7 @@ from .. import queries as run_queries
 from ..actions import RunRefusal
 from ..engine import contract, methods
 from ..forms import RunForm
-from . import actions, chart, export, learning, menu, queries
+from . import actions, chart, export, learning, losses, menu, queries
 from .forms import NewComparison, filled, of_address
 from .models import Comparison, Entry, Trial
 from .table import BASE, BEST, COLUMNS, Attempt, Table
@@ -91,6 +91,7 @@ def comparison_page(request: HttpRequest, pk: int) -> HttpResponse:
         "metric_title": table.metric_title(table.metric),
         "references": _references(table),
         "picture": charts.draw([plot])[0] if plot else "",
+        "losses": losses.side_by_side(table),
         "learning": learning.curves(table),
         "unsupervised": table.is_live and not run_queries.is_supervised(),
         "offered": [each for each in _menu(comparison) if (each.method or not table.base) and not each.against],

@@ -4,6 +4,8 @@ from django import template
 from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
+from models_registry import words
+
 from ..engine.evaluation import Metric
 from ..page import duration
 from .training import figure
@@ -30,7 +32,7 @@ def percent(value: float) -> str:
     """0.8333 as 83.3 %; small shares keep two digits."""
     shown = 100 * value
     digits = 1 if shown >= 1 or shown == 0 else 3
-    return f"{number_format(f'{shown:.{digits}f}', digits)} %"
+    return f"{words.figure(shown, digits)} %"
 
 
 @register.filter

@@ -2,8 +2,10 @@
 
 from django import template
 from django.contrib.humanize.templatetags.humanize import intcomma
-from django.utils.formats import get_format, number_format
+from django.utils.formats import number_format
 from django.utils.translation import gettext
+
+from models_registry import words
 
 from .. import health
 from ..health import Mark
@@ -30,8 +32,8 @@ def figure(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return "–" if value is None else value
     if float(value).is_integer() and abs(value) < 1e15:
-        return intcomma(int(value))
+        return words.minus(intcomma(int(value)))
     text = f"{value:.4g}"
     if "e" in text:
-        return text.replace(".", get_format("DECIMAL_SEPARATOR"))
-    return number_format(text, len(text.partition(".")[2]))
+        return words.powers(text)
+    return words.minus(number_format(text, len(text.partition(".")[2])))

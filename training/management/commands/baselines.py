@@ -89,9 +89,13 @@ class Command(BaseCommand):
 
     def _menu(self, options: dict) -> None:
         found = queries.find_inputs({name: options[name] for name in queries.INPUTS})
-        for choice in menu.menu(options["task"], found["base"], found["dataset"]):
+        choices = list(menu.menu(options["task"], found["base"], found["dataset"]))
+        width = max(len(choice.key) for choice in choices)
+        for choice in choices:
             mark = "-" if choice.against else "*" if choice.ticked else " "
-            self.stdout.write(f"{mark} {choice.key:<24}{' · '.join(filter(None, [choice.title, choice.against]))}")
+            self.stdout.write(
+                f"{mark} {choice.key:<{width}}  {' · '.join(filter(None, [choice.title, choice.against]))}"
+            )
 
     def _begin(self, options: dict) -> Comparison:
         actor = acting(options["person"])

@@ -41,11 +41,11 @@ def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ran
     config: Config = ctx.config
     limit = min(filter(None, (config.max_length, room(loaded, config.tune))), default=None)
     found: dict[str, list[Ranking]] = {"train": [], "heldout": []}
-    silent = 0
+    silent = {"train": 0, "heldout": 0}
     for row in rows(ctx.inputs["dataset"], METHOD.inputs["dataset"].accepts):
         ranking = tokenized(loaded, row, line_says=config.line_weight > 0)
         if ranking is None:
-            silent += 1
+            silent[row.split] += 1
         else:
             found[row.split].append(ranking)
     heldout = found["heldout"]
@@ -55,23 +55,20 @@ def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ran
 
     problems: list[Message] = []
     if not train:
-        problems.append(Message("no-rankings", _("There is no ranking to train on: none is in the training split.")))
+        problems.append(_nothing_to_train_on(len(found["train"]), silent["train"], len(heldout) + silent["heldout"]))
     elif not any(ranking.order.strict_pairs() for ranking in train):
-        text = _(
-            "All %(number)s training rankings tie everything: they say of no output that it is better than another."
-        )
+        text = _("All %(number)s training rankings tie everything: they say of no output that it is better than another. Let more be ranked, or outputs that differ more.")  # fmt: skip
         problems.append(Message("all-tied", text, {"number": len(train)}))
     elif sum(ranking.weight for ranking in train) <= 0:
-        problems.append(Message("no-weight", _("All training rankings have weight 0.")))
+        text = _("All %(number)s training rankings have weight 0. Give some of them a larger one.")
+        problems.append(Message("no-weight", text, {"number": len(train)}))
+    if train and config.line_weight and not any(ranking.order.line is not None for ranking in train):
+        text = _("None of the %(number)s training rankings has an acceptability line, so they cannot teach what is good enough: set the weight of the line to 0, or let people draw it.")  # fmt: skip
+        problems.append(Message("no-line", text, {"number": len(train)}))
     if not heldout:
-        text = _(
-            "No ranking is held out, so nothing could be said about how good the reward model is. Hold out some prompts."
-        )
-        problems.append(Message("no-heldout", text))
+        problems.append(_nothing_held_out(len(found["train"]) + silent["train"], silent["heldout"]))
     elif not any(ranking.order.strict_pairs() for ranking in heldout):
-        text = _(
-            "All %(number)s held-out rankings tie everything, so nothing could be said about how good the reward model is."
-        )
+        text = _("All %(number)s held-out rankings tie everything, so nothing could be said about how good the reward model is. Hold out more prompts, or let more be ranked.")  # fmt: skip
         problems.append(Message("heldout-all-tied", text, {"number": len(heldout)}))
     excess = [over for r in train + heldout if limit is not None and (over := r.group.longest - limit) > 0]
     if limit is not None and excess:
@@ -96,9 +93,9 @@ def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ran
     if problems:
         raise Refused(problems)
 
-    if silent:
+    if said_nothing := sum(silent.values()):
         text = _("%(number)s rankings say nothing about any two outputs and are left out.")
-        ctx.note(Message("silent-rankings", text, {"number": silent}))
+        ctx.note(Message("silent-rankings", text, {"number": said_nothing}))
     if both := len(found["train"]) - len(alone):
         text = _("%(number)s training rankings are left out, because their prompts are also held out.")
         ctx.note(Message("prompt-in-both", text, {"number": both}), "warning")
@@ -108,6 +105,26 @@ def read_rankings(ctx: Context, loaded: Loaded) -> tuple[list[Ranking], list[Ran
         ctx.note(Message("share-of-prompts", text, said))
     mean = sum(ranking.weight for ranking in train) / len(train)
     return [replace(ranking, weight=ranking.weight / mean) for ranking in train], heldout
+
+
+def _nothing_to_train_on(in_both: int, silent: int, heldout: int) -> Message:
+    """Why, by how many training rankings there are whose prompts are also held out, or that say nothing, and how many are held out."""
+    if in_both:
+        text = _("There is no ranking to train on: the prompts of all %(number)s training rankings are held out too. Put each prompt into one split.")  # fmt: skip
+        return Message("no-rankings", text, {"number": in_both})
+    if silent:
+        text = _("There is no ranking to train on: none of the %(number)s training rankings says anything about two outputs. Let people rank at least two.")  # fmt: skip
+        return Message("no-rankings", text, {"number": silent})
+    text = _("There is no ranking to train on: all %(number)s are held out. Hold out fewer prompts.")
+    return Message("no-rankings", text, {"number": heldout})
+
+
+def _nothing_held_out(train: int, silent: int) -> Message:
+    if silent:
+        text = _("None of the %(number)s held-out rankings says anything about two outputs, so nothing could be said about how good the reward model is. Let people rank at least two, or hold out other prompts.")  # fmt: skip
+        return Message("no-heldout", text, {"number": silent})
+    text = _("None of the %(number)s rankings is held out, so nothing could be said about how good the reward model is. Hold out some prompts: by the share that a project or an upload sets aside, or in the column “split”.")  # fmt: skip
+    return Message("no-heldout", text, {"number": train})
 
 
 def some_prompts(rankings: Sequence[Ranking], share: float) -> list[Ranking]:

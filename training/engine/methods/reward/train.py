@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from labeling.ranking import MAX_ITEMS
 from models_registry.lm.chain import Loaded, active_head, load
 from models_registry.lm.heads import Scale, into_reward, write_scale
 from models_registry.lm.members import Members, read_members
@@ -68,7 +69,7 @@ def run(ctx: Context) -> None:
 
     preference = preference_of(config)
     usable = [r for r in train if teaches(r, preference, config)]
-    people = Counter(r.annotator for r in usable if r.annotator is not None) if config.annotator_scale else None
+    people = annotators_of(ctx, usable) if config.annotator_scale else None
     objective = Objective(
         preference, line=config.line_weight, centering=config.centering, people=people, spread=config.annotator_spread
     ).to(ctx.device)
@@ -116,9 +117,9 @@ def run(ctx: Context) -> None:
         "log_loss": figures["log_loss"],
         **report(fit, unseen, on_scale),
         "judged": judged(unseen, on_scale),
-        **tie_model.tie,
+        **ties_of(tie_model, most=max(r.order.items for r in usable)),
         **({"line_score": scale.apply(objective.threshold).item()} if config.line_weight else {}),
-        **({"annotator_scales": objective.scales} if config.annotator_scale else {}),
+        **({"annotator_scales": objective.scales} if people else {}),
         **({"ensemble": len(members), **doubts(Pairs.of(unseen), on_scale)} if members is not None else {}),
         "train_rankings": len(train),
         "best_step": best.step,
@@ -151,6 +152,16 @@ def several_heads(ctx: Context, loaded: Loaded, moving: Moving) -> Members:
     members.to(ctx.device)
     moving.instead(ctx, head.weight, {"members.weight": members.weight})
     return members
+
+
+def annotators_of(ctx: Context, rankings: Sequence[Ranking]) -> Counter[str] | None:
+    """How many rankings each made; None where they are not several people, and scales would only be that of the scores."""
+    found = Counter(r.annotator for r in rankings if r.annotator is not None)
+    if len(found) > 1:
+        return found
+    text = _("The training rankings are not by several people, or do not say by whom, so no scale is learned for each annotator.")  # fmt: skip
+    ctx.note(Message("no-annotators", text), "warning")
+    return None
 
 
 def scorer(loaded: Loaded, way: Way, members: Members | None) -> Scorer:
@@ -199,6 +210,12 @@ def teaches(ranking: Ranking, preference: Preference, config: Config) -> bool:
     order = ranking.order
     by_ties = preference.uses_ties and bool(order.tied_pairs())
     return bool(order.strict_pairs()) or by_ties or (config.line_weight > 0 and order.line is not None)
+
+
+def ties_of(model: Preference, *, most: int) -> dict[str, float]:
+    """What was learned of ties; not of ties among more outputs than any ranking has."""
+    unseen = {f"delta_{size}" for size in range(most + 1, MAX_ITEMS + 1)}
+    return {name: value for name, value in model.tie.items() if name not in unseen}
 
 
 def losses_of(objective: Objective, scores: Tensor, rankings: Sequence[Ranking]) -> tuple[Tensor, Tensor]:
