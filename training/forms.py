@@ -351,12 +351,15 @@ def _with_children(bound: Bound) -> Iterator[Bound]:
 
 
 def _likeliest(options: list[Version | Dataset], takes: Input) -> str:
-    """What a person most likely means who has not chosen yet: the only one there is, or the newest full model (in production, if one is)."""
+    """What a person most likely means who has not chosen yet: the only one there is, or the newest full model (in production, if one is) of the
+    head that the method names first: few want to train a reward model further, rather than make one."""
     if len(options) == 1:
         return str(options[0].pk)
     if takes.kind == "version":
-        full = [each for each in options if each.kind == Kind.FULL]
-        likely = [each for each in full if each.stage == Stage.PRODUCTION] or full or options
+        full = [each for each in options if each.kind == Kind.FULL] or options
+        first = next((head for head in takes.accepts if any(each.head == head for each in full)), None)
+        usual = [each for each in full if each.head == first] or full
+        likely = [each for each in usual if each.stage == Stage.PRODUCTION] or usual
         return str(likely[0].pk)
     return ""
 

@@ -98,6 +98,17 @@ def test_the_newest_full_model_is_chosen_beforehand_or_the_one_in_production():
     assert RunForm("finetune", asked).inputs[0].chosen == str(newer.pk)
 
 
+def test_a_model_of_the_kind_that_the_method_names_first_is_chosen_beforehand():
+    language_model = version("writer")
+    version("judge", head=Head.REWARD, stage=Stage.PRODUCTION)
+    base = next(each for each in RunForm("reward").inputs if each.role == "base")
+    assert base.chosen == str(language_model.pk)
+    language_model.delete()
+    version("judge", head=Head.REWARD)
+    base = next(each for each in RunForm("reward").inputs if each.role == "base")
+    assert base.chosen == str(Version.objects.get(stage=Stage.PRODUCTION).pk)
+
+
 def test_what_is_optional_is_not_chosen_for_anyone():
     version("one")
     continued = next(each for each in RunForm("pretrain").inputs if each.role == "base")
