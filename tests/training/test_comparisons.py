@@ -134,6 +134,18 @@ def test_each_kind_of_what_may_move_is_offered_once_and_the_ticked_keys_exist():
         assert facts.ticked <= {choice.key for choice in choices}
 
 
+def test_an_entry_begins_at_the_learning_rate_that_suits_what_moves_and_the_size_of_the_base():
+    small, large = version("small", parameters=600_000), version("large", parameters=10**9)
+
+    def rates(task: str, base: Version) -> dict:
+        return {choice.key: choice.config.get("lr") for choice in menu.menu(task, base)}
+
+    assert rates("preference", small)["reward-rao_kupper"] == 3e-3
+    assert rates("preference", large)["reward-rao_kupper"] == 1e-5
+    assert rates("language", small)["finetune-all"] == 1e-3
+    assert rates("language", large)["finetune-all"] == 2e-5
+
+
 def test_a_base_without_classes_cannot_be_judged_as_a_classifier_itself():
     assert menu.BASE not in [choice.key for choice in menu.menu("classification", version("lm"))]
     assert menu.BASE in [choice.key for choice in menu.menu("classification", version("c", head=Head.CLASSES))]

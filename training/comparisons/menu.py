@@ -17,7 +17,7 @@ from labeling.models import Dataset
 from models_registry.models import Version
 
 from ..engine import contract, methods
-from ..engine.tunes import usual_lr
+from ..engine.tunes import suited_lr, usual_lr
 from ..fields import Field, fields_of
 from ..fitting import misfits
 from .models import Task
@@ -120,14 +120,25 @@ def _choices(task: Task, base: Version | None) -> Iterator[Choice]:
     for name, path in facts.methods.items():
         if name not in methods.names():
             continue
-        for key, title, hint, config in _variants(name, path, base):
+        for key, title, hint, config in _variants(name, path):
             kind = config["tune"]["kind"] if "tune" in config else key
             if kind in offered:
                 continue
             offered.add(kind)
             takes = methods.facts_of(name).inputs
-            sets = _sets(name, config)
+            sets, config = _sets(name, config), _with_rate(name, config, base)
             yield Choice(key, title, hint, name, config, key in facts.ticked, "reward_model" in takes, sets=sets)
+
+
+def _with_rate(name: str, config: dict[str, Any], base: Version | None) -> dict[str, Any]:
+    """These settings with the learning rate that suits what moves and the size of the base, where that is known."""
+    known, size = methods.config_of(name), base.parameters if base else 0
+    if "tune" in config:
+        kind = config["tune"]["kind"]
+        return {**config, "lr": suited_lr(known, kind, size) or usual_lr(kind, size)}
+    default = known.model_fields["tune"].default.kind if "tune" in known.model_fields else ""
+    rate = suited_lr(known, default, size) if default else None
+    return {**config, "lr": rate} if rate else config
 
 
 def _sets(name: str, config: Mapping[str, Any]) -> tuple[str, ...]:
@@ -138,7 +149,7 @@ def _sets(name: str, config: Mapping[str, Any]) -> tuple[str, ...]:
     return ("losses", "curve") if config["loss"] == _knob(name, "loss").default else ("losses",)
 
 
-def _variants(name: str, path: str, base: Version | None) -> Iterator[tuple[str, str, str, dict]]:
+def _variants(name: str, path: str) -> Iterator[tuple[str, str, str, dict]]:
     """(key, title, hint, settings) of a method: one for each choice of the field at `path`, or one alone where it has no choice."""
     summary = _(methods.facts_of(name).summary)
     knob = _knob(name, path)
@@ -149,7 +160,7 @@ def _variants(name: str, path: str, base: Version | None) -> Iterator[tuple[str,
         yield *called(name, {}), summary, {}
     elif path == "tune":
         for kind, _words, hint in sorted(_kinds(knob), key=lambda each: FEWEST_FIRST.get(each[0], 99)):
-            config = {"tune": {"kind": kind}, "lr": usual_lr(kind, base.parameters if base else 0)}
+            config = {"tune": {"kind": kind}}
             if contract.check_config(name, config)[0]:
                 yield *called(name, config), hint or summary, config
     else:
