@@ -2,7 +2,7 @@
 
 from django.shortcuts import get_object_or_404
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import OpenApiParameter, extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
 from rest_framework import serializers
 from rest_framework.generics import ListAPIView, RetrieveAPIView
 from rest_framework.parsers import MultiPartParser
@@ -16,8 +16,10 @@ from labeling.importing.load import look
 from labeling.models import Dataset, Project
 from labeling.ranking import MAX_ITEMS
 from labeling.sampling import Plan
+from models_registry.queries import find
 from people.api import PROBLEMS, valid
 from people.downloads import json_lines_file
+from people.errors import Refusal
 from people.permissions import ANYWHERE, HasRight, Right
 
 JSON_LINES = {(200, "application/x-ndjson"): OpenApiTypes.STR, 400: PROBLEMS}
@@ -70,8 +72,23 @@ class ImportPromptsSerializer(serializers.Serializer):
     )
 
 
+@extend_schema_field({"oneOf": [{"type": "integer"}, {"type": "string"}]})
+class VersionField(serializers.Field):
+    """A model version by its id or as everywhere else: "name:v3", or the name alone. Its value is the id, which a plan checks."""
+
+    def to_internal_value(self, data: object) -> int:
+        if isinstance(data, int) and not isinstance(data, bool):
+            return data
+        if not isinstance(data, str):
+            raise serializers.ValidationError("Name a version like “name:v3”, or give its id.")
+        try:
+            return int(data) if data.isdecimal() else find(data).pk
+        except Refusal as refusal:
+            raise serializers.ValidationError([str(problem) for problem in refusal.problems]) from None
+
+
 class SampleSerializer(serializers.Serializer):
-    versions = serializers.ListField(child=serializers.IntegerField(), help_text="Ids of model versions.")
+    versions = serializers.ListField(child=VersionField(), help_text="Model versions: “name:v3”, or their ids.")
     outputs = serializers.IntegerField(default=4, min_value=2, max_value=MAX_ITEMS)
     seed = serializers.IntegerField(default=0)
     temperature = serializers.FloatField(default=1.0)
@@ -81,7 +98,9 @@ class SampleSerializer(serializers.Serializer):
     best_of = serializers.IntegerField(
         default=1, help_text="So many are written for each output; the one with the highest score is kept."
     )
-    judge = serializers.IntegerField(default=None, allow_null=True, help_text="Id of the reward model that chooses.")
+    judge = VersionField(
+        default=None, allow_null=True, help_text="The reward model that chooses: “name:v3”, or its id."
+    )
     batch = serializers.CharField(
         default="", allow_blank=True, help_text="That of the new tasks; made if it is not there."
     )

@@ -182,6 +182,17 @@ def test_an_admin_imports_and_samples(admin, project, tiny):
     assert (wrong.status_code, len(wrong.json()["problems"])) == (400, 2)
 
 
+def test_models_to_sample_from_are_named_as_everywhere(admin, project, tiny):
+    boss, address = client_of(admin), reverse("api-sample", args=[project.slug])
+    sampled = boss.post(address, {"versions": [str(tiny)], "max_tokens": 4}, format="json")
+    assert sampled.status_code == 202, sampled.json()
+    assert str(tiny.pk) in json.dumps(Job.objects.get().arguments)
+    wrong = boss.post(address, {"versions": ["nobody:v7"], "judge": True}, format="json")
+    assert wrong.status_code == 400
+    assert "nobody:v7" in str(wrong.json())
+    assert "name:v3" in str(wrong.json())
+
+
 # (address, method, roles that may): everything else is 403, and 401 without a token.
 EVERYONE = {Role.ANNOTATOR, Role.RESEARCHER, Role.ADMIN}
 LEARNED = {Role.RESEARCHER, Role.ADMIN}
