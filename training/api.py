@@ -80,8 +80,8 @@ class RegisterSerializer(serializers.Serializer):
 
 
 class LimitsSerializer(serializers.Serializer):
-    at_a_time = serializers.IntegerField(allow_null=True)
-    disk_gb = serializers.FloatField(allow_null=True)
+    at_a_time = serializers.IntegerField(allow_null=True, required=False)
+    disk_gb = serializers.FloatField(allow_null=True, required=False)
 
 
 class RunList(ListAPIView):
@@ -256,7 +256,8 @@ class RunReproduce(APIView):
 
 
 class Upkeep(APIView):
-    """How many runs go side by side, and how much room they take. `PUT` sets the limits; null: as the deployment has it, no limit."""
+    """How many runs go side by side, and how much room they take, in bytes. `PUT` sets the limits that it names, `disk_gb` in gigabytes; null:
+    as the deployment has it, no limit."""
 
     permission_classes = [HasRight]
     required_right = {"GET": Right.SEE_RUNS, "PUT": Right.LAUNCH_RUNS}
@@ -276,7 +277,7 @@ class Upkeep(APIView):
     @extend_schema(request=LimitsSerializer, responses=OpenApiTypes.OBJECT)
     def put(self, request):
         sent = valid(LimitsSerializer, request)
-        actions.change_limits(actor=request.user, **sent)
+        actions.change_limits(actor=request.user, **queries.limits() | sent)
         return self.get(request)
 
 

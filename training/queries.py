@@ -188,6 +188,11 @@ def is_over(comparison: Comparison) -> bool:
     return True
 
 
+def limits() -> dict[str, Any]:
+    """What people set for all runs together, as actions.change_limits takes it."""
+    return Limits.objects.values("at_a_time", "disk_gb").first() or {"at_a_time": None, "disk_gb": None}
+
+
 def at_a_time() -> int:
     """How many runs go side by side: as people set it, else as the deployment has it."""
     return Limits.objects.values_list("at_a_time", flat=True).first() or settings.RUNS_AT_A_TIME

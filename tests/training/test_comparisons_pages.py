@@ -170,6 +170,7 @@ def test_a_finished_table_keeps_its_order_in_the_address_and_can_be_taken_along(
     assert "All weights: prediction" in rows[0]
     mine = client.get(f"{address}1/0/predictions.jsonl").content.decode().splitlines()
     assert json.loads(mine[0])["prediction"] == "good"
+    assert json.loads(mine[0])["text"]
     assert client.get(f"{address}chart.vl.json").json()["layer"]
     assert client.get(f"{address}table.exe").status_code == 404
 

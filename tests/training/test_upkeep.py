@@ -262,6 +262,8 @@ def test_rest(admin, client):
     with_leftovers(first, Run.State.COMPLETE)
     told = client.put("/api/v1/runs/upkeep/", '{"at_a_time": 2, "disk_gb": 5}', "application/json").json()
     assert (told["at_a_time"], told["disk_limit"]) == (2, 5 * 10**9)
+    told = client.put("/api/v1/runs/upkeep/", '{"disk_gb": 7}', "application/json").json()
+    assert (told["at_a_time"], told["disk_limit"]) == (2, 7 * 10**9)
     assert told["runs"][0]["leftovers"] >= 200_000
     assert told["disk_used"] > told["runs"][0]["leftovers"]
 

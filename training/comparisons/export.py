@@ -223,8 +223,10 @@ def predictions(comparison: Comparison, form: str) -> str:
 
 
 def predictions_of(attempt: Attempt, form: str) -> str:
-    """Of one method, as its evaluation wrote them, or as a table."""
-    rows = rows_of(attempt.predictions) if attempt.predictions else []
+    """Of one method, each with the row of the data set that it is about."""
+    said = {each["row"]: each for each in rows_of(attempt.predictions)} if attempt.predictions else {}
+    data = enumerate(data_rows(attempt.trial.entry.comparison.dataset.folder))
+    rows = [{"row": number, **row, **said[number]} for number, row in data if number in said]
     return _jsonl(rows) if form == "jsonl" else _csv(rows)
 
 

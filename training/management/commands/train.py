@@ -145,7 +145,9 @@ class Command(BaseCommand):
         run.refresh_from_db()
         if run.state != Run.State.COMPLETE:
             raise CommandError(" ".join([f"The run is {run.get_state_display()}.", *said(run.errors)]))
-        self.stdout.write(f"Complete: {run.produced or ' '.join(said(run.errors))}")
+        # A run that judges makes no version.
+        result = " ".join(filter(None, [str(run.produced or ""), *said(run.errors)]))
+        self.stdout.write(f"Complete: {result}" if result else f"Complete: {run.folder / 'output'}")
 
     def _follow(self, run: Run, supervisor: Supervisor | None) -> None:
         shown = ""
