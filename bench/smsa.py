@@ -4,7 +4,7 @@
 
 FOLDER holds train_preprocess.tsv and valid_preprocess.tsv (text, tab, label). Everything goes through the engine, as run directories in
 the work folder: `pretrain` on the 11,000 training texts, then `classify` with each choice of what moves, and `prompting` with a few examples; each
-result is judged on `valid` by the method `evaluate`. A run that is complete is not run again, so a long measurement can be stopped and gone on with.
+result is judged on `valid` by the method `evaluate`. `average` makes one classifier of several that are pretrained and trained with other seeds. A run that is complete is not run again, so a long measurement can be stopped and gone on with.
 
 Beside them: TF-IDF over words (1–2) and letters within words (2–5), sublinear, with logistic regression, its C chosen by cross-validation on
 the training texts. Figures and intervals of both sides come from one function, differences from a paired test on the same rows.
@@ -48,6 +48,8 @@ TUNES: dict[str, dict[str, Any]] = {
     },
 }
 PROMPTED = "few_shot"
+AVERAGED = "average"
+METHODS = [*TUNES, PROMPTED, AVERAGED]
 
 
 # 0.9 million parameters: 11,000 short texts teach no more.
@@ -62,6 +64,7 @@ class Plan:
     pretrain: dict[str, Any]
     classify: dict[str, Any]
     prompting: dict[str, Any]
+    average: tuple[int, dict[str, Any], dict[str, Any]]  # models, and what differs from `pretrain` and from `all`
     folds: int
     strengths: tuple[float, ...]  # C of the logistic regression
 
@@ -71,6 +74,7 @@ FULL = Plan(
     pretrain={**MODEL, "epochs": 20, "lr": 3e-3, "batch_size": 8, "dropout": 0.1},
     classify={"epochs": 3, "weight_decay": 0.05, "dropout": 0.1, "drop_tokens": 0.1, "final_lr": 0.02},
     prompting={"template": "{input}\nsentimen:", "shots": 6, "calibration": "contextual"},
+    average=(4, {"weight_decay": 0.5}, {"epochs": 4}),
     folds=5,
     strengths=(3.0, 10.0, 30.0),
 )
@@ -79,6 +83,7 @@ QUICK = Plan(
     pretrain={"size": "nano", "layers": 2, "max_steps": 10},
     classify={"max_steps": 10, "batch_size": 16, "eval_every": 10},
     prompting={"template": "{input}\nsentimen:", "shots": 3},
+    average=(2, {}, {}),
     folds=2,
     strengths=(3.0, 10.0),
 )
@@ -123,6 +128,20 @@ def tfidf(rows: list[dict[str, str]], plan: Plan) -> tuple[float, list[str], flo
     return search.best_params_["logisticregression__C"], list(map(str, said)), time.monotonic() - began
 
 
+def averaged(shop: Workshop, plan: Plan, labelled: Path, texts: Path) -> tuple[Path, list[str]]:
+    """(the average of classifiers that differ in their seed, all runs that it took)"""
+    models, pretrain, classify = plan.average
+    members, runs = [], []
+    for seed in range(1, models + 1):
+        base = shop.run(f"pretrain-{seed}", "pretrain", plan.pretrain | pretrain, {"dataset": str(texts)}, seed)
+        inputs = {"base": [str(base)], "dataset": str(labelled)}
+        members.append(shop.run(f"all-{seed}", "classify", plan.classify | TUNES["all"] | classify, inputs, seed))
+        runs += [f"pretrain-{seed}", f"all-{seed}"]
+    roles = ["base", *(f"base_{number}" for number in range(2, models + 1))]
+    inputs = {role: [str(member)] for role, member in zip(roles, members, strict=True)}
+    return shop.run(AVERAGED, "average", {}, inputs), [*runs, AVERAGED]
+
+
 def measure(data: Path, work: Path, plan: Plan, only: list[str]) -> dict[str, Any]:
     rows = rows_of(data, plan.texts)
     labelled, texts = work / "labelled.jsonl", work / "texts.jsonl"
@@ -137,7 +156,11 @@ def measure(data: Path, work: Path, plan: Plan, only: list[str]) -> dict[str, An
     found: dict[str, dict[str, Any]] = {}
     predictions: dict[str, list[dict[str, Any]]] = {}
     for name in only:
-        if name == PROMPTED:
+        runs = [name]
+        if name == AVERAGED:
+            output, runs = averaged(shop, plan, labelled, texts)
+            moved = json.loads((output / "metrics.json").read_text())["total_parameters"]
+        elif name == PROMPTED:
             inputs = {"base": [str(base)], "dataset": str(labelled)}
             output = shop.run(name, "prompting", plan.prompting, inputs)
             moved = 0
@@ -150,7 +173,7 @@ def measure(data: Path, work: Path, plan: Plan, only: list[str]) -> dict[str, An
         found[name] = {
             "trained_parameters": moved,
             "bytes": sum(path.stat().st_size for path in output.glob("*.safetensors")),
-            "seconds": shop.seconds(name),
+            "seconds": sum(map(shop.seconds, runs)),
             **metrics["figures"],
         }
     strength, said, seconds = tfidf(rows, plan)
@@ -208,7 +231,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, help="run directories; default: a new temporary folder, kept")
-    parser.add_argument("--only", nargs="+", choices=[*TUNES, PROMPTED], default=[*TUNES, PROMPTED])
+    parser.add_argument("--only", nargs="+", choices=METHODS, default=METHODS)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from .lm.inspect import AVERAGED_FILE
 from .models import Head, Kind, Version
 
 _MERGES = {"LORA", "IA3"}  # PEFT can fold them into the model, and put the next adapter on that
@@ -11,6 +12,17 @@ _HARD_PROMPT = """import json
 p = json.load(open({place!r}))
 shown = [p["template"].replace("{{input}}", e["input"]) + ("" if e["output"][:1].isspace() else p["output_start"]) + e["output"] for e in p["examples"]]
 ask = lambda text: p["separator"].join([p["instruction"]] * bool(p["instruction"]) + shown + [p["template"].replace("{{input}}", text)])"""
+
+# The rule of models_registry/lm/averaged.py, for those who have the folder alone.
+_AVERAGED = """
+import copy
+from safetensors.torch import load_file
+beside = load_file({place!r})
+models = [model]
+for number in sorted({{name.partition(".")[0] for name in beside}}):
+    models.append(copy.deepcopy(model))
+    models[-1].load_state_dict({{name.partition(".")[2]: tensor for name, tensor in beside.items() if name.startswith(f"{{number}}.")}})
+probabilities = lambda **inputs: sum(each.eval()(**inputs).logits.softmax(-1) for each in models) / len(models)"""
 
 
 def lines(version: Version, places: Mapping[int, str], *, alone: bool = False) -> str:
@@ -36,7 +48,9 @@ def _theirs(
     model = f"{auto}.from_pretrained({root}{f', num_labels={outputs}' if outputs else ''})"
     tokenizer = f"tokenizer = AutoTokenizer.from_pretrained({root})"
     if len(chain) == 1:
-        return f"from transformers import {auto}, AutoTokenizer\nmodel = {model}\n{tokenizer}"
+        several = top.head == Head.CLASSES and top.facts.get("members")
+        beside = _AVERAGED.format(place=f"{places[top.pk]}/{AVERAGED_FILE}") if several else ""
+        return f"from transformers import {auto}, AutoTokenizer\nmodel = {model}\n{tokenizer}{beside}"
     bottleneck = top.architecture == "BOTTLENECK"
     imports = [f"from transformers import {auto}, AutoTokenizer"]
     if below or not bottleneck:

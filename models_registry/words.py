@@ -28,6 +28,10 @@ _WHAT = {
 
 _ROLES = {
     "base": gettext_lazy("base model"),
+    "base_2": gettext_lazy("second model"),
+    "base_3": gettext_lazy("third model"),
+    "base_4": gettext_lazy("fourth model"),
+    "base_5": gettext_lazy("fifth model"),
     "parent": gettext_lazy("base model"),
     "reward_model": gettext_lazy("reward model"),
     "reward_model_2": gettext_lazy("second reward model"),

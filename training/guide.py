@@ -43,6 +43,7 @@ WORDS = {
     "prompt_tuning": (gettext_noop("nothing of the base; a few embeddings stand in front of the text"), gettext_noop("one base for all, even within one batch; every text is longer by the prompt")),
     "prompting": (gettext_noop("nothing at all"), gettext_noop("one base for all; every text is longer by the prompt and its examples")),
     "classify": (gettext_noop("a new output layer, and what you choose besides"), gettext_noop("all weights: a model of its own; a part: one base for all")),
+    "average": (gettext_noop("nothing; the models stay as they are"), gettext_noop("as many models as are averaged, in memory and in time")),
     "reward": (gettext_noop("a score head, and what you choose besides"), gettext_noop("needed while training; it writes nothing")),
     "ppo": (gettext_noop("what you choose; held near its start by the KL"), gettext_noop("as what you chose; training holds a reward model too")),
     "dpo": (gettext_noop("what you choose; held near its start by the loss"), gettext_noop("as what you chose")),

@@ -24,7 +24,7 @@ from transformers import (
     PreTrainedTokenizerBase,
 )
 
-from . import bottleneck, hard_prompt, inspect, leading
+from . import averaged, bottleneck, hard_prompt, inspect, leading
 from .bottleneck_loader import Bottlenecks
 from .hard_prompt import HardPrompt
 from .heads import score_head
@@ -45,6 +45,7 @@ class Loaded:
     its forward, its trunk (`model.base_model`) and its config are used as if none were there. `pefts` are PEFT's handles on the same
     modules, one for each of its kinds of adapter, and for each VeRA adapter. `adapters` are the names of the chain's links, adapters, prefixes and soft prompts
     alike, lowest first: on and frozen. `trainable` names the one that is being trained. `on`: those that are on now.
+    `others` judge beside the model where a classifier is the average of several (averaged.py); only what judges classes reads them.
     `hard_prompt` is put around every prompt by text.encode_prompt; `shortened` counts the prompts for which that had to leave out examples.
     """
 
@@ -59,6 +60,7 @@ class Loaded:
     hard_prompt: HardPrompt | None = None
     shortened: int = 0
     on: tuple[str, ...] = ()
+    others: tuple[PreTrainedModel, ...] = ()
     labels_of: dict[str, tuple[str, ...]] = field(default_factory=dict)  # of links that bring a head
 
     @property
@@ -142,6 +144,9 @@ def load(
             raise ValueError(f"{folder}: " + " ".join(map(str, about.problems)))
     if not facts or facts[0].kind != "full" or any(about.kind == "full" for about in facts[1:]):
         raise ValueError("a chain is one full model, then what lies on it")
+    several = facts[0].head == "classes" and facts[0].members > 1
+    if several and len(facts) > 1:
+        raise ValueError("nothing can lie on an average of classifiers")
     weights = [about for about in facts if about.kind != "hard_prompt"]
     head: Head = next(about.head for about in reversed(weights) if about.head)
     outputs = next((about.outputs for about in reversed(weights[1:]) if about.outputs), None)
@@ -163,6 +168,8 @@ def load(
     use(loaded, loaded.adapters)
     loaded.model.requires_grad_(False)
     loaded.model.eval()
+    if several:
+        loaded.others = averaged.read(folders[0], loaded.model)
     if trainable is not None:
         from .tuning.apply import apply
 

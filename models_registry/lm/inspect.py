@@ -16,6 +16,7 @@ _CODE = {".py", ".pyc", ".so", ".sh", ".ipynb"}
 
 SCALE_FILE = "reward.json"  # of a reward model made here: heads.py
 MEMBERS_FILE = "reward_members.safetensors"  # of an ensemble, beside the weights: members.py
+AVERAGED_FILE = "averaged.safetensors"  # of classifiers that judge together: averaged.py
 
 PICKLE = _("may run code when it is loaded; only safetensors are")
 CODE = _("is program code")
@@ -45,7 +46,9 @@ class Facts:
     vocab_size: int | None = None
     labels: tuple[str, ...] = ()
     outputs: int | None = None  # of a score layer
-    members: int = 0  # heads of an ensemble whose mean is the score layer
+    members: int = (
+        0  # heads of an ensemble whose mean is the score layer; of a classifier: models whose judgements are averaged
+    )
     files_refused: list[tuple[str, str]] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -165,6 +168,13 @@ def _members(folder: Path) -> list[int]:
     return _weights(folder, MEMBERS_FILE).get("weight", {}).get("shape", [])
 
 
+def _averaged(folder: Path) -> tuple[int, int]:
+    """(models that judge together, parameters of all but the first), (0, 0) where there is one alone."""
+    beside = _weights(folder, AVERAGED_FILE)
+    models = {name.partition(".")[0] for name in beside}
+    return len(models) + 1 if models else 0, sum(math.prod(entry["shape"]) for entry in beside.values())
+
+
 def _parameters(weights: dict[str, dict[str, Any]], members: list[int]) -> int:
     heads = math.prod(members) if members else 0
     return sum(math.prod(entry["shape"]) for entry in weights.values()) + heads
@@ -186,6 +196,7 @@ def _full(folder: Path, refused: list[tuple[str, str]]) -> Facts:
     if remote := _remote_code(config, folder):
         problems.append(remote)
     weights, members = _weights(folder, "model.safetensors"), _members(folder)
+    models, parameters_beside = _averaged(folder)
     if not weights:
         problems.append(_no_weights(refused, "model.safetensors"))
     if not isinstance(config.get("model_type"), str):
@@ -205,13 +216,13 @@ def _full(folder: Path, refused: list[tuple[str, str]]) -> Facts:
         kind="full",
         head=head,
         architecture=architecture or str(config.get("model_type", "")),
-        parameters=_parameters(weights, members),
+        parameters=_parameters(weights, members) + parameters_beside,
         dtype=_main_dtype(weights),
         context_length=_first_int(text, "max_position_embeddings", "n_positions", "n_ctx"),
         vocab_size=_first_int(text, "vocab_size"),
         labels=labels,
         outputs=_rows_of_head(weights),
-        members=members[0] if members else 0,
+        members=members[0] if members else models,
         files_refused=refused,
         problems=problems,
     )

@@ -175,7 +175,8 @@ def _read(
 
 @torch.inference_mode()
 def class_logprobs(loaded: Loaded, texts: Sequence[str], *, batch_size: int = 32) -> np.ndarray:
-    """(n, classes) log-probabilities of the classes `loaded.labels`, in their order: by the head, or by the labels of a hard prompt.
+    """(n, classes) log-probabilities of the classes `loaded.labels`, in their order: by the head, or by the labels of a hard prompt. Of an
+    average of classifiers: the logarithm of their mean probability.
 
     A text longer than the model's context loses its end. ValueError when the chain tells no classes apart.
     """
@@ -187,12 +188,13 @@ def class_logprobs(loaded: Loaded, texts: Sequence[str], *, batch_size: int = 32
         return label_logprobs(loaded, texts, batch_size=batch_size)
     limit = loaded.context_length
     rows = [ids[:limit] for ids in encode_judged(loaded, texts)]
-    found = np.empty((len(rows), len(loaded.labels)))
-    head = score_head(loaded.model)
-    for places in by_length([len(ids) for ids in rows], batch_size):
-        logits = head(pooled(loaded.model, separate([Group((), [rows[i]]) for i in places])))
-        found[places] = torch.log_softmax(logits.float(), -1).double().cpu().numpy()
-    return found
+    models = (loaded.model, *loaded.others)
+    found = np.empty((len(models), len(rows), len(loaded.labels)))
+    for number, model in enumerate(models):
+        for places in by_length([len(ids) for ids in rows], batch_size):
+            logits = score_head(model)(pooled(model, separate([Group((), [rows[i]]) for i in places])))
+            found[number, places] = torch.log_softmax(logits.float(), -1).double().cpu().numpy()
+    return np.logaddexp.reduce(found) - np.log(len(models))
 
 
 def by_length(lengths: Sequence[int], batch_size: int) -> list[list[int]]:

@@ -98,7 +98,8 @@ class Pool:
         storages = {
             tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
             for base in self._bases.values()
-            for tensor in [*base.loaded.model.parameters(), *base.loaded.model.buffers()]
+            for model in (base.loaded.model, *base.loaded.others)
+            for tensor in [*model.parameters(), *model.buffers()]
         }
         return sum(storages.values())
 

@@ -59,6 +59,10 @@ def apply(loaded: Loaded, tune: Tune, *, common: Sequence[int] = ()) -> None:
     folded into the weights first. `common`: the commonest tokens of the training texts (soft_prompts.commonest), from which virtual
     tokens may start. Raises Unfit where the model or its chain cannot be tuned in this way.
     """
+    if loaded.others:
+        raise Unfit(
+            Problem(_("an average of classifiers stays as it is; train one of them further and average again"))
+        )
     loaded.model.requires_grad_(False)
     if result_kind(tune) == "full":
         merge(loaded)
@@ -233,7 +237,8 @@ def trained_parameters(loaded: Loaded) -> dict[str, nn.Parameter]:
 
 def counts(loaded: Loaded) -> tuple[int, int]:
     """(trained, total) parameters; the total counts the whole chain."""
-    sizes = [(parameter.numel(), parameter.requires_grad) for parameter in loaded.model.parameters()]
+    models = (loaded.model, *loaded.others)
+    sizes = [(parameter.numel(), parameter.requires_grad) for model in models for parameter in model.parameters()]
     return sum(size for size, trained in sizes if trained), sum(size for size, _trained in sizes)
 
 

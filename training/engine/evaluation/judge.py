@@ -168,6 +168,6 @@ def tokens_read(models: Sequence[Loaded]) -> Callable[[], int]:
         elif (embeddings := kwargs.get("inputs_embeds")) is not None:
             total += embeddings.shape[0] * embeddings.shape[1]
 
-    for model in models:
-        model.model.base_model.register_forward_pre_hook(count, with_kwargs=True)
+    for each in (model for loaded in models for model in (loaded.model, *loaded.others)):
+        each.base_model.register_forward_pre_hook(count, with_kwargs=True)
     return lambda: total
